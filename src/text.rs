@@ -1,0 +1,181 @@
+//! [`Text`]: bytes known to be UTF-8, so that nobody validates them twice.
+
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
+
+use bytes::Bytes;
+
+use crate::utf8::InvalidUtf8;
+
+/// A cheaply clonable string: [`Bytes`] that are valid UTF-8. Dereferences to `str`.
+///
+/// ```
+/// use wsimd::Text;
+///
+/// let text = Text::from("héllo");
+/// assert_eq!(text, "héllo");
+/// assert_eq!(text.chars().count(), 5);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text {
+    /// INVARIANT: valid UTF-8. Every constructor takes it from a `str` or has validated it.
+    bytes: Bytes,
+}
+
+impl Text {
+    /// Makes a text of a string that lives for ever, without copying it.
+    pub const fn from_static(text: &'static str) -> Self {
+        Self {
+            bytes: Bytes::from_static(text.as_bytes()),
+        }
+    }
+
+    /// Takes bytes that the caller has validated to the end.
+    pub(crate) fn from_validated(bytes: Bytes) -> Self {
+        debug_assert!(str::from_utf8(&bytes).is_ok(), "not validated");
+        Self { bytes }
+    }
+
+    /// Returns the text as `str`.
+    #[expect(
+        unsafe_code,
+        reason = "the one place that turns validated bytes into a str"
+    )]
+    pub fn as_str(&self) -> &str {
+        // SAFETY: the invariant of `bytes`; they are immutable and no constructor takes others.
+        unsafe { str::from_utf8_unchecked(&self.bytes) }
+    }
+
+    /// Returns the bytes of the text, without copying them.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Hash for Text {
+    /// Hashes as `str` does: [`Borrow`] demands it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl From<&str> for Text {
+    /// Copies the string; [`Text::from_static`] does not.
+    fn from(text: &str) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self {
+            bytes: Bytes::from(text),
+        }
+    }
+}
+
+impl TryFrom<Bytes> for Text {
+    type Error = InvalidUtf8;
+
+    fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
+        match str::from_utf8(&bytes) {
+            Ok(_) => Ok(Self { bytes }),
+            Err(_) => Err(InvalidUtf8),
+        }
+    }
+}
+
+impl From<Text> for Bytes {
+    fn from(text: Text) -> Self {
+        text.bytes
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.as_str().to_owned()
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_the_user_builds_is_checked() {
+        // tokio-websockets lets a user build a text payload of invalid bytes and panics later.
+        assert_eq!(
+            Text::try_from(Bytes::from_static(b"\xff")),
+            Err(InvalidUtf8)
+        );
+        assert_eq!(Text::try_from(Bytes::from("é")).unwrap(), "é");
+    }
+
+    #[test]
+    fn a_map_keyed_by_text_is_searched_with_str() {
+        let map = std::collections::HashMap::from([(Text::from("key"), 1)]);
+        assert_eq!(map.get("key"), Some(&1));
+    }
+
+    #[test]
+    fn a_clone_shares_its_bytes() {
+        let text = Text::from(String::from("shared"));
+        assert_eq!(text.as_ptr(), text.clone().as_ptr());
+    }
+}

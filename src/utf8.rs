@@ -1,0 +1,135 @@
+//! Resumable UTF-8 validation (RFC 6455 §8.1, RFC 3629).
+//!
+//! A message's text arrives in pieces that may end inside a character. [`Validator`] keeps the at
+//! most three bytes of such a character and fails at the first byte that no continuation could make
+//! valid: exactly when `str::from_utf8` of the text so far reports an error that more input would
+//! not mend.
+
+use crate::simd::{Append, Carry, Simd};
+
+pub use crate::simd::InvalidUtf8;
+
+/// Validates one text piece by piece.
+///
+/// ```
+/// use wsimd::utf8::Validator;
+///
+/// let mut validator = Validator::new();
+/// validator.validate("€".as_bytes().split_at(1).0)?; // a character that has only begun
+/// assert!(validator.finish().is_err());
+/// # Ok::<(), wsimd::utf8::InvalidUtf8>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Validator {
+    simd: Simd,
+    carry: Carry,
+}
+
+impl Validator {
+    /// Starts a text, with the fastest kernels of this CPU.
+    pub fn new() -> Self {
+        Self::with(Simd::detect())
+    }
+
+    /// Starts a text, with the kernels that `simd` stands for.
+    pub const fn with(simd: Simd) -> Self {
+        Self {
+            simd,
+            carry: Carry::NONE,
+        }
+    }
+
+    /// Validates the next bytes of the text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] as soon as no continuation could make the text valid. The text is then over:
+    /// further calls answer for a new one.
+    pub fn validate(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
+        let verdict = self.simd.validate(bytes, self.carry);
+        self.keep(verdict)
+    }
+
+    /// Unmasks the next bytes of the text while appending them to `output`, and validates them.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate). What was appended after an error is unspecified.
+    pub fn copy_unmask(
+        &mut self,
+        bytes: &[u8],
+        output: &mut impl Append,
+        key: [u8; 4],
+    ) -> Result<(), InvalidUtf8> {
+        let verdict = self
+            .simd
+            .copy_unmask_validate(bytes, output, key, self.carry);
+        self.keep(verdict)
+    }
+
+    /// Ends the text and makes the validator ready for another.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] when the text ends inside a character.
+    pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
+        if std::mem::take(&mut self.carry).is_none() {
+            Ok(())
+        } else {
+            Err(InvalidUtf8)
+        }
+    }
+
+    fn keep(&mut self, verdict: Result<Carry, InvalidUtf8>) -> Result<(), InvalidUtf8> {
+        self.carry = verdict.unwrap_or_default();
+        verdict.map(drop)
+    }
+}
+
+impl Default for Validator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_split_inside_a_character_is_valid_once_complete() {
+        let text = "κόσμε 😀";
+        for split in 0..=text.len() {
+            let mut validator = Validator::new();
+            let (head, tail) = text.as_bytes().split_at(split);
+            validator.validate(head).unwrap();
+            validator.validate(&[]).unwrap();
+            validator.validate(tail).unwrap();
+            assert_eq!(validator.finish(), Ok(()), "split at {split}");
+        }
+    }
+
+    #[test]
+    fn a_dead_prefix_fails_before_the_character_is_complete() {
+        // RFC 3629 §4: F4 may be followed by 80..8F only.
+        let mut validator = Validator::new();
+        validator.validate(b"ok \xf4").unwrap();
+        assert_eq!(validator.validate(b"\x90"), Err(InvalidUtf8));
+    }
+
+    #[test]
+    fn bytes_that_never_occur_fail_as_last_byte_of_a_chunk() {
+        for byte in [0xc0, 0xc1, 0xf5, 0xff] {
+            assert_eq!(Validator::new().validate(&[b'a', byte]), Err(InvalidUtf8));
+        }
+    }
+
+    #[test]
+    fn finish_starts_a_new_text() {
+        let mut validator = Validator::new();
+        validator.validate(b"\xe2\x82").unwrap();
+        assert_eq!(validator.finish(), Err(InvalidUtf8));
+        validator.validate(b"new").unwrap();
+        assert_eq!(validator.finish(), Ok(()));
+    }
+}
