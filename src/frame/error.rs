@@ -1,0 +1,190 @@
+//! What can be wrong with a frame: the peer's faults and our own.
+
+use std::{error, fmt};
+
+use super::{CloseCode, CloseFrame, MAX_CONTROL_PAYLOAD};
+use crate::text::Text;
+
+/// What the peer did wrong on an open connection. One variant per rule.
+///
+/// [`close_code`](Self::close_code) is the only place that maps a violation to the code on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// An opcode that RFC 6455 §5.2 reserves.
+    ReservedOpcode(u8),
+    /// A reserved bit that no negotiated extension owns (§5.2): RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    ReservedBits(u8),
+    /// A frame from a client that is not masked (§5.1).
+    MissingMask,
+    /// A frame from a server that is masked (§5.1).
+    UnexpectedMask,
+    /// A payload length that fits a shorter form (§5.2).
+    NonMinimalLength,
+    /// A payload length of 2^63 bytes or more (§5.2).
+    LengthOverflow,
+    /// A control frame without FIN (§5.5).
+    FragmentedControl,
+    /// A control frame whose payload is longer than 125 bytes (§5.5).
+    ControlTooLong,
+    /// A continuation frame with no message to continue (§5.4).
+    UnexpectedContinuation,
+    /// A text or binary frame between the fragments of a message (§5.4).
+    ExpectedContinuation,
+    /// A frame larger than [`Config::max_frame_size`](crate::Config::max_frame_size).
+    FrameTooBig {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A message larger than [`Config::max_message_size`](crate::Config::max_message_size).
+    MessageTooBig {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A message of more frames than [`Config::max_fragments`](crate::Config::max_fragments).
+    TooManyFragments {
+        /// The limit, in frames.
+        limit: u32,
+    },
+    /// A text message that is not UTF-8 (§8.1).
+    InvalidUtf8,
+    /// A Close frame whose payload is one byte (§5.5.1).
+    CloseTooShort,
+    /// A Close frame with a code that may not appear on the wire (§7.4).
+    InvalidCloseCode(u16),
+    /// A Close frame whose reason is not UTF-8 (§5.5.1).
+    InvalidCloseReason,
+}
+
+impl ProtocolError {
+    /// Returns the code that tells the peer of this violation (RFC 6455 §7.4.1).
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::FrameTooBig { .. }
+            | Self::MessageTooBig { .. }
+            | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            _ => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+
+    /// Returns the Close frame that tells the peer of this violation (RFC 6455 §7.1.7).
+    pub const fn close_frame(self) -> CloseFrame {
+        CloseFrame::from_static(self.close_code(), Text::from_static(self.as_str()))
+    }
+
+    /// Names the violation in a few words: the reason that the peer is given.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReservedOpcode(_) => "reserved opcode",
+            Self::ReservedBits(_) => "reserved bits without an extension",
+            Self::MissingMask => "frame from a client is not masked",
+            Self::UnexpectedMask => "frame from a server is masked",
+            Self::NonMinimalLength => "payload length is not in its shortest form",
+            Self::LengthOverflow => "payload length exceeds 63 bits",
+            Self::FragmentedControl => "control frame is fragmented",
+            Self::ControlTooLong => "control frame exceeds 125 bytes",
+            Self::UnexpectedContinuation => "continuation frame without a message to continue",
+            Self::ExpectedContinuation => "new message before the end of a fragmented one",
+            Self::FrameTooBig { .. } => "frame exceeds the size limit",
+            Self::MessageTooBig { .. } => "message exceeds the size limit",
+            Self::TooManyFragments { .. } => "message exceeds the limit of fragments",
+            Self::InvalidUtf8 => "text message is not UTF-8",
+            Self::CloseTooShort => "Close frame with a payload of one byte",
+            Self::InvalidCloseCode(_) => "Close frame with an invalid code",
+            Self::InvalidCloseReason => "Close frame with a reason that is not UTF-8",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self {
+            Self::ReservedOpcode(opcode) => write!(f, ": {opcode:#x}"),
+            Self::ReservedBits(bits) => write!(f, ": {bits:03b}"),
+            Self::InvalidCloseCode(code) => write!(f, ": {code}"),
+            Self::FrameTooBig { limit } | Self::MessageTooBig { limit } => {
+                write!(f, " of {limit} bytes")
+            }
+            Self::TooManyFragments { limit } => write!(f, ": {limit}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl error::Error for ProtocolError {}
+
+/// What we asked to send and may not. Nothing was sent and the connection is as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// Our Close frame has been sent: nothing may follow (RFC 6455 §5.5.1).
+    Closed,
+    /// A message larger than
+    /// [`Config::max_outgoing_message_size`](crate::Config::max_outgoing_message_size).
+    MessageTooBig {
+        /// The size of the message, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A control frame without FIN (§5.5).
+    FragmentedControl,
+    /// A control frame whose payload is longer than 125 bytes (§5.5).
+    ControlTooLong {
+        /// The size of the payload, in bytes.
+        size: usize,
+    },
+    /// A code that may not appear in a Close frame (§7.4).
+    InvalidCloseCode(CloseCode),
+    /// A reason longer than 123 bytes (§5.5.1).
+    CloseReasonTooLong {
+        /// The size of the reason, in bytes.
+        size: usize,
+    },
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("cannot send after our Close frame"),
+            Self::MessageTooBig { size, limit } => {
+                write!(f, "message of {size} bytes exceeds the limit of {limit}")
+            }
+            Self::FragmentedControl => f.write_str("a control frame may not be fragmented"),
+            Self::ControlTooLong { size } => write!(
+                f,
+                "control payload of {size} bytes exceeds {MAX_CONTROL_PAYLOAD}"
+            ),
+            Self::InvalidCloseCode(code) => {
+                write!(f, "close code {} may not be sent", u16::from(*code))
+            }
+            Self::CloseReasonTooLong { size } => write!(
+                f,
+                "close reason of {size} bytes exceeds {}",
+                CloseFrame::MAX_REASON
+            ),
+        }
+    }
+}
+
+impl error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_codes_are_named() {
+        let error = ProtocolError::MessageTooBig { limit: 1024 };
+        assert_eq!(
+            error.to_string(),
+            "message exceeds the size limit of 1024 bytes"
+        );
+        assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
+        let error = ProtocolError::InvalidCloseCode(1005);
+        assert_eq!(error.to_string(), "Close frame with an invalid code: 1005");
+        assert_eq!(error.close_frame().reason(), error.as_str());
+    }
+}

@@ -1,0 +1,419 @@
+//! Frame headers (RFC 6455 §5.2): parsed and written here, and nowhere else.
+//!
+//! Every rule that a header can break is checked here, for both roles, at the earliest byte that
+//! proves the breach: [`FrameHeader::parse`] judges what has arrived of a header, not only whole ones.
+
+use std::fmt;
+
+use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Role};
+use crate::simd::Append;
+
+const FIN: u8 = 0x80;
+const RESERVED: u8 = 0x70;
+const OPCODE: u8 = 0x0F;
+const MASK: u8 = 0x80;
+const LENGTH: u8 = 0x7F;
+/// Lengths up to this are written in the second byte itself.
+const MAX_SHORT_LENGTH: u64 = 125;
+
+/// The reserved bits of a frame, which extensions give a meaning (RFC 6455 §5.2, §9).
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Rsv(u8);
+
+impl Rsv {
+    /// No bit.
+    pub const NONE: Self = Self(0);
+    /// The first reserved bit, which permessage-deflate owns (RFC 7692 §6).
+    pub const RSV1: Self = Self(0x40);
+    /// The second reserved bit.
+    pub const RSV2: Self = Self(0x20);
+    /// The third reserved bit.
+    pub const RSV3: Self = Self(0x10);
+
+    /// Returns the bits that are in this or in the other.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all bits of the other are in this.
+    pub const fn contains(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+}
+
+impl fmt::Debug for Rsv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rsv({:03b})", self.0 >> 4)
+    }
+}
+
+/// What the next header on a connection may say.
+///
+/// The reader of frames keeps it up to date; [`FrameHeader::parse`] enforces it.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The role of the endpoint that sends: it decides about the mask (RFC 6455 §5.1).
+    pub sender: Role,
+    /// The reserved bits that negotiated extensions own (§5.2).
+    pub rsv: Rsv,
+    /// Whether a fragmented message is unfinished (§5.4).
+    pub continuation: bool,
+    /// The largest payload of a data frame, in bytes.
+    pub max_payload_len: u64,
+    /// The violation that a larger one is.
+    pub too_big: ProtocolError,
+}
+
+impl Expected {
+    /// Expects the first frame that `sender` sends, without extensions and of any size.
+    pub const fn first(sender: Role) -> Self {
+        Self {
+            sender,
+            rsv: Rsv::NONE,
+            continuation: false,
+            max_payload_len: u64::MAX,
+            too_big: ProtocolError::FrameTooBig { limit: u64::MAX },
+        }
+    }
+
+    /// Judges a frame's first byte: FIN, reserved bits, opcode.
+    fn check_first(&self, byte: u8) -> Result<(bool, Rsv, Opcode), ProtocolError> {
+        let fin = byte & FIN != 0;
+        let rsv = Rsv(byte & RESERVED);
+        let Some(opcode) = Opcode::from_bits(byte & OPCODE) else {
+            return Err(ProtocolError::ReservedOpcode(byte & OPCODE));
+        };
+        if !self.rsv.contains(rsv) {
+            return Err(ProtocolError::ReservedBits(rsv.0 >> 4));
+        }
+        match opcode {
+            // §5.5: "All control frames [...] MUST NOT be fragmented."
+            Opcode::Close | Opcode::Ping | Opcode::Pong if !fin => {
+                Err(ProtocolError::FragmentedControl)
+            }
+            Opcode::Continuation if !self.continuation => {
+                Err(ProtocolError::UnexpectedContinuation)
+            }
+            Opcode::Text | Opcode::Binary if self.continuation => {
+                Err(ProtocolError::ExpectedContinuation)
+            }
+            _ => Ok((fin, rsv, opcode)),
+        }
+    }
+
+    /// Judges a frame's second byte: the mask bit, and the length of a control frame.
+    fn check_second(&self, opcode: Opcode, byte: u8) -> Result<bool, ProtocolError> {
+        let masked = byte & MASK != 0;
+        match self.sender {
+            // §5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+            Role::Client if !masked => return Err(ProtocolError::MissingMask),
+            // §5.1: "A client MUST close a connection if it detects a masked frame."
+            Role::Server if masked => return Err(ProtocolError::UnexpectedMask),
+            _ => {}
+        }
+        if opcode.is_control() && usize::from(byte & LENGTH) > MAX_CONTROL_PAYLOAD {
+            return Err(ProtocolError::ControlTooLong);
+        }
+        Ok(masked)
+    }
+
+    /// Judges the payload length by the values that it can still take.
+    fn check_len(&self, opcode: Opcode, len: PartialLen) -> Result<(), ProtocolError> {
+        if len.lowest > i64::MAX as u64 {
+            return Err(ProtocolError::LengthOverflow);
+        }
+        // §5.2: "the minimal number of bytes MUST be used to encode the length"
+        if len.highest < len.minimum {
+            return Err(ProtocolError::NonMinimalLength);
+        }
+        if len.lowest > self.max_payload_len && !opcode.is_control() {
+            return Err(self.too_big);
+        }
+        Ok(())
+    }
+}
+
+/// A payload length of which some bytes may be missing.
+#[derive(Clone, Copy)]
+struct PartialLen {
+    lowest: u64,
+    highest: u64,
+    /// The lowest length that needs this form.
+    minimum: u64,
+}
+
+impl PartialLen {
+    /// Reads the seven bits of the second byte and what has arrived of the bytes behind it.
+    fn read(short: u8, behind: &[u8]) -> (Self, usize) {
+        let (size, minimum) = match short {
+            126 => (2, MAX_SHORT_LENGTH + 1),
+            127 => (8, u64::from(u16::MAX) + 1),
+            _ => {
+                let len = u64::from(short);
+                let known = Self {
+                    lowest: len,
+                    highest: len,
+                    minimum: 0,
+                };
+                return (known, 0);
+            }
+        };
+        let mut lowest = 0;
+        let mut highest = 0;
+        for i in 0..size {
+            let byte = behind.get(i).copied();
+            lowest = lowest << 8 | u64::from(byte.unwrap_or(0));
+            highest = highest << 8 | u64::from(byte.unwrap_or(u8::MAX));
+        }
+        let len = Self {
+            lowest,
+            highest,
+            minimum,
+        };
+        (len, size)
+    }
+}
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Whether this is the last frame of its message.
+    pub fin: bool,
+    /// The reserved bits that are set.
+    pub rsv: Rsv,
+    /// What the frame carries.
+    pub opcode: Opcode,
+    /// The key that the payload is masked with; `None` when it is not masked.
+    pub masking_key: Option<MaskingKey>,
+    /// The length of the payload, in bytes. Below 2^63.
+    pub payload_len: u64,
+}
+
+impl FrameHeader {
+    /// The longest header, in bytes.
+    pub const MAX_LEN: usize = 14;
+
+    /// Reads the header at the start of `input` and returns it with its length in bytes, or `None`
+    /// while it is incomplete and nothing in it is wrong so far.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProtocolError`] at the earliest byte that proves it.
+    pub fn parse(
+        input: &[u8],
+        expected: &Expected,
+    ) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let [first, rest @ ..] = input else {
+            return Ok(None);
+        };
+        let (fin, rsv, opcode) = expected.check_first(*first)?;
+        let [second, rest @ ..] = rest else {
+            return Ok(None);
+        };
+        let masked = expected.check_second(opcode, *second)?;
+        let (payload_len, size) = PartialLen::read(second & LENGTH, rest);
+        expected.check_len(opcode, payload_len)?;
+        let Some(rest) = rest.get(size..) else {
+            return Ok(None);
+        };
+        let masking_key = match (masked, rest.first_chunk()) {
+            (false, _) => None,
+            (true, Some(key)) => Some(MaskingKey::new(*key)),
+            (true, None) => return Ok(None),
+        };
+        let header = Self {
+            fin,
+            rsv,
+            opcode,
+            masking_key,
+            payload_len: payload_len.lowest,
+        };
+        Ok(Some((header, 2 + size + if masked { 4 } else { 0 })))
+    }
+
+    /// Appends the header to `output`, in its shortest form.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "each arm has checked the range of the length"
+    )]
+    pub fn write(&self, output: &mut impl Append) {
+        let mut bytes = [0; Self::MAX_LEN];
+        let fin = if self.fin { FIN } else { 0 };
+        let mask = if self.masking_key.is_some() { MASK } else { 0 };
+        bytes[0] = fin | self.rsv.0 | self.opcode as u8;
+        let mut len = match self.payload_len {
+            short @ 0..=MAX_SHORT_LENGTH => {
+                bytes[1] = mask | short as u8;
+                2
+            }
+            medium if medium <= u64::from(u16::MAX) => {
+                bytes[1] = mask | 126;
+                bytes[2..4].copy_from_slice(&(medium as u16).to_be_bytes());
+                4
+            }
+            long => {
+                bytes[1] = mask | 127;
+                bytes[2..10].copy_from_slice(&long.to_be_bytes());
+                10
+            }
+        };
+        if let Some(key) = self.masking_key {
+            bytes[len..len + 4].copy_from_slice(&key.to_bytes());
+            len += 4;
+        }
+        output.append(&bytes[..len]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8], expected: &Expected) -> Result<Option<FrameHeader>, ProtocolError> {
+        let parsed = FrameHeader::parse(bytes, expected)?;
+        Ok(parsed.map(|(header, _)| header))
+    }
+
+    /// The number of bytes after which a header is refused, and the error.
+    fn refused(bytes: &[u8], expected: &Expected) -> (usize, ProtocolError) {
+        for len in 0..=bytes.len() {
+            match FrameHeader::parse(&bytes[..len], expected) {
+                Ok(None) => {}
+                Ok(Some(parsed)) => panic!("accepted: {parsed:?}"),
+                Err(error) => return (len, error),
+            }
+        }
+        panic!("not refused: {bytes:x?}")
+    }
+
+    const FROM_SERVER: Expected = Expected::first(Role::Server);
+    const FROM_CLIENT: Expected = Expected::first(Role::Client);
+
+    #[test]
+    fn every_header_parses_back_and_its_prefixes_are_incomplete() {
+        for payload_len in [0, 1, 125, 126, 127, 65_535, 65_536, i64::MAX as u64] {
+            for masking_key in [None, Some(MaskingKey::new([1, 2, 3, 4]))] {
+                let expected = match masking_key {
+                    None => FROM_SERVER,
+                    Some(_) => FROM_CLIENT,
+                };
+                let header = FrameHeader {
+                    fin: true,
+                    rsv: Rsv::NONE,
+                    opcode: Opcode::Binary,
+                    masking_key,
+                    payload_len,
+                };
+                let mut bytes = Vec::new();
+                header.write(&mut bytes);
+                for len in 0..bytes.len() {
+                    assert_eq!(parse(&bytes[..len], &expected), Ok(None));
+                }
+                bytes.extend_from_slice(b"payload");
+                let parsed = FrameHeader::parse(&bytes, &expected);
+                assert_eq!(parsed, Ok(Some((header, bytes.len() - 7))));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_byte_is_enough_to_refuse_what_it_proves() {
+        use ProtocolError::*;
+        let inside = Expected {
+            continuation: true,
+            ..FROM_SERVER
+        };
+        for (byte, expected, error) in [
+            (0x83, FROM_SERVER, ReservedOpcode(3)),
+            (0x8f, FROM_SERVER, ReservedOpcode(15)),
+            (0xc1, FROM_SERVER, ReservedBits(4)),
+            (0xa9, FROM_SERVER, ReservedBits(2)),
+            (0x92, FROM_SERVER, ReservedBits(1)),
+            (0x08, FROM_SERVER, FragmentedControl),
+            (0x09, FROM_SERVER, FragmentedControl),
+            (0x0a, inside, FragmentedControl),
+            (0x80, FROM_SERVER, UnexpectedContinuation),
+            (0x00, FROM_SERVER, UnexpectedContinuation),
+            (0x81, inside, ExpectedContinuation),
+            (0x02, inside, ExpectedContinuation),
+        ] {
+            assert_eq!(refused(&[byte, 0x05], &expected), (1, error), "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn an_owned_reserved_bit_is_accepted_and_reported() {
+        let expected = Expected {
+            rsv: Rsv::RSV1,
+            ..FROM_SERVER
+        };
+        let header = parse(&[0xc1, 0], &expected).unwrap().unwrap();
+        assert_eq!(header.rsv, Rsv::RSV1);
+        assert_eq!(
+            refused(&[0xe1, 0], &expected),
+            (1, ProtocolError::ReservedBits(6))
+        );
+    }
+
+    #[test]
+    fn the_mask_is_checked_both_ways_from_the_second_byte() {
+        // fastwebsockets, yawc and wtx accept one or both of these.
+        let unmasked = refused(&[0x81, 0x05], &FROM_CLIENT);
+        assert_eq!(unmasked, (2, ProtocolError::MissingMask));
+        let masked = refused(&[0x81, 0x85], &FROM_SERVER);
+        assert_eq!(masked, (2, ProtocolError::UnexpectedMask));
+    }
+
+    #[test]
+    fn every_kind_of_control_frame_is_limited_to_125_bytes() {
+        // fastwebsockets, yawc and wtx check pings alone.
+        for opcode in [0x88, 0x89, 0x8a] {
+            assert!(parse(&[opcode, 125], &FROM_SERVER).unwrap().is_some());
+            let (len, error) = refused(&[opcode, 126, 0, 200], &FROM_SERVER);
+            assert_eq!((len, error), (2, ProtocolError::ControlTooLong));
+        }
+    }
+
+    #[test]
+    fn lengths_not_in_their_shortest_form_are_refused_as_soon_as_that_is_sure() {
+        let error = ProtocolError::NonMinimalLength;
+        assert_eq!(refused(&[0x82, 126, 0, 125], &FROM_SERVER), (4, error));
+        // Six zero bytes leave at most 65,535.
+        let long = [0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        assert_eq!(refused(&long, &FROM_SERVER), (8, error));
+        assert!(parse(&[0x82, 126, 0, 126], &FROM_SERVER).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_top_bit_of_a_64_bit_length_is_refused_at_its_first_byte() {
+        let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(
+            refused(&bytes, &FROM_SERVER),
+            (3, ProtocolError::LengthOverflow)
+        );
+    }
+
+    #[test]
+    fn a_data_frame_too_big_is_refused_as_soon_as_that_is_sure() {
+        let too_big = ProtocolError::FrameTooBig { limit: 1000 };
+        let expected = Expected {
+            max_payload_len: 1000,
+            too_big,
+            ..FROM_SERVER
+        };
+        assert!(parse(&[0x82, 126, 3, 0xe8], &expected).unwrap().is_some());
+        assert_eq!(refused(&[0x82, 126, 3, 0xe9], &expected), (4, too_big));
+        assert_eq!(refused(&[0x82, 126, 4], &expected), (3, too_big));
+    }
+
+    #[test]
+    fn control_frames_never_count_against_the_limit_of_data() {
+        // The seed library refuses a ping of 20 bytes when 10 bytes of a message are left.
+        let expected = Expected {
+            max_payload_len: 10,
+            ..FROM_SERVER
+        };
+        assert!(parse(&[0x89, 20], &expected).unwrap().is_some());
+    }
+}
