@@ -1,0 +1,100 @@
+//! [`Closing`]: who said Close, in which order, and what the end of a connection means (§7).
+//!
+//! ```text
+//!            we send Close   ┌───────────┐   Close received
+//!          ┌────────────────▶│ sent      ├─────────────────┐
+//!  ┌──────┐│                 └───────────┘                 ▼
+//!  │ open ├┤                                          ┌─────────┐  the stream ends here:
+//!  └──────┘│                 ┌───────────┐            │ closed  │  clean. Anywhere else:
+//!          └────────────────▶│ received  ├───────────▶└─────────┘  abnormal, 1006.
+//!            Close received  └───────────┘  we send Close
+//! ```
+
+use std::fmt;
+
+use crate::frame::{CloseCode, CloseFrame};
+
+/// Keeps the Close frames of a connection that is open or closing (RFC 6455 §7.1).
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    // Boxed: nearly always absent, and most of a connection's life.
+    closed: Option<Box<Closed>>,
+}
+
+impl Closing {
+    /// Records the peer's Close frame.
+    pub fn received(&mut self, frame: CloseFrame) {
+        let closed = self.closed.get_or_insert_default();
+        closed.received_first = closed.sent.is_none();
+        closed.received = Some(frame);
+    }
+
+    /// Records our Close frame; the first one counts.
+    pub fn sent(&mut self, frame: CloseFrame) {
+        let closed = self.closed.get_or_insert_default();
+        closed.sent.get_or_insert(frame);
+    }
+
+    /// Returns the facts so far, as they stand if the connection ends now.
+    pub fn closed(&self) -> Closed {
+        self.closed.as_deref().cloned().unwrap_or_default()
+    }
+}
+
+/// How a connection ended: the Close frames of both sides (RFC 6455 §7.1.4–§7.1.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// The peer's Close frame; `None` when the connection ended without one.
+    pub received: Option<CloseFrame>,
+    /// Our Close frame; `None` when the connection ended before we sent one.
+    pub sent: Option<CloseFrame>,
+    /// Whether the peer's Close frame came before we sent ours.
+    pub received_first: bool,
+}
+
+impl Closed {
+    /// Returns the connection's close code: the peer's, 1005 when its Close frame had none, 1006 when
+    /// there was no Close frame (RFC 6455 §7.1.5).
+    pub fn code(&self) -> CloseCode {
+        match &self.received {
+            None => CloseCode::ABNORMAL,
+            Some(frame) => frame.code().unwrap_or(CloseCode::NO_STATUS),
+        }
+    }
+
+    /// Returns the connection's close reason: the peer's, empty when there was none (§7.1.6).
+    pub fn reason(&self) -> &str {
+        self.received.as_ref().map_or("", CloseFrame::reason)
+    }
+
+    /// Whether both Close frames passed, whatever their codes.
+    pub const fn is_complete(&self) -> bool {
+        self.received.is_some() && self.sent.is_some()
+    }
+
+    /// Whether both Close frames passed and the peer had no complaint: 1000, 1001 or no code.
+    pub fn is_clean(&self) -> bool {
+        let fine = matches!(
+            self.code(),
+            CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS
+        );
+        fine && self.sent.is_some()
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.received, &self.sent) {
+            (None, None) => f.write_str("connection lost without a Close frame"),
+            (None, Some(sent)) => write!(f, "sent Close {sent}, received no Close frame"),
+            (Some(received), None) => write!(f, "received Close {received}, sent none"),
+            (Some(received), Some(sent)) if self.received_first => {
+                write!(f, "received Close {received}, then sent {sent}")
+            }
+            (Some(received), Some(sent)) => {
+                write!(f, "sent Close {sent}, then received {received}")
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The open connection as two machines without I/O, clock or task: usable from any runtime.
+//!
+//! [`Receiver`] turns the bytes that arrived into [`Event`]s; [`Sender`] turns events into bytes.
+//! They share nothing. Whoever drives them
+//!
+//! 1. appends what was read to a buffer and calls [`Receiver::receive`] until it returns `None`;
+//! 2. sends [`Event::reply`] for every event that obliges to an answer;
+//! 3. on an error, sends [`ProtocolError::close_frame`] and ends the connection (RFC 6455 §7.1.7);
+//! 4. records Close frames in a [`Closing`], which knows what the connection's end means.
+//!
+//! The opening handshake is not here: see [`handshake`](crate::handshake).
+
+mod assembler;
+mod closing;
+mod event;
+mod frame_reader;
+mod receiver;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+pub use crate::frame::{ProtocolError, Role, SendError};
+pub use closing::{Closed, Closing};
+pub use event::Event;
+pub use receiver::Receiver;
+pub use sender::{Output, Sender, random_masking_key};
+
+#[cfg(feature = "codec")]
+pub(crate) use frame_reader::{FrameReader, make_room};
+#[cfg(feature = "codec")]
+pub(crate) use sender::write_frame;
