@@ -1,0 +1,164 @@
+//! Host and port, as in a URI, a `Host` header or an origin (RFC 3986 §3.2.2, §3.2.3).
+//!
+//! One rule for the three: an IPv6 address in brackets, or a name of letters, digits, `-`, `.`,
+//! `_` and `~`. User info, percent-encoding and port 0 are refused.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use super::UriError;
+
+/// Host and optional port; the host in lower case, IPv6 in its canonical form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Authority {
+    host: String,
+    is_ipv6: bool,
+    port: Option<u16>,
+}
+
+impl Authority {
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; an empty port counts as none.
+    pub(super) fn parse(text: &str) -> Result<Self, UriError> {
+        let Some(literal) = text.strip_prefix('[') else {
+            let (host, port) = text.split_once(':').unwrap_or((text, ""));
+            check_name(host)?;
+            let host = host.to_ascii_lowercase();
+            return Ok(Self {
+                host,
+                is_ipv6: false,
+                port: parse_port(port)?,
+            });
+        };
+        let (address, after) = literal.split_once(']').ok_or(UriError::InvalidHost)?;
+        let address: Ipv6Addr = address.parse().map_err(|_| UriError::InvalidHost)?;
+        let port = match after.strip_prefix(':') {
+            Some(port) => parse_port(port)?,
+            None if after.is_empty() => None,
+            None => return Err(UriError::InvalidHost),
+        };
+        Ok(Self {
+            host: address.to_string(),
+            is_ipv6: true,
+            port,
+        })
+    }
+
+    /// The same from the bytes of a header.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, UriError> {
+        Self::parse(str::from_utf8(bytes).map_err(|_| UriError::InvalidHost)?)
+    }
+
+    /// Returns the host, without brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the port, if one is given.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Returns the same with the port left out if it is this one.
+    pub(super) fn without_default(mut self, default: Option<u16>) -> Self {
+        if self.port == default {
+            self.port = None;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_ipv6 {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the port a scheme stands for (RFC 6455 §3, RFC 9110 §4.2).
+pub(super) fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+fn check_name(name: &str) -> Result<(), UriError> {
+    if name.is_empty() {
+        return Err(UriError::MissingHost);
+    }
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !name.bytes().all(is_valid) {
+        return Err(UriError::InvalidHost);
+    }
+    Ok(())
+}
+
+fn parse_port(digits: &str) -> Result<Option<u16>, UriError> {
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UriError::InvalidPort);
+    }
+    match digits.parse() {
+        Ok(0) | Err(_) => Err(UriError::InvalidPort),
+        Ok(port) => Ok(Some(port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_parse_and_are_written_back() {
+        let cases = [
+            ("Example.COM", "example.com"),
+            ("a_b-c.d~:8080", "a_b-c.d~:8080"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("h:", "h"),
+            ("h:00080", "h:80"),
+            ("[::1]", "[::1]"),
+            ("[0:0:0:0:0:0:0:1]:65535", "[::1]:65535"),
+            ("[FE80::A]:", "[fe80::a]"),
+        ];
+        for (text, written) in cases {
+            assert_eq!(Authority::parse(text).unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn what_is_not_host_and_port_is_refused() {
+        let cases = [
+            ("", UriError::MissingHost),
+            (":80", UriError::MissingHost),
+            ("u@h", UriError::InvalidHost),
+            ("h/", UriError::InvalidHost),
+            ("h h", UriError::InvalidHost),
+            ("h%41", UriError::InvalidHost),
+            ("h,i", UriError::InvalidHost),
+            ("é", UriError::InvalidHost),
+            ("[::1", UriError::InvalidHost),
+            ("[::1]x", UriError::InvalidHost),
+            ("[]", UriError::InvalidHost),
+            ("[fe80::1%25eth0]", UriError::InvalidHost),
+            ("::1", UriError::MissingHost),
+            ("h:0", UriError::InvalidPort),
+            ("h:65536", UriError::InvalidPort),
+            ("h:+80", UriError::InvalidPort),
+            ("h:8 0", UriError::InvalidPort),
+            ("h:80:81", UriError::InvalidPort),
+        ];
+        for (text, error) in cases {
+            assert_eq!(Authority::parse(text), Err(error), "{text}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The client's side: making a request, and judging the response (RFC 6455 §4.1).
+//!
+//! [`request`] makes the request for a [`Target`] and an [`Offer`]; [`verify`] judges the response
+//! to it. Up to [`MAX_INTERIM_RESPONSES`] interim responses may come first; the caller skips them.
+//! A final answer other than 101 is [`HandshakeError::Refused`], whose body a
+//! [`BodyReader`](super::BodyReader) reads. Redirects are not followed here.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+
+use super::{
+    Excerpt, HandshakeError, Negotiated, Target, UriError, VERSION, accept_key, check_connection,
+    check_no_body, headers,
+};
+
+/// How many interim responses a client skips before it gives up.
+pub const MAX_INTERIM_RESPONSES: usize = 4;
+
+/// The default `User-Agent`.
+const AGENT: &str = concat!("wsimd/", env!("CARGO_PKG_VERSION"));
+
+/// Returns whether a response with this status is followed by another: 1xx, but not 101
+/// (RFC 9110 §15.2).
+pub fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// What a client asks for, beyond the URI.
+///
+/// The default asks for nothing, and names itself in `User-Agent`.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Offer {
+    origin: Option<HeaderValue>,
+    subprotocols: Vec<String>,
+    headers: HeaderMap,
+}
+
+impl Offer {
+    /// Sets `Origin`: by default absent, as for any client that is not a browser.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for what a header cannot hold.
+    pub fn origin(mut self, origin: &str) -> Result<Self, HandshakeError> {
+        self.origin = Some(headers::value("origin", origin)?);
+        Ok(self)
+    }
+
+    /// Sets the subprotocols offered, the preferred one first: by default none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is no token, or twice
+    /// there.
+    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, HandshakeError>
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.subprotocols = headers::check_subprotocols(names)?;
+        Ok(self)
+    }
+
+    /// Adds a header. At most 256 can be added.
+    ///
+    /// `Host`, `Authorization` and `User-Agent` replace the one that would be sent otherwise; an
+    /// empty `User-Agent` means none.
+    ///
+    /// # Errors
+    ///
+    /// [`ReservedHeader`](HandshakeError::ReservedHeader) for what the handshake sets itself
+    /// (`Upgrade`, `Connection`, `Sec-WebSocket-*`, and `Origin`, which has a
+    /// [setter](Self::origin)) or an upgrade cannot have (`Content-Length`, `Transfer-Encoding`);
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or too many.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, HandshakeError>
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        let once = [HOST, AUTHORIZATION, USER_AGENT];
+        headers::add_extra(&mut self.headers, &once, name, value)?;
+        if self.headers.contains_key(ORIGIN) {
+            return Err(HandshakeError::ReservedHeader(Excerpt::new(
+                headers::ORIGIN.as_bytes(),
+            )));
+        }
+        Ok(self)
+    }
+}
+
+/// Makes the request that opens a connection, with a fresh key (RFC 6455 §4.1).
+///
+/// Its URI is the resource name in origin-form; user info becomes Basic `Authorization`.
+///
+/// # Errors
+///
+/// [`NoRandomness`](HandshakeError::NoRandomness), or
+/// [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that no header can hold.
+pub fn request(target: &Target, offer: &Offer) -> Result<Request<()>, HandshakeError> {
+    let mut nonce = [0; 16];
+    getrandom::fill(&mut nonce).map_err(|_| HandshakeError::NoRandomness)?;
+    request_with_nonce(target, offer, nonce)
+}
+
+fn request_with_nonce(
+    target: &Target,
+    offer: &Offer,
+    nonce: [u8; 16],
+) -> Result<Request<()>, HandshakeError> {
+    let mut fields = HeaderMap::new();
+    fields.insert(HOST, headers::value("host", &target.host_header())?);
+    if let Some((name, password)) = target.credentials() {
+        fields.insert(AUTHORIZATION, basic(name, password)?);
+    }
+    if let Some(origin) = &offer.origin {
+        fields.insert(ORIGIN, origin.clone());
+    }
+    fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    fields.insert(
+        SEC_WEBSOCKET_KEY,
+        headers::value("key", &STANDARD.encode(nonce))?,
+    );
+    fields.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+    if !offer.subprotocols.is_empty() {
+        let list = offer.subprotocols.join(", ");
+        fields.insert(
+            SEC_WEBSOCKET_PROTOCOL,
+            headers::value("subprotocol", &list)?,
+        );
+    }
+    fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    // Takes the place of what is there under the same name.
+    fields.extend(offer.headers.clone());
+    if fields.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
+        fields.remove(USER_AGENT);
+    }
+    let mut request = Request::new(());
+    let uri = Uri::try_from(target.path_and_query());
+    *request.uri_mut() = uri.map_err(|_| UriError::InvalidPath)?;
+    *request.headers_mut() = fields;
+    Ok(request)
+}
+
+/// Returns Basic credentials (RFC 7617 §2), which `Debug` does not print.
+fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
+    let credentials = STANDARD.encode(format!("{name}:{password}"));
+    let value = HeaderValue::from_str(&format!("Basic {credentials}"));
+    let mut value = value.map_err(|_| UriError::InvalidUserInfo)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Judges the response to a request (RFC 6455 §4.1).
+///
+/// The checks, in this order:
+///
+/// 1. The version is HTTP/1.1 and the status 101.
+/// 2. No `Content-Length` and no `Transfer-Encoding`.
+/// 3. `Upgrade` once and `websocket`, the `Connection` list contains `upgrade`, ignoring case.
+/// 4. `Sec-WebSocket-Accept` once, and the answer to the key that was sent.
+/// 5. No `Sec-WebSocket-Extensions`, for none are offered.
+/// 6. `Sec-WebSocket-Protocol` at most once, and a subprotocol that was offered. None is legal.
+///
+/// # Errors
+///
+/// The first check that failed. For another status than 101 it is
+/// [`Refused`](HandshakeError::Refused) with the headers and an empty body: a caller that reads
+/// the body looks at the status first, and makes the error with [`HandshakeError::refused`].
+pub fn verify(sent: &Request<()>, response: &Response<()>) -> Result<Negotiated, HandshakeError> {
+    if response.version() != Version::HTTP_11 {
+        return Err(HandshakeError::HttpVersion);
+    }
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(HandshakeError::refused(response.clone(), Bytes::new()));
+    }
+    let fields = response.headers();
+    check_no_body(fields)?;
+    check_upgrade(fields)?;
+    check_connection(fields)?;
+    check_accept(sent, fields)?;
+    if let Some(extensions) = fields.get(headers::EXTENSIONS) {
+        return Err(HandshakeError::ExtensionNotOffered(Excerpt::new(
+            extensions.as_bytes(),
+        )));
+    }
+    let subprotocol = check_subprotocol(sent, fields)?;
+    Ok(Negotiated { subprotocol })
+}
+
+/// A request lists protocols, a response names the one that is switched to.
+fn check_upgrade(fields: &HeaderMap) -> Result<(), HandshakeError> {
+    let header = headers::UPGRADE;
+    match headers::singleton(fields, header)? {
+        Some(protocol) if protocol.eq_ignore_ascii_case(b"websocket") => Ok(()),
+        _ => Err(HandshakeError::NotUpgrade { header }),
+    }
+}
+
+fn check_accept(sent: &Request<()>, fields: &HeaderMap) -> Result<(), HandshakeError> {
+    let got = headers::required(fields, headers::ACCEPT)?;
+    let expected = accept_key(headers::required(sent.headers(), headers::KEY)?);
+    if got == expected {
+        return Ok(());
+    }
+    Err(HandshakeError::AcceptMismatch {
+        expected: Excerpt::new(&expected),
+        got: Excerpt::new(got),
+    })
+}
+
+fn check_subprotocol(
+    sent: &Request<()>,
+    fields: &HeaderMap,
+) -> Result<Option<String>, HandshakeError> {
+    let Some(chosen) = headers::singleton(fields, headers::PROTOCOL)? else {
+        return Ok(None);
+    };
+    let offered = headers::subprotocols(sent.headers())?;
+    let found = offered.into_iter().find(|name| name.as_bytes() == chosen);
+    match found {
+        Some(name) => Ok(Some(name.to_owned())),
+        None => Err(HandshakeError::SubprotocolNotOffered(Excerpt::new(chosen))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

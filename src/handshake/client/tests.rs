@@ -1,0 +1,313 @@
+use super::*;
+use crate::handshake::{HeadLimits, head, server};
+
+const NONCE: [u8; 16] = *b"the sample nonce";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+fn make(uri: &str, offer: &Offer) -> Request<()> {
+    request_with_nonce(&Target::parse(uri).unwrap(), offer, NONCE).unwrap()
+}
+
+fn sent(subprotocols: &[&str]) -> Request<()> {
+    let offer = Offer::default()
+        .subprotocols(subprotocols.iter().copied())
+        .unwrap();
+    make("ws://h", &offer)
+}
+
+/// The valid response, with the values of one header replaced.
+fn with(name: &'static str, values: &[&'static str]) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let fields = response.headers_mut();
+    fields.insert("upgrade", HeaderValue::from_static("websocket"));
+    fields.insert("connection", HeaderValue::from_static("Upgrade"));
+    fields.insert("sec-websocket-accept", HeaderValue::from_static(ACCEPT));
+    fields.remove(name);
+    for value in values {
+        fields.append(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn refused(name: &'static str, values: &[&'static str]) -> HandshakeError {
+    let error = verify(&sent(&[]), &with(name, values)).unwrap_err();
+    assert!(error.is_peer_fault());
+    error
+}
+
+#[test]
+fn the_request_has_the_headers_of_section_4_1_in_order() {
+    let offer = Offer::default()
+        .origin("http://o")
+        .unwrap()
+        .subprotocols(["a", "b"])
+        .unwrap();
+    let offer = offer.header("X-Extra", "1").unwrap();
+    let mut output = bytes::BytesMut::new();
+    head::write_request(
+        &make("wss://user@Example.com:8443/chat?x=1", &offer),
+        &mut output,
+    );
+    let expected = format!(
+        "GET /chat?x=1 HTTP/1.1\r\n\
+         Host: example.com:8443\r\n\
+         authorization: Basic dXNlcjo=\r\n\
+         Origin: http://o\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: a, b\r\n\
+         user-agent: {AGENT}\r\n\
+         x-extra: 1\r\n\r\n"
+    );
+    assert_eq!(output, expected.as_str());
+}
+
+#[test]
+fn optional_headers_are_absent_by_default() {
+    let request = make("ws://h", &Offer::default());
+    for name in [
+        "authorization",
+        "origin",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+    ] {
+        assert!(!request.headers().contains_key(name), "{name}");
+    }
+    assert_eq!(request.uri(), "/");
+}
+
+#[test]
+fn an_ipv6_host_has_brackets() {
+    assert_eq!(
+        make("ws://[::1]:9000", &Offer::default()).headers()["host"],
+        "[::1]:9000"
+    );
+}
+
+#[test]
+fn each_request_has_a_fresh_key_of_16_bytes() {
+    let target = Target::parse("ws://h").unwrap();
+    let keys = [(); 2].map(|()| {
+        request(&target, &Offer::default()).unwrap().headers()["sec-websocket-key"].clone()
+    });
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(STANDARD.decode(&keys[0]).unwrap().len(), 16);
+}
+
+#[test]
+fn host_authorization_and_user_agent_can_be_replaced() {
+    let mut offer = Offer::default();
+    for (name, value) in [
+        ("Host", "x"),
+        ("Host", "y"),
+        ("Authorization", "Bearer t"),
+        ("User-Agent", "z"),
+    ] {
+        offer = offer.header(name, value).unwrap();
+    }
+    let request = make("ws://user:pw@h", &offer);
+    for (name, value) in [
+        ("host", "y"),
+        ("authorization", "Bearer t"),
+        ("user-agent", "z"),
+    ] {
+        let values: Vec<_> = request.headers().get_all(name).iter().collect();
+        assert_eq!(values, [value]);
+    }
+    let silent = Offer::default().header("User-Agent", "").unwrap();
+    assert!(!make("ws://h", &silent).headers().contains_key("user-agent"));
+}
+
+#[test]
+fn reserved_and_malformed_settings_are_refused() {
+    for name in [
+        "Upgrade",
+        "Sec-WebSocket-Extensions",
+        "Origin",
+        "Transfer-Encoding",
+    ] {
+        let error = Offer::default().header(name, "x").unwrap_err();
+        assert!(matches!(error, HandshakeError::ReservedHeader(_)), "{name}");
+    }
+    assert!(Offer::default().header("X", "a\r\nb").is_err());
+    assert!(Offer::default().origin("a\nb").is_err());
+    assert!(Offer::default().subprotocols(["a", "a"]).is_err());
+    assert!(
+        !Offer::default()
+            .subprotocols([""])
+            .unwrap_err()
+            .is_peer_fault()
+    );
+}
+
+#[test]
+fn credentials_stay_out_of_debug() {
+    let offer = Offer::default().header("Cookie", "secret").unwrap();
+    let request = make("ws://user:secret@h", &offer);
+    assert_eq!(request.headers()["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+    let debug = format!("{offer:?} {request:?}");
+    assert!(
+        !debug.contains("secret") && !debug.contains("dXNlc"),
+        "{debug}"
+    );
+}
+
+#[test]
+fn the_sample_response_is_accepted() {
+    let negotiated = verify(&sent(&[]), &with("x", &[])).unwrap();
+    assert_eq!(negotiated.subprotocol(), None);
+    assert!(verify(&sent(&[]), &with("upgrade", &["WebSocket"])).is_ok());
+    assert!(verify(&sent(&[]), &with("connection", &["keep-alive", "UPGRADE"])).is_ok());
+}
+
+#[test]
+fn both_sides_of_this_crate_agree() {
+    let offer = Offer::default().subprotocols(["a", "b"]).unwrap();
+    let target = Target::parse("ws://user:pw@[::1]:80/?q").unwrap();
+    let request = request(&target, &offer).unwrap();
+    let mut wire = bytes::BytesMut::new();
+    head::write_request(&request, &mut wire);
+    let received = head::parse_request(&wire, &HeadLimits::default()).unwrap();
+    let policy = server::Policy::default().subprotocols(["b"]).unwrap();
+    let (response, accepted) = server::accept(&received, &policy).unwrap();
+    wire.clear();
+    head::write_response(&response, &mut wire);
+    let response = head::parse_response(&wire, &HeadLimits::default()).unwrap();
+    let negotiated = verify(&request, &response).unwrap();
+    assert_eq!(negotiated, accepted);
+    assert_eq!(negotiated.subprotocol(), Some("b"));
+}
+
+#[test]
+fn another_status_is_a_refusal_with_its_headers() {
+    let mut response = with("location", &["/x"]);
+    *response.status_mut() = StatusCode::FOUND;
+    match verify(&sent(&[]), &response).unwrap_err() {
+        HandshakeError::Refused(refused) => {
+            assert_eq!(refused.status(), 302);
+            assert_eq!(refused.headers()["location"], "/x");
+            assert!(refused.body().is_empty());
+        }
+        error => panic!("{error}"),
+    }
+}
+
+#[test]
+fn another_http_version_is_refused() {
+    let mut response = with("x", &[]);
+    *response.version_mut() = Version::HTTP_10;
+    let error = verify(&sent(&[]), &response).unwrap_err();
+    assert!(matches!(error, HandshakeError::HttpVersion));
+}
+
+#[test]
+fn interim_responses_are_1xx_but_not_101() {
+    let is_interim = |code| is_interim(StatusCode::from_u16(code).unwrap());
+    assert!(is_interim(100) && is_interim(103) && is_interim(199));
+    assert!(!is_interim(101) && !is_interim(200) && !is_interim(400));
+}
+
+#[test]
+fn a_body_on_101_is_refused() {
+    for header in ["content-length", "transfer-encoding"] {
+        assert!(matches!(
+            refused(header, &["0"]),
+            HandshakeError::BodyNotAllowed { .. }
+        ));
+    }
+}
+
+#[test]
+fn upgrade_must_be_websocket_alone() {
+    for values in [
+        &[][..],
+        &[""],
+        &["h2c"],
+        &["websocket, h2c"],
+        &["notwebsocket"],
+    ] {
+        let error = refused("upgrade", values);
+        assert!(
+            matches!(error, HandshakeError::NotUpgrade { header: "Upgrade" }),
+            "{values:?}"
+        );
+    }
+    let error = refused("upgrade", &["websocket", "websocket"]);
+    assert!(matches!(
+        error,
+        HandshakeError::DuplicateHeader { header: "Upgrade" }
+    ));
+}
+
+#[test]
+fn connection_must_contain_upgrade() {
+    for values in [&[][..], &[""], &["close"], &["notupgrade"]] {
+        let error = refused("connection", values);
+        assert!(matches!(
+            error,
+            HandshakeError::NotUpgrade {
+                header: "Connection"
+            }
+        ));
+    }
+}
+
+#[test]
+fn accept_must_answer_the_key_once() {
+    let error = refused("sec-websocket-accept", &[]);
+    assert!(matches!(error, HandshakeError::MissingHeader { .. }));
+    let error = refused("sec-websocket-accept", &[ACCEPT, ACCEPT]);
+    assert!(matches!(error, HandshakeError::DuplicateHeader { .. }));
+    for other in [
+        "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        "",
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo",
+    ] {
+        let error = refused("sec-websocket-accept", &[other]);
+        assert!(matches!(error, HandshakeError::AcceptMismatch { .. }));
+        let text = error.to_string();
+        assert!(
+            text.contains(ACCEPT) && text.contains(&format!("\"{other}\"")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_extension_that_was_not_offered_is_refused_by_name() {
+    let error = refused("sec-websocket-extensions", &["permessage-deflate"]);
+    assert!(matches!(error, HandshakeError::ExtensionNotOffered(_)));
+    assert!(error.to_string().contains("permessage-deflate"));
+}
+
+#[test]
+fn an_absent_subprotocol_is_legal() {
+    assert_eq!(
+        verify(&sent(&["a"]), &with("x", &[]))
+            .unwrap()
+            .subprotocol(),
+        None
+    );
+}
+
+#[test]
+fn the_subprotocol_must_be_one_that_was_offered() {
+    let accepted = verify(&sent(&["a", "b"]), &with("sec-websocket-protocol", &["b"])).unwrap();
+    assert_eq!(accepted.subprotocol(), Some("b"));
+    for other in ["c", "A", "a, b", ""] {
+        let response = with("sec-websocket-protocol", &[other]);
+        let error = verify(&sent(&["a", "b"]), &response).unwrap_err();
+        assert!(
+            matches!(error, HandshakeError::SubprotocolNotOffered(_)),
+            "{other}"
+        );
+    }
+    let error = refused("sec-websocket-protocol", &["a"]);
+    assert!(matches!(error, HandshakeError::SubprotocolNotOffered(_)));
+    let response = with("sec-websocket-protocol", &["a", "b"]);
+    let error = verify(&sent(&["a", "b"]), &response).unwrap_err();
+    assert!(matches!(error, HandshakeError::DuplicateHeader { .. }));
+}

@@ -1,0 +1,425 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const REQUEST: &[u8] =
+    b"GET /chat?q=1 HTTP/1.1\r\nHost: example.com\r\nX-A:  one \r\nx-a: two\r\n\r\n";
+
+fn limits(max_bytes: usize, max_headers: usize) -> HeadLimits {
+    HeadLimits {
+        max_bytes,
+        max_headers,
+    }
+}
+
+fn find_whole(input: &[u8], limits: HeadLimits) -> Result<Option<usize>, HandshakeError> {
+    HeadReader::new(limits).find(input)
+}
+
+/// Feeds one more byte at a time, and returns the outcome with the bytes it took.
+fn find_bytewise(
+    input: &[u8],
+    limits: HeadLimits,
+) -> (usize, Result<Option<usize>, HandshakeError>) {
+    let mut reader = HeadReader::new(limits);
+    for len in 0..input.len() {
+        match reader.find(&input[..len]) {
+            Ok(None) => {}
+            outcome => return (len, outcome),
+        }
+    }
+    (input.len(), reader.find(input))
+}
+
+/// Asserts that a head is refused, split or not, at its byte number `at`.
+fn refused(input: &[u8], limits: HeadLimits, at: usize) -> HandshakeError {
+    let whole = find_whole(input, limits).unwrap_err();
+    let (fed, split) = find_bytewise(input, limits);
+    assert_eq!(split.unwrap_err().to_string(), whole.to_string());
+    assert_eq!(fed, at, "{whole}");
+    whole
+}
+
+fn parse(input: &[u8]) -> Result<Request<()>, HandshakeError> {
+    parse_request(input, &HeadLimits::default())
+}
+
+fn parse_line(line: &str) -> Result<Request<()>, HandshakeError> {
+    parse(format!("{line}\r\nHost: h\r\n\r\n").as_bytes())
+}
+
+#[test]
+fn the_default_limits_are_16_kib_and_64_headers() {
+    assert_eq!(HeadLimits::default(), limits(16384, 64));
+}
+
+#[test]
+fn the_end_is_found_whole_and_byte_by_byte() {
+    let len = REQUEST.len();
+    assert_eq!(
+        find_whole(REQUEST, HeadLimits::default()).unwrap(),
+        Some(len)
+    );
+    let (fed, found) = find_bytewise(REQUEST, HeadLimits::default());
+    assert_eq!((fed, found.unwrap()), (len, Some(len)));
+}
+
+#[test]
+fn the_end_is_found_at_every_split_and_bytes_after_it_are_left() {
+    let input = [REQUEST, b"\x81\x00\0\r\n"].concat();
+    for split in 0..=input.len() {
+        let mut reader = HeadReader::new(HeadLimits::default());
+        let first = reader.find(&input[..split]).unwrap();
+        assert_eq!(first.is_some(), split >= REQUEST.len());
+        assert_eq!(reader.find(&input).unwrap(), Some(REQUEST.len()));
+        assert_eq!(reader.find(&input).unwrap(), Some(REQUEST.len()));
+    }
+}
+
+#[test]
+fn a_head_of_exactly_the_limit_is_accepted_and_one_byte_more_refused() {
+    let len = REQUEST.len();
+    assert_eq!(find_whole(REQUEST, limits(len, 64)).unwrap(), Some(len));
+    assert_eq!(
+        find_bytewise(REQUEST, limits(len, 64)).1.unwrap(),
+        Some(len)
+    );
+    let error = refused(REQUEST, limits(len - 1, 64), len - 1);
+    assert!(matches!(error, HandshakeError::HeadTooLarge { limit } if limit == len - 1));
+    assert_eq!(error.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
+#[test]
+fn a_line_that_never_ends_is_refused_at_the_limit() {
+    let error = refused(&[b'a'; 100], limits(50, 64), 50);
+    assert!(matches!(error, HandshakeError::HeadTooLarge { limit: 50 }));
+    refused(b"", limits(0, 0), 0);
+}
+
+#[test]
+fn as_many_headers_as_the_limit_are_accepted_and_one_more_refused_at_its_first_byte() {
+    let input = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
+    assert_eq!(
+        find_whole(input, limits(100, 2)).unwrap(),
+        Some(input.len())
+    );
+    assert_eq!(
+        parse_request(input, &limits(100, 2))
+            .unwrap()
+            .headers()
+            .len(),
+        2
+    );
+    let error = refused(input, limits(100, 1), 23);
+    assert!(matches!(error, HandshakeError::TooManyHeaders { limit: 1 }));
+    let error = refused(input, limits(100, 0), 17);
+    assert!(matches!(error, HandshakeError::TooManyHeaders { limit: 0 }));
+    assert!(parse_request(b"GET / HTTP/1.1\r\n\r\n", &limits(100, 0)).is_ok());
+}
+
+#[test]
+fn line_ends_other_than_crlf_are_refused_at_once() {
+    let all = HeadLimits::default();
+    for (input, at) in [
+        (&b"GET /\nX"[..], 6),
+        (b"GET /\r\nA: b\n\r\n", 12),
+        (b"GET /\r\n\nX", 8),
+    ] {
+        assert!(matches!(
+            refused(input, all, at),
+            HandshakeError::BareLineFeed
+        ));
+    }
+    for (input, at) in [
+        (&b"GET /\rX"[..], 7),
+        (b"GET /\r\r\n", 7),
+        (b"GET /\r\nA: b\r\n\rX", 15),
+    ] {
+        assert!(matches!(
+            refused(input, all, at),
+            HandshakeError::BareCarriageReturn
+        ));
+    }
+}
+
+#[test]
+fn a_leading_blank_line_is_refused_at_its_first_byte() {
+    for input in [
+        &b"\r\nGET / HTTP/1.1\r\n\r\n"[..],
+        b"\nGET / HTTP/1.1\r\n\r\n",
+        b"\r\n\r\n",
+    ] {
+        let error = refused(input, HeadLimits::default(), 1);
+        assert!(matches!(error, HandshakeError::LeadingBlankLine));
+    }
+}
+
+#[test]
+fn a_nul_is_refused_wherever_it_stands() {
+    for (input, at) in [
+        (&b"\0"[..], 1),
+        (b"GET /\0", 6),
+        (b"GET /\r\nA: b\0c\r\n\r\n", 12),
+    ] {
+        let error = refused(input, HeadLimits::default(), at);
+        assert!(matches!(error, HandshakeError::NulInHead));
+    }
+    // What a TLS client sends to a plain port.
+    refused(b"\x16\x03\x01\x00\xa5\x01\x00", HeadLimits::default(), 4);
+}
+
+#[test]
+fn a_folded_header_is_refused() {
+    for fold in [" ", "\t"] {
+        let input = format!("GET / HTTP/1.1\r\nA: b\r\n{fold}c\r\n\r\n");
+        let error = refused(input.as_bytes(), HeadLimits::default(), 23);
+        assert!(matches!(error, HandshakeError::FoldedHeader));
+    }
+}
+
+#[test]
+fn a_request_is_parsed_with_its_repeated_headers_trimmed_and_in_order() {
+    let request = parse(REQUEST).unwrap();
+    assert_eq!(request.method(), Method::GET);
+    assert_eq!(request.uri(), "/chat?q=1");
+    assert_eq!(request.uri().query(), Some("q=1"));
+    assert_eq!(request.headers()["host"], "example.com");
+    let values: Vec<_> = request.headers().get_all("x-a").iter().collect();
+    assert_eq!(values, ["one", "two"]);
+}
+
+#[test]
+fn only_a_whole_head_is_parsed() {
+    for len in 0..REQUEST.len() {
+        let error = parse(&REQUEST[..len]).unwrap_err();
+        assert!(matches!(error, HandshakeError::IncompleteHead), "{len}");
+    }
+    let error = parse(&[REQUEST, b"x"].concat()).unwrap_err();
+    assert!(matches!(error, HandshakeError::IncompleteHead));
+}
+
+#[test]
+fn parsing_applies_the_rules_of_the_reader() {
+    let error = parse(b"GET / HTTP/1.1\nHost: h\r\n\r\n").unwrap_err();
+    assert!(matches!(error, HandshakeError::BareLineFeed));
+    let error = parse_request(REQUEST, &limits(10, 64)).unwrap_err();
+    assert!(matches!(error, HandshakeError::HeadTooLarge { limit: 10 }));
+}
+
+#[test]
+fn other_versions_are_505() {
+    for version in ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.2"] {
+        let error = parse_line(&format!("GET / {version}")).unwrap_err();
+        assert!(
+            matches!(error, HandshakeError::HttpVersion),
+            "{version}: {error}"
+        );
+        assert_eq!(error.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+    }
+    let error = parse_response(b"HTTP/1.0 101 x\r\n\r\n", &HeadLimits::default()).unwrap_err();
+    assert!(matches!(error, HandshakeError::HttpVersion));
+}
+
+#[test]
+fn malformed_lines_are_refused() {
+    for line in [
+        "GET /",
+        "GET  / HTTP/1.1",
+        " GET / HTTP/1.1",
+        "G\x01T / HTTP/1.1",
+        "x",
+        "\x7f",
+    ] {
+        assert!(parse_line(line).is_err(), "{line}");
+    }
+    for line in [
+        "A b: c", "A : b", ": b", "A", "A\x01: b", "A: \x01", "A: \x7f", "é: b",
+    ] {
+        let input = format!("GET / HTTP/1.1\r\n{line}\r\n\r\n");
+        let error = parse(input.as_bytes()).unwrap_err();
+        assert!(
+            matches!(error, HandshakeError::MalformedHead { .. }),
+            "{line}: {error}"
+        );
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[test]
+fn other_targets_than_origin_form_and_http_uris_are_refused() {
+    for target in [
+        "/",
+        "/a%20b?c",
+        "//h/x",
+        "http://h",
+        "HTTPS://h:8443/x?y",
+        "/a/../b",
+    ] {
+        assert!(
+            parse_line(&format!("GET {target} HTTP/1.1")).is_ok(),
+            "{target}"
+        );
+    }
+    let bad = [
+        "*",
+        "h:80",
+        "h",
+        "ws://h/",
+        "ftp://h/",
+        "http://",
+        "/#f",
+        "http://h/#f",
+        "/é",
+        "/\x7f",
+    ];
+    for target in bad {
+        let error = parse_line(&format!("GET {target} HTTP/1.1")).unwrap_err();
+        let expected = matches!(
+            error,
+            HandshakeError::InvalidTarget(_) | HandshakeError::MalformedHead { .. }
+        );
+        assert!(expected, "{target}: {error}");
+        assert_eq!(error.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[test]
+fn a_password_in_a_target_is_not_shown() {
+    let error = parse_line("GET ftp://user:secret@h/ HTTP/1.1").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("secret"));
+}
+
+#[test]
+fn a_response_is_parsed_with_or_without_a_reason() {
+    for reason in [" Switching Protocols", " ", "", " \u{e9}"] {
+        let input = format!("HTTP/1.1 101{reason}\r\nUpgrade: websocket\r\n\r\n");
+        let response = parse_response(input.as_bytes(), &HeadLimits::default()).unwrap();
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(response.headers()["upgrade"], "websocket");
+    }
+}
+
+#[test]
+fn a_malformed_status_line_is_refused() {
+    for line in [
+        "HTTP/1.1 99 x",
+        "HTTP/1.1 1010 x",
+        "HTTP/1.1 000 x",
+        "HTTP/1.1 abc",
+        "SSH-2.0",
+    ] {
+        let input = format!("{line}\r\n\r\n");
+        assert!(
+            parse_response(input.as_bytes(), &HeadLimits::default()).is_err(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_limit_beyond_the_header_map_is_an_error_not_a_panic() {
+    let mut input = b"GET / HTTP/1.1\r\n".to_vec();
+    for number in 0..40_000 {
+        input.extend_from_slice(format!("h{number}: x\r\n").as_bytes());
+    }
+    input.extend_from_slice(b"\r\n");
+    let error = parse_request(&input, &limits(usize::MAX, usize::MAX)).unwrap_err();
+    assert!(matches!(error, HandshakeError::TooManyHeaders { .. }));
+}
+
+#[test]
+fn a_request_is_written_host_first_and_spelled_as_in_the_rfc() {
+    let mut request = Request::new(());
+    *request.uri_mut() = Uri::from_static("ws://h?q");
+    for (name, value) in [
+        ("x-a", "1"),
+        ("sec-websocket-key", "k"),
+        ("host", "h"),
+        ("x-a", "2"),
+    ] {
+        request
+            .headers_mut()
+            .append(name, HeaderValue::from_static(value));
+    }
+    let mut output = BytesMut::new();
+    write_request(&request, &mut output);
+    let expected =
+        "GET /?q HTTP/1.1\r\nHost: h\r\nx-a: 1\r\nx-a: 2\r\nSec-WebSocket-Key: k\r\n\r\n";
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn a_response_is_written_with_its_reason() {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    response
+        .headers_mut()
+        .insert("content-length", HeaderValue::from_static("0"));
+    let mut output = BytesMut::new();
+    write_response(&response, &mut output);
+    assert_eq!(
+        output,
+        "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n"
+    );
+    let parsed = parse_response(&output, &HeadLimits::default()).unwrap();
+    assert_eq!(parsed.status(), 426);
+}
+
+/// Bytes that look enough like a head to get somewhere.
+fn head_like() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: [&[u8]; 11] = [
+        b"GET / HTTP/1.1\r\n",
+        b"HTTP/1.1 101 x\r\n",
+        b"Host: h\r\n",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b" ",
+        b"\0",
+        b": ",
+        b"abc",
+        b"\xff",
+    ];
+    let piece = prop::sample::select(pieces.to_vec());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..80),
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic_and_splitting_never_matters(
+        input in head_like(),
+        max_bytes in 0_usize..100,
+        max_headers in 0_usize..4,
+    ) {
+        let limits = limits(max_bytes, max_headers);
+        let whole = format!("{:?}", find_whole(&input, limits));
+        prop_assert_eq!(whole, format!("{:?}", find_bytewise(&input, limits).1));
+        let request = parse_request(&input, &limits);
+        let response = parse_response(&input, &limits);
+        for error in [request.err(), response.err()].into_iter().flatten() {
+            prop_assert!(error.to_string().bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+        }
+    }
+
+    #[test]
+    fn a_written_request_parses_back_equal(
+        target in "/[!$-;=?-Z_a-z~]{0,20}",
+        lines in prop::collection::vec(("[a-z][a-z0-9-]{0,8}", "([!-~]([ -~]{0,9}[!-~])?)?"), 0..8),
+    ) {
+        let mut request = Request::new(());
+        *request.uri_mut() = Uri::try_from(target).unwrap();
+        for (name, value) in &lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+        }
+        let mut output = BytesMut::new();
+        write_request(&request, &mut output);
+        let parsed = parse(&output).unwrap();
+        prop_assert_eq!(parsed.method(), request.method());
+        prop_assert_eq!(parsed.uri(), request.uri());
+        prop_assert_eq!(parsed.headers(), request.headers());
+    }
+}

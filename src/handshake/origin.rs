@@ -1,0 +1,257 @@
+//! Which pages may connect: the `Origin` header (RFC 6455 §4.1, §10.2).
+//!
+//! A browser lets any page open a WebSocket to any server, with the user's cookies, and says in
+//! `Origin` which page it is. The server has to decide. Other programs send no `Origin`, or
+//! whatever they like: this protects users of browsers, it does not authenticate anybody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::authority::{Authority, default_port};
+use super::{HandshakeError, headers};
+
+/// Which origins a server accepts. The default is [`same_host`](Self::same_host).
+///
+/// A request without `Origin` does not come from a browser page, and is accepted by every rule.
+#[derive(Clone, Default)]
+pub struct Origins(Rule);
+
+#[derive(Clone, Default)]
+enum Rule {
+    #[default]
+    SameHost,
+    Any,
+    List(Arc<[String]>),
+    Predicate(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+}
+
+impl Origins {
+    /// Accepts an origin whose host and port are those of `Host`, ignoring case.
+    ///
+    /// The scheme must be `http` or `https`, and its default port equals none. `null`, the origin
+    /// of sandboxed pages and local files, is refused.
+    pub fn same_host() -> Self {
+        Self(Rule::SameHost)
+    }
+
+    /// Accepts every origin. Any page can then act with the cookies of its visitor.
+    pub fn any() -> Self {
+        Self(Rule::Any)
+    }
+
+    /// Accepts the origins listed, such as `https://example.com` or `http://localhost:8080`;
+    /// scheme and host ignore case, and the scheme's default port equals none.
+    ///
+    /// The server's own host has to be listed too. `null` can be listed.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is no origin: it would
+    /// never match. In particular an origin has no path, not even `/`.
+    pub fn list<I>(origins: I) -> Result<Self, HandshakeError>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let mut accepted = Vec::new();
+        for origin in origins {
+            let origin = origin.as_ref();
+            let normal = normalize(origin);
+            accepted.push(normal.ok_or_else(|| headers::unusable("origin", origin.as_bytes()))?);
+        }
+        Ok(Self(Rule::List(accepted.into())))
+    }
+
+    /// Accepts an origin when the function returns `true`. It is given the value of `Origin` as
+    /// it was sent, `null` included; a value that is not visible ASCII is refused without asking.
+    pub fn predicate<F>(accepts: F) -> Self
+    where
+        F: Fn(&str) -> bool + Send + Sync + 'static,
+    {
+        Self(Rule::Predicate(Arc::new(accepts)))
+    }
+
+    /// Returns whether a request with this `Origin`, sent to this host, is accepted.
+    pub(super) fn accepts(&self, origin: &[u8], host: &Authority) -> bool {
+        if matches!(self.0, Rule::Any) {
+            return true;
+        }
+        if !origin.iter().all(u8::is_ascii_graphic) {
+            return false;
+        }
+        let Ok(origin) = str::from_utf8(origin) else {
+            return false;
+        };
+        match &self.0 {
+            Rule::SameHost => is_same_host(origin, host),
+            Rule::Any => true,
+            Rule::List(accepted) => normalize(origin).is_some_and(|it| accepted.contains(&it)),
+            Rule::Predicate(accepts) => accepts(origin),
+        }
+    }
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Rule::SameHost => f.write_str("Origins::same_host()"),
+            Rule::Any => f.write_str("Origins::any()"),
+            Rule::List(accepted) => write!(f, "Origins::list({accepted:?})"),
+            Rule::Predicate(_) => f.write_str("Origins::predicate(..)"),
+        }
+    }
+}
+
+fn is_same_host(origin: &str, host: &Authority) -> bool {
+    let Some((scheme, authority)) = parse(origin) else {
+        return false;
+    };
+    let Some(default) = default_port(&scheme).filter(|_| scheme.starts_with("http")) else {
+        return false;
+    };
+    authority.without_default(Some(default)) == host.clone().without_default(Some(default))
+}
+
+/// Returns the form in which two origins are compared.
+fn normalize(origin: &str) -> Option<String> {
+    if origin == "null" {
+        return Some(origin.to_owned());
+    }
+    let (scheme, authority) = parse(origin)?;
+    let authority = authority.without_default(default_port(&scheme));
+    Some(format!("{scheme}://{authority}"))
+}
+
+/// Parses `scheme://host[:port]` (RFC 6454 §7.1), the scheme into lower case.
+fn parse(origin: &str) -> Option<(String, Authority)> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if scheme.is_empty() || !scheme.bytes().all(is_valid) {
+        return None;
+    }
+    Some((
+        scheme.to_ascii_lowercase(),
+        Authority::parse(authority).ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(rule: &Origins, origin: &str, host: &str) -> bool {
+        rule.accepts(origin.as_bytes(), &Authority::parse(host).unwrap())
+    }
+
+    #[test]
+    fn the_same_host_is_accepted_whatever_the_default_port_is_written_as() {
+        let accepted = [
+            ("http://example.com", "example.com"),
+            ("http://example.com:80", "example.com"),
+            ("http://example.com", "example.com:80"),
+            ("https://example.com", "example.com"),
+            ("https://example.com:443", "example.com"),
+            ("https://example.com", "example.com:443"),
+            ("HTTP://EXAMPLE.com", "Example.COM"),
+            ("http://localhost:8080", "localhost:8080"),
+            ("http://[::1]:8080", "[0::1]:8080"),
+        ];
+        for (origin, host) in accepted {
+            assert!(
+                accepts(&Origins::default(), origin, host),
+                "{origin} {host}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_host_port_or_scheme_is_refused() {
+        let refused = [
+            ("http://evil.com", "example.com"),
+            ("http://example.com.evil.com", "example.com"),
+            ("http://evil.com/example.com", "example.com"),
+            ("http://u@example.com", "example.com"),
+            ("http://sub.example.com", "example.com"),
+            ("http://example.com:8080", "example.com"),
+            ("http://example.com", "example.com:8080"),
+            ("http://example.com", "example.com:443"),
+            ("https://example.com", "example.com:80"),
+            ("https://example.com:80", "example.com"),
+            ("ws://example.com", "example.com"),
+            ("chrome-extension://example.com", "example.com"),
+            ("null", "null"),
+            ("", "example.com"),
+            ("example.com", "example.com"),
+            ("://example.com", "example.com"),
+            ("http://example.com http://evil.com", "example.com"),
+            ("http://example.com/", "example.com"),
+        ];
+        for (origin, host) in refused {
+            assert!(
+                !accepts(&Origins::same_host(), origin, host),
+                "{origin} {host}"
+            );
+        }
+        let host = Authority::parse("h").unwrap();
+        assert!(!Origins::same_host().accepts(b"http://h\xff", &host));
+    }
+
+    #[test]
+    fn any_accepts_whatever_is_sent() {
+        assert!(accepts(&Origins::any(), "null", "h"));
+        assert!(accepts(&Origins::any(), "http://evil.com", "h"));
+        assert!(Origins::any().accepts(b"\xff", &Authority::parse("h").unwrap()));
+    }
+
+    #[test]
+    fn a_list_accepts_its_entries_only() {
+        let rule = Origins::list(["https://Example.com:443", "http://localhost:3000"]).unwrap();
+        assert!(accepts(&rule, "https://example.com", "h"));
+        assert!(accepts(&rule, "http://LOCALHOST:3000", "h"));
+        for origin in ["http://example.com", "http://localhost", "http://h", "null"] {
+            assert!(!accepts(&rule, origin, "h"), "{origin}");
+        }
+        assert!(accepts(&Origins::list(["null"]).unwrap(), "null", "h"));
+        let nobody: [&str; 0] = [];
+        assert!(!accepts(&Origins::list(nobody).unwrap(), "http://h", "h"));
+    }
+
+    #[test]
+    fn an_entry_that_could_never_match_is_refused() {
+        for entry in [
+            "https://example.com/",
+            "example.com",
+            "*",
+            "https://*.com",
+            "http://",
+        ] {
+            let error = Origins::list([entry]).unwrap_err();
+            assert!(matches!(
+                error,
+                HandshakeError::InvalidSetting {
+                    setting: "origin",
+                    ..
+                }
+            ));
+        }
+    }
+
+    #[test]
+    fn a_predicate_decides_alone_and_sees_null() {
+        let rule = Origins::predicate(|origin| origin.ends_with(".test") || origin == "null");
+        assert!(accepts(&rule, "http://a.test", "h"));
+        assert!(accepts(&rule, "null", "h"));
+        assert!(!accepts(&rule, "http://h", "h"));
+        assert!(!rule.accepts(b"\xff.test", &Authority::parse("h").unwrap()));
+    }
+
+    #[test]
+    fn debug_names_the_rule() {
+        assert_eq!(format!("{:?}", Origins::default()), "Origins::same_host()");
+        assert_eq!(
+            format!("{:?}", Origins::predicate(|_| true)),
+            "Origins::predicate(..)"
+        );
+        let rule = Origins::list(["http://H:80"]).unwrap();
+        assert_eq!(format!("{rule:?}"), "Origins::list([\"http://h\"])");
+    }
+}

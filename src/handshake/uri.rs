@@ -1,0 +1,373 @@
+//! `ws` and `wss` URIs (RFC 6455 §3).
+//!
+//! The URI is parsed here rather than by `http::Uri`, which drops a fragment silently and has no
+//! view of user info. A URI is refused for: another scheme, a fragment, a missing or malformed
+//! host, port 0, user info without a name or that Basic authentication cannot carry, and
+//! characters that RFC 3986 wants percent-encoded (spaces, controls, non-ASCII).
+
+use std::error::Error;
+use std::fmt;
+
+use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
+
+use super::authority::Authority;
+
+/// Where a client connects to: a parsed `ws` or `wss` URI.
+///
+/// `Display` leaves the user info out, and `Debug` the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    is_secure: bool,
+    authority: Authority,
+    path_and_query: PathAndQuery,
+    credentials: Option<(String, String)>,
+}
+
+impl Target {
+    /// Parses `ws://[user[:password]@]host[:port][/path][?query]`, or the same with `wss`.
+    ///
+    /// Scheme and host ignore case.
+    ///
+    /// # Errors
+    ///
+    /// [`UriError`] says which part is at fault; it holds nothing of the URI, hence no password.
+    pub fn parse(uri: &str) -> Result<Self, UriError> {
+        if uri.contains('#') {
+            return Err(UriError::Fragment);
+        }
+        if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UriError::InvalidCharacter);
+        }
+        let (scheme, rest) = uri.split_once("://").ok_or(UriError::Scheme)?;
+        let is_secure = parse_scheme(scheme)?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).ok_or(UriError::InvalidHost)?;
+        let (user_info, authority) = match authority.rsplit_once('@') {
+            Some((user_info, authority)) => (Some(user_info), authority),
+            None => (None, authority),
+        };
+        Ok(Self {
+            is_secure,
+            authority: Authority::parse(authority)?,
+            path_and_query: parse_path(path)?,
+            credentials: user_info.map(parse_user_info).transpose()?,
+        })
+    }
+
+    /// Returns whether the scheme is `wss`.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Returns the host in lower case and without brackets, ready for resolution.
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// Returns the port: by default 80 for `ws`, 443 for `wss`.
+    pub fn port(&self) -> u16 {
+        self.authority.port().unwrap_or_else(|| self.default_port())
+    }
+
+    /// Returns the value of `Host`: an IPv6 address in brackets, the port unless it is the
+    /// scheme's default (RFC 6455 §4.1).
+    pub fn host_header(&self) -> String {
+        self.authority
+            .clone()
+            .without_default(Some(self.default_port()))
+            .to_string()
+    }
+
+    /// Returns the resource name: path and query, `/` if the path is empty (RFC 6455 §3).
+    pub fn path_and_query(&self) -> &str {
+        self.path_and_query.as_str()
+    }
+
+    /// Returns user name and password, percent-decoded; without a password, an empty one.
+    pub fn credentials(&self) -> Option<(&str, &str)> {
+        let (name, password) = self.credentials.as_ref()?;
+        Some((name, password))
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.is_secure { 443 } else { 80 }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority, self.path_and_query)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user_name = self.credentials.as_ref().map(|(name, _)| name);
+        f.debug_struct("Target")
+            .field("uri", &format_args!("{self}"))
+            .field("user_name", &user_name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse_scheme(scheme: &str) -> Result<bool, UriError> {
+    if scheme.eq_ignore_ascii_case("wss") {
+        return Ok(true);
+    }
+    if scheme.eq_ignore_ascii_case("ws") {
+        return Ok(false);
+    }
+    Err(UriError::Scheme)
+}
+
+fn parse_path(path: &str) -> Result<PathAndQuery, UriError> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    PathAndQuery::try_from(format!("{slash}{path}")).map_err(|_| UriError::InvalidPath)
+}
+
+fn parse_user_info(user_info: &str) -> Result<(String, String), UriError> {
+    let (name, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    if name.is_empty() {
+        return Err(UriError::EmptyUserName);
+    }
+    let (name, password) = (decode(name)?, decode(password)?);
+    if name.contains(':') {
+        // "a user-id containing a colon character is invalid" (RFC 7617 §2).
+        return Err(UriError::InvalidUserInfo);
+    }
+    Ok((name, password))
+}
+
+/// Decodes a half of the user info, whose characters are those of RFC 3986 §3.2.1. Controls are
+/// refused, as RFC 7617 §2 does.
+fn decode(text: &str) -> Result<String, UriError> {
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
+    if !text.bytes().all(is_allowed) || has_broken_escape(text) {
+        return Err(UriError::InvalidUserInfo);
+    }
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| UriError::InvalidUserInfo)?;
+    if decoded.chars().any(char::is_control) {
+        return Err(UriError::InvalidUserInfo);
+    }
+    Ok(decoded.into_owned())
+}
+
+/// Returns whether some `%` is not followed by two hexadecimal digits.
+fn has_broken_escape(text: &str) -> bool {
+    let is_broken = |after: &str| {
+        let mut bytes = after.bytes();
+        !(0..2).all(|_| bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit()))
+    };
+    text.split('%').skip(1).any(is_broken)
+}
+
+/// Why a URI cannot be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UriError {
+    /// The scheme is neither `ws` nor `wss`.
+    Scheme,
+    /// There is a fragment; RFC 6455 §3 wants `#` percent-encoded.
+    Fragment,
+    /// There is a space, a control or a non-ASCII character.
+    InvalidCharacter,
+    /// The host is missing.
+    MissingHost,
+    /// The host is neither a name nor an address.
+    InvalidHost,
+    /// The port is not a number from 1 to 65535.
+    InvalidPort,
+    /// The path or the query has a character that has to be percent-encoded.
+    InvalidPath,
+    /// There is user info, but the user name is empty.
+    EmptyUserName,
+    /// The user info is not well-formed, or cannot be sent as Basic credentials (RFC 7617 §2).
+    InvalidUserInfo,
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "the URI does not begin with ws:// or wss://",
+            Self::Fragment => "the URI has a fragment; # must be written as %23",
+            Self::InvalidCharacter => "the URI has a character that must be percent-encoded",
+            Self::MissingHost => "the URI has no host",
+            Self::InvalidHost => "the host of the URI is neither a name nor an address",
+            Self::InvalidPort => "the port of the URI is not a number from 1 to 65535",
+            Self::InvalidPath => "the path of the URI has a character that must be percent-encoded",
+            Self::EmptyUserName => "the URI has user info without a user name",
+            Self::InvalidUserInfo => "the user info of the URI is malformed",
+        })
+    }
+}
+
+impl Error for UriError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(uri: &str) -> Target {
+        Target::parse(uri).unwrap()
+    }
+
+    #[test]
+    fn the_default_ports_are_80_and_443() {
+        let plain = parse("ws://example.com");
+        assert_eq!((plain.is_secure(), plain.port()), (false, 80));
+        let secure = parse("WSS://Example.com/");
+        assert_eq!((secure.is_secure(), secure.port()), (true, 443));
+        assert_eq!(secure.host(), "example.com");
+    }
+
+    #[test]
+    fn host_names_the_port_only_if_it_is_not_the_default() {
+        assert_eq!(parse("ws://h:80/").host_header(), "h");
+        assert_eq!(parse("ws://h:443/").host_header(), "h:443");
+        assert_eq!(parse("wss://h:443/").host_header(), "h");
+        assert_eq!(parse("wss://h:80/").host_header(), "h:80");
+        assert_eq!(parse("ws://h:/").host_header(), "h");
+    }
+
+    #[test]
+    fn an_ipv6_address_has_brackets_in_host_only() {
+        let target = parse("ws://[::1]:9000/x");
+        assert_eq!(target.host(), "::1");
+        assert_eq!(target.port(), 9000);
+        assert_eq!(target.host_header(), "[::1]:9000");
+        assert_eq!(parse("wss://[::1]").host_header(), "[::1]");
+    }
+
+    #[test]
+    fn the_resource_name_is_path_and_query() {
+        assert_eq!(parse("ws://h").path_and_query(), "/");
+        assert_eq!(parse("ws://h/").path_and_query(), "/");
+        assert_eq!(parse("ws://h?q=1").path_and_query(), "/?q=1");
+        assert_eq!(parse("ws://h?q=a@b:c/d").path_and_query(), "/?q=a@b:c/d");
+        assert_eq!(parse("ws://h/a%23b?c=%20").path_and_query(), "/a%23b?c=%20");
+        assert_eq!(parse("ws://h//a/../b").path_and_query(), "//a/../b");
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_a_missing_password_is_empty() {
+        assert_eq!(parse("ws://h").credentials(), None);
+        assert_eq!(parse("ws://user@h").credentials(), Some(("user", "")));
+        assert_eq!(parse("ws://user:@h").credentials(), Some(("user", "")));
+        assert_eq!(
+            parse("ws://us%40er:p%3Aw:%C3%A9@h").credentials(),
+            Some(("us@er", "p:w:é"))
+        );
+    }
+
+    #[test]
+    fn unusable_user_info_is_refused() {
+        for uri in ["ws://@h", "ws://:pw@h"] {
+            assert_eq!(Target::parse(uri), Err(UriError::EmptyUserName), "{uri}");
+        }
+        for user in [
+            "a%3Ab", "a%", "a%4", "a%zz", "a%ff", "a:%00", "a:%0a", "a@b", "a[b",
+        ] {
+            let uri = format!("ws://{user}@h");
+            assert_eq!(Target::parse(&uri), Err(UriError::InvalidUserInfo), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_is_refused_wherever_it_stands() {
+        for uri in [
+            "ws://h/#f",
+            "ws://h#",
+            "ws://h?q#f",
+            "ws://u#@h",
+            "#",
+            "ws://h/a b#",
+        ] {
+            assert_eq!(Target::parse(uri), Err(UriError::Fragment), "{uri}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        for uri in [
+            "http://h",
+            "https://h",
+            "h",
+            "//h",
+            "ws:h",
+            "ws:/h",
+            "",
+            "wsss://h",
+            "://h",
+        ] {
+            assert_eq!(Target::parse(uri), Err(UriError::Scheme), "{uri}");
+        }
+    }
+
+    #[test]
+    fn malformed_hosts_ports_and_paths_are_refused() {
+        let cases = [
+            ("ws://", UriError::MissingHost),
+            ("ws:///path", UriError::MissingHost),
+            ("ws://?q", UriError::MissingHost),
+            ("ws://u@/", UriError::MissingHost),
+            ("ws://:80", UriError::MissingHost),
+            ("ws://::1/", UriError::MissingHost),
+            ("ws://h\\@i", UriError::InvalidUserInfo),
+            ("ws://h\\i", UriError::InvalidHost),
+            ("ws://h:0", UriError::InvalidPort),
+            ("ws://h:99999", UriError::InvalidPort),
+            ("ws://h:x", UriError::InvalidPort),
+            ("ws://h/<a>", UriError::InvalidPath),
+        ];
+        for (uri, error) in cases {
+            assert_eq!(Target::parse(uri), Err(error), "{uri}");
+        }
+    }
+
+    #[test]
+    fn spaces_controls_and_non_ascii_are_refused() {
+        for uri in [
+            "ws://h/a b",
+            " ws://h",
+            "ws://h/\r\nX: y",
+            "ws://h\0",
+            "ws://h/é",
+            "ws://h\x7f",
+        ] {
+            assert_eq!(
+                Target::parse(uri),
+                Err(UriError::InvalidCharacter),
+                "{uri:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_is_never_shown() {
+        let target = parse("wss://user:secret@h:8443/p?q");
+        assert_eq!(target.to_string(), "wss://h:8443/p?q");
+        let debug = format!("{target:?}");
+        assert!(
+            debug.contains("user") && !debug.contains("secret"),
+            "{debug}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn arbitrary_text_never_panics_and_a_target_is_read_back(
+            rest in "([a-z:@%/?.0-9\\[\\]]{0,24}|\\PC{0,12})",
+        ) {
+            if let Ok(target) = Target::parse(&format!("ws://{rest}")) {
+                let again = parse(&target.to_string());
+                proptest::prop_assert_eq!(again.host_header(), target.host_header());
+                proptest::prop_assert_eq!(again.path_and_query(), target.path_and_query());
+            }
+        }
+    }
+}
