@@ -1,0 +1,159 @@
+//! [`FrameCodec`]: frames as they are, for proxies, tools and tests.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::MIN_READ;
+use crate::{
+    config::Config,
+    error::Error,
+    frame::{
+        Expected, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Role, Rsv,
+        SendError,
+    },
+    protocol::{FrameReader, make_room, random_masking_key, write_frame},
+    simd::Simd,
+};
+
+/// One frame, its payload unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Whether this is the last frame of its message.
+    pub fin: bool,
+    /// The reserved bits that are set.
+    pub rsv: Rsv,
+    /// What the frame carries.
+    pub opcode: Opcode,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+/// Single frames for [`Framed`](tokio_util::codec::Framed).
+///
+/// Checks what a header shows, the order of fragments included, and
+/// [`Config::max_frame_size`]. Does not put messages together, nor look into payloads: text may be
+/// invalid and a message of any size.
+#[derive(Debug)]
+pub struct FrameCodec {
+    simd: Simd,
+    frames: FrameReader,
+    payload: Vec<u8>,
+    failed: Option<ProtocolError>,
+    masking_keys: Option<fn() -> MaskingKey>,
+}
+
+impl FrameCodec {
+    /// Makes the codec of the endpoint that has this role.
+    pub fn new(role: Role, config: &Config) -> Self {
+        let (sender, masking_keys) = match role {
+            Role::Client => (
+                Role::Server,
+                Some(config.masking_keys.unwrap_or(random_masking_key)),
+            ),
+            Role::Server => (Role::Client, None),
+        };
+        let expected = Expected {
+            max_payload_len: config.max_frame_size,
+            too_big: ProtocolError::FrameTooBig {
+                limit: config.max_frame_size,
+            },
+            ..Expected::first(sender)
+        };
+        Self {
+            simd: Simd::detect(),
+            frames: FrameReader::new(expected),
+            payload: Vec::new(),
+            failed: None,
+            masking_keys,
+        }
+    }
+
+    /// Lets these reserved bits pass, which extensions own (RFC 6455 §5.2). Default: none.
+    #[must_use]
+    pub const fn rsv(mut self, rsv: Rsv) -> Self {
+        self.frames.expected.rsv = rsv;
+        self
+    }
+
+    fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
+        if self.frames.current().is_none() && self.frames.begin(input)?.is_none() {
+            return Ok(None);
+        }
+        let complete = self.frames.payload(input, |chunk, key, missing| {
+            make_room(&mut self.payload, chunk.len(), missing);
+            self.simd
+                .copy_mask(chunk, &mut self.payload, key.to_bytes());
+            Ok(())
+        })?;
+        Ok(complete.map(|header| Frame {
+            fin: header.fin,
+            rsv: header.rsv,
+            opcode: header.opcode,
+            payload: Bytes::from(std::mem::take(&mut self.payload)),
+        }))
+    }
+}
+
+impl Decoder for FrameCodec {
+    type Item = Frame;
+    type Error = Error;
+
+    fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        if let Some(error) = self.failed {
+            return Err(error.into());
+        }
+        let frame = self.receive(input).inspect_err(|error| {
+            self.failed = Some(*error);
+        })?;
+        if frame.is_none() {
+            input.reserve(MIN_READ);
+        }
+        Ok(frame)
+    }
+
+    /// Decodes what is left at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] when the stream ends inside a frame.
+    fn decode_eof(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        match self.decode(input)? {
+            None if self.frames.current().is_some() || !input.is_empty() => {
+                Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+            }
+            frame => Ok(frame),
+        }
+    }
+}
+
+impl Encoder<Frame> for FrameCodec {
+    type Error = Error;
+
+    /// Appends a frame; a client's is masked.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::FragmentedControl`] and [`SendError::ControlTooLong`].
+    fn encode(&mut self, frame: Frame, output: &mut BytesMut) -> Result<(), Error> {
+        if frame.opcode.is_control() {
+            if !frame.fin {
+                return Err(SendError::FragmentedControl.into());
+            }
+            let size = frame.payload.len();
+            if size > MAX_CONTROL_PAYLOAD {
+                return Err(SendError::ControlTooLong { size }.into());
+            }
+        }
+        let header = FrameHeader {
+            fin: frame.fin,
+            rsv: frame.rsv,
+            opcode: frame.opcode,
+            masking_key: self.masking_keys.map(|next| next()),
+            payload_len: frame.payload.len() as u64,
+        };
+        write_frame(self.simd, &header, frame.payload, output);
+        Ok(())
+    }
+}
