@@ -1,0 +1,231 @@
+//! [`connect`] and [`ClientBuilder`]: opening a connection as a client.
+
+use bytes::BytesMut;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    config::Config,
+    connection::WebSocket,
+    error::Error,
+    frame::Role,
+    handshake::{
+        BodyReader, HandshakeError, Target,
+        client::{self, MAX_INTERIM_RESPONSES, Offer},
+        head,
+    },
+    net::{
+        Stream,
+        opening::{head_limits, open, read, read_head, within},
+    },
+};
+
+/// How much of the body of a refusal is kept, in bytes.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// Connects to a `ws://` URI with the default options.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), wsimd::Error> {
+/// let mut ws = wsimd::connect("ws://localhost:8765/chat").await?;
+/// ws.send("Hello").await?;
+/// let answer = ws.recv().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// As [`ClientBuilder::connect`].
+///
+/// # Cancel safety
+///
+/// Dropping the future gives the connection up.
+pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
+    ClientBuilder::new().connect(uri).await
+}
+
+/// The options of a client.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), wsimd::Error> {
+/// use wsimd::{ClientBuilder, Config};
+///
+/// let ws = ClientBuilder::new()
+///     .config(Config::new().max_message_size(16 << 20))
+///     .subprotocols(["chat.v2", "chat.v1"])?
+///     .header("authorization", "Bearer abc")?
+///     .connect("ws://localhost:8765")
+///     .await?;
+/// println!("the server chose {:?}", ws.subprotocol());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ClientBuilder {
+    config: Config,
+    offer: Offer,
+}
+
+impl ClientBuilder {
+    /// The default options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the limits and timeouts of the connection.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Offers subprotocols, the preferred one first. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a name that is not a token, or is given twice.
+    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.offer = self.offer.subprotocols(names)?;
+        Ok(self)
+    }
+
+    /// Adds a header to the request. `Host` and `User-Agent` replace the default ones.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a header that is malformed or that the handshake itself sets.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        self.offer = self.offer.header(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the `Origin` header, as a browser does. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a value that is no header value.
+    pub fn origin(mut self, origin: &str) -> Result<Self, Error> {
+        self.offer = self.offer.origin(origin)?;
+        Ok(self)
+    }
+
+    /// Connects to a `ws://` URI over TCP, within [`Config::open_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for a URI that is refused, or a server that answers anything but a
+    /// correct 101: [`HandshakeError::Refused`] has its status, headers and body.
+    /// [`Error::Unsupported`] for `wss://`, [`Error::Timeout`], [`Error::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up.
+    pub async fn connect(&self, uri: &str) -> Result<WebSocket<Stream>, Error> {
+        let target = Target::parse(uri).map_err(HandshakeError::from)?;
+        if target.is_secure() {
+            return Err(Error::Unsupported(
+                "wss:// needs TLS, which this version of wsimd does not have: \
+                 run ClientBuilder::handshake over a TLS stream",
+            ));
+        }
+        within(self.config.open_timeout, async {
+            let stream = TcpStream::connect((target.host(), target.port())).await?;
+            let (ws, _) = self.open(&target, Stream::tcp(stream)?).await?;
+            Ok(ws)
+        })
+        .await
+    }
+
+    /// Runs the opening handshake over a stream that is connected already, within
+    /// [`Config::open_timeout`]. The scheme of the URI does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up.
+    pub async fn handshake<S>(
+        &self,
+        uri: &str,
+        io: S,
+    ) -> Result<(WebSocket<S>, Response<()>), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let target = Target::parse(uri).map_err(HandshakeError::from)?;
+        within(self.config.open_timeout, self.open(&target, io)).await
+    }
+
+    async fn open<S>(
+        &self,
+        target: &Target,
+        mut io: S,
+    ) -> Result<(WebSocket<S>, Response<()>), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let request = client::request(target, &self.offer)?;
+        let mut output = BytesMut::new();
+        head::write_request(&request, &mut output);
+        io.write_all(&output).await?;
+        io.flush().await?;
+
+        let mut input = BytesMut::new();
+        let response = self.response(&mut io, &mut input).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let body = refusal_body(&mut io, &mut input, &response).await;
+            return Err(HandshakeError::refused(response, body.into_bytes()).into());
+        }
+        let negotiated = client::verify(&request, &response)?;
+        let ws = open(io, Role::Client, &self.config, &negotiated, &input);
+        Ok((ws, response))
+    }
+
+    /// Reads the final response; of others, a few are passed over.
+    async fn response<S: AsyncRead + Unpin>(
+        &self,
+        io: &mut S,
+        input: &mut BytesMut,
+    ) -> Result<Response<()>, Error> {
+        let limits = head_limits(&self.config);
+        let mut passed = 0;
+        loop {
+            let head = read_head(io, input, limits).await?;
+            let response = head::parse_response(&head, &limits)?;
+            if !client::is_interim(response.status()) || passed == MAX_INTERIM_RESPONSES {
+                return Ok(response);
+            }
+            passed += 1;
+        }
+    }
+}
+
+/// Reads the body of a refusal as far as it comes and the limit allows.
+async fn refusal_body<S: AsyncRead + Unpin>(
+    io: &mut S,
+    input: &mut BytesMut,
+    response: &Response<()>,
+) -> BodyReader {
+    let mut body = BodyReader::new(response, MAX_REFUSAL);
+    while !body.read(input) {
+        if !matches!(read(io, input).await, Ok(1..)) {
+            body.eof();
+            break;
+        }
+    }
+    body
+}

@@ -1,0 +1,76 @@
+//! What both sides of the opening handshake do with a stream: read a head, make a connection.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    time::timeout,
+};
+
+use crate::{
+    config::Config,
+    connection::{Parts, WebSocket},
+    error::{Error, Timeout},
+    frame::Role,
+    handshake::{HeadLimits, HeadReader, Negotiated},
+};
+
+/// How much is read at once during a handshake, in bytes: most heads fit.
+const READ: usize = 4096;
+
+/// Limits the time of an opening handshake.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    opening: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, opening)
+        .await
+        .unwrap_or(Err(Error::Timeout(Timeout::Open)))
+}
+
+pub(crate) fn head_limits(config: &Config) -> HeadLimits {
+    HeadLimits {
+        max_bytes: config.max_head_size,
+        max_headers: config.max_headers,
+    }
+}
+
+/// Reads up to the end of a head and returns it; what was read beyond stays in `input`.
+pub(crate) async fn read_head<S: AsyncRead + Unpin>(
+    io: &mut S,
+    input: &mut BytesMut,
+    limits: HeadLimits,
+) -> Result<BytesMut, Error> {
+    let mut reader = HeadReader::new(limits);
+    loop {
+        if let Some(len) = reader.find(input)? {
+            return Ok(input.split_to(len));
+        }
+        if read(io, input).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+}
+
+/// Reads once and appends to `input`; zero at the end of the stream.
+pub(crate) async fn read<S: AsyncRead + Unpin>(
+    io: &mut S,
+    input: &mut BytesMut,
+) -> io::Result<usize> {
+    input.reserve(READ);
+    io.read_buf(input).await
+}
+
+/// Makes a connection after the handshake; `input` holds the first frames, if they came with it.
+pub(crate) fn open<S>(
+    io: S,
+    role: Role,
+    config: &Config,
+    negotiated: &Negotiated,
+    input: &[u8],
+) -> WebSocket<S> {
+    let mut parts = Parts::new(io, role, config).subprotocol(negotiated.subprotocol());
+    parts.read_buf = BytesMut::from(input);
+    WebSocket::from_parts(parts)
+}

@@ -1,0 +1,386 @@
+//! [`accept`], [`serve`] and [`ServerBuilder`]: opening connections as a server.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use http::{HeaderName, HeaderValue, Request};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
+
+use crate::{
+    config::Config,
+    connection::WebSocket,
+    error::Error,
+    frame::Role,
+    handshake::{
+        HandshakeError, Origins, head,
+        server::{self, Policy},
+    },
+    net::{
+        Stream,
+        opening::{head_limits, open, read, read_head, within},
+    },
+};
+
+/// The first pause after a failed `accept(2)`, as when descriptors have run out.
+const MIN_PAUSE: Duration = Duration::from_millis(5);
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts a client on a stream, with the default options.
+///
+/// # Errors
+///
+/// As [`ServerBuilder::accept`].
+///
+/// # Cancel safety
+///
+/// Dropping the future gives the connection up.
+pub async fn accept<S>(io: S) -> Result<WebSocket<S>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    ServerBuilder::new().accept(io).await
+}
+
+/// Listens on `addr` and runs `handler` for every client, with the default options, for ever.
+///
+/// ```no_run
+/// use wsimd::{Error, WebSocket, net::Stream};
+///
+/// async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
+///     while let Some(message) = ws.recv().await? {
+///         ws.send(message).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), Error> {
+///     wsimd::serve("localhost:8765", echo).await
+/// }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Io`] when `addr` cannot be listened on.
+///
+/// # Cancel safety
+///
+/// Dropping the future stops listening; the handlers go on.
+pub async fn serve<H, F>(addr: impl ToSocketAddrs, handler: H) -> Result<(), Error>
+where
+    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+    F: Future<Output: Send> + Send + 'static,
+{
+    let server = ServerBuilder::new().bind(addr).await?;
+    server.serve(handler).await;
+    Ok(())
+}
+
+/// The options of a server.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), wsimd::Error> {
+/// use wsimd::{Config, ServerBuilder, handshake::Origins};
+///
+/// let server = ServerBuilder::new()
+///     .config(Config::new().max_message_size(16 << 20))
+///     .origins(Origins::list(["https://example.com"])?)
+///     .subprotocols(["chat.v2", "chat.v1"])?
+///     .bind("0.0.0.0:8765")
+///     .await?;
+/// server
+///     .serve(async |mut ws| ws.send("Hello").await)
+///     .await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerBuilder {
+    config: Config,
+    policy: Policy,
+    max_connections: usize,
+}
+
+impl ServerBuilder {
+    /// The default options.
+    pub fn new() -> Self {
+        Self {
+            config: Config::new(),
+            policy: Policy::default(),
+            max_connections: 65_536,
+        }
+    }
+
+    /// Sets the limits and timeouts of each connection.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets which browser pages may connect. Default: those of the same host.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.policy = self.policy.origins(origins);
+        self
+    }
+
+    /// Sets the values of `Host` that are served. Default: any.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a value that is no host.
+    pub fn hosts<I>(mut self, hosts: I) -> Result<Self, Error>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.policy = self.policy.hosts(hosts)?;
+        Ok(self)
+    }
+
+    /// Sets the subprotocols that are spoken, the preferred one first. Default: none.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a name that is not a token, or is given twice.
+    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.policy = self.policy.subprotocols(names)?;
+        Ok(self)
+    }
+
+    /// Adds a header to the response.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] for a header that is malformed or that the handshake itself sets.
+    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, Error>
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        self.policy = self.policy.header(name, value)?;
+        Ok(self)
+    }
+
+    /// Limits the connections that [`Server::serve`] has at a time, those in the opening handshake
+    /// included; further clients wait to be accepted. Default: 65,536.
+    #[must_use]
+    pub const fn max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = limit;
+        self
+    }
+
+    /// Accepts a client on a stream, within [`Config::open_timeout`].
+    ///
+    /// A request that is refused is answered, with the status that says why, before this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for a request that is refused, [`Error::Timeout`], [`Error::Io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up.
+    pub async fn accept<S>(&self, io: S) -> Result<WebSocket<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (ws, _) = self.accept_request(io).await?;
+        Ok(ws)
+    }
+
+    /// As [`accept`](Self::accept), and returns the request too: its path, query and headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up.
+    pub async fn accept_request<S>(&self, io: S) -> Result<(WebSocket<S>, Request<()>), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        within(self.config.open_timeout, self.open(io)).await
+    }
+
+    /// Listens on a TCP address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when that fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops listening.
+    pub async fn bind(self, addr: impl ToSocketAddrs) -> Result<Server, Error> {
+        Ok(Server {
+            listener: TcpListener::bind(addr).await?,
+            builder: self,
+        })
+    }
+
+    async fn open<S>(&self, mut io: S) -> Result<(WebSocket<S>, Request<()>), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut input = BytesMut::new();
+        let limits = head_limits(&self.config);
+        let head = match read_head(&mut io, &mut input, limits).await {
+            Err(Error::Handshake(error)) => return Err(refuse(&mut io, *error).await),
+            head => head?,
+        };
+        let accepted = head::parse_request(&head, &limits).and_then(|request| {
+            let (response, negotiated) = server::accept(&request, &self.policy)?;
+            Ok((request, response, negotiated))
+        });
+        let (request, response, negotiated) = match accepted {
+            Err(error) => return Err(refuse(&mut io, error).await),
+            Ok(accepted) => accepted,
+        };
+        let mut output = BytesMut::new();
+        head::write_response(&response, &mut output);
+        io.write_all(&output).await?;
+        io.flush().await?;
+        let ws = open(io, Role::Server, &self.config, &negotiated, &input);
+        Ok((ws, request))
+    }
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Answers a request that is refused, and waits until the client has read the answer.
+async fn refuse<S>(io: &mut S, error: HandshakeError) -> Error
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (head, body) = server::refuse(&error).into_parts();
+    let mut output = BytesMut::new();
+    head::write_response(&http::Response::from_parts(head, ()), &mut output);
+    output.extend_from_slice(body.as_bytes());
+    match answer(io, &output).await {
+        Ok(()) => error.into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// Writes, shuts down and reads to the end: a reset for unread bytes could overtake the answer.
+async fn answer<S>(io: &mut S, output: &[u8]) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    io.write_all(output).await?;
+    io.shutdown().await?;
+    let mut rest = BytesMut::new();
+    while read(io, &mut rest).await? > 0 {
+        rest.clear();
+    }
+    Ok(())
+}
+
+/// A server that listens: [`ServerBuilder::bind`] makes it.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    builder: ServerBuilder,
+}
+
+impl Server {
+    /// Returns the address that is listened on.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpListener::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Runs `handler` for every client, each in a task of its own, for ever.
+    ///
+    /// What a handler returns is dropped. So is its connection: a handler that does not
+    /// [`close`](WebSocket::close) it leaves the peer with 1006.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops listening; the handlers go on.
+    pub async fn serve<H, F>(self, handler: H)
+    where
+        H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.serve_request(move |ws, _| handler(ws)).await;
+    }
+
+    /// As [`serve`](Self::serve), and gives the handler the request too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops listening; the handlers go on.
+    pub async fn serve_request<H, F>(self, handler: H)
+    where
+        H: Fn(WebSocket<Stream>, Request<()>) -> F + Send + Sync + 'static,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let shared = Arc::new((self.builder, handler));
+        let permits = Arc::new(Semaphore::new(
+            shared.0.max_connections.min(Semaphore::MAX_PERMITS),
+        ));
+        loop {
+            let (stream, permit) = next_client(&self.listener, &permits).await;
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                let (builder, handler) = &*shared;
+                // Boxed: the handshake needs room that a connection should not keep.
+                if let Some((ws, request)) = Box::pin(opened(builder, stream)).await {
+                    handler(ws, request).await;
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Opens a connection. A client that fails to has been told why.
+async fn opened(
+    builder: &ServerBuilder,
+    stream: TcpStream,
+) -> Option<(WebSocket<Stream>, Request<()>)> {
+    let stream = Stream::tcp(stream).ok()?;
+    builder.accept_request(stream).await.ok()
+}
+
+/// Waits for a client and for room for it, and pauses while the system has no room.
+async fn next_client(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    let mut pause = MIN_PAUSE;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => {
+                sleep(pause).await;
+                pause = (2 * pause).min(MAX_PAUSE);
+            }
+        }
+    }
+}
