@@ -1,0 +1,145 @@
+//! Limits: inclusive, each named in its error, and told to the peer as 1009.
+
+use bytes::BytesMut;
+use wsimd::{Config, Event, ProtocolError, Role, protocol::Receiver};
+
+use crate::support::{
+    frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame},
+    runner::{Vector, check_both},
+};
+
+#[test]
+fn a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    // fastwebsockets, yawc and wtx refuse the limit itself.
+    let config = Config::new().max_message_size(200);
+    check_both(|role, peer| {
+        Vector::new(role, frame(peer, FIN | BINARY, &[7; 200]))
+            .config(config.clone())
+            .event(vec![7; 200])
+    });
+    check_both(|role, peer| {
+        Vector::new(role, frame(peer, FIN | BINARY, &[7; 201]))
+            .config(config.clone())
+            .error(ProtocolError::FrameTooBig { limit: 200 })
+    });
+}
+
+#[test]
+fn the_limit_counts_all_fragments_of_a_message() {
+    // wtx has no limit for the sum; fastwebsockets had none.
+    let config = Config::new().max_message_size(10);
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, TEXT, b"12345"),
+            frame(peer, CONTINUATION, b"67890"),
+            frame(peer, FIN | CONTINUATION, b""),
+            frame(peer, FIN | TEXT, b"1234567890"),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .event("1234567890")
+            .event("1234567890")
+    });
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, TEXT, b"12345"),
+            frame(peer, FIN | CONTINUATION, b"678901"),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .error(ProtocolError::MessageTooBig { limit: 10 })
+    });
+}
+
+#[test]
+fn a_limit_passed_by_fragments_is_told_to_the_peer_and_stays() {
+    // tokio-websockets sends no Close frame here and refuses the next text as "invalid opcode".
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, TEXT, b"1234"),
+            frame(peer, FIN | CONTINUATION, b"5678"),
+            frame(peer, FIN | TEXT, b"legal"),
+        ];
+        Vector::new(role, input.concat())
+            .config(Config::new().max_message_size(6))
+            .error(ProtocolError::MessageTooBig { limit: 6 })
+    });
+}
+
+#[test]
+fn frames_have_a_limit_of_their_own() {
+    let config = Config::new().max_message_size(100).max_frame_size(4);
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, BINARY, b"1234"),
+            frame(peer, FIN | CONTINUATION, b"5678"),
+            frame(peer, FIN | BINARY, b"12345"),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .event(b"12345678".as_slice())
+            .error(ProtocolError::FrameTooBig { limit: 4 })
+    });
+}
+
+#[test]
+fn fragments_are_counted_empty_ones_too() {
+    let config = Config::new().max_fragments(3);
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, TEXT, b""),
+            frame(peer, CONTINUATION, b""),
+            frame(peer, FIN | CONTINUATION, b"x"),
+            frame(peer, TEXT, b""),
+            frame(peer, CONTINUATION, b""),
+            frame(peer, CONTINUATION, b""),
+            frame(peer, CONTINUATION, b""),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .event("x")
+            .error(ProtocolError::TooManyFragments { limit: 3 })
+    });
+}
+
+#[test]
+fn control_frames_do_not_count_against_the_message() {
+    // The seed library refuses a ping of 20 bytes when 10 bytes of the message are left.
+    let config = Config::new().max_message_size(10).max_fragments(2);
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, TEXT, b"12345"),
+            frame(peer, FIN | PING, &[b'p'; 125]),
+            frame(peer, FIN | PING, &[b'q'; 20]),
+            frame(peer, FIN | CONTINUATION, b"67890"),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .event(Event::Ping(vec![b'p'; 125].into()))
+            .event(Event::Ping(vec![b'q'; 20].into()))
+            .event("1234567890")
+    });
+}
+
+#[test]
+fn without_a_limit_only_the_length_field_limits() {
+    let config = Config::new().max_message_size(None).max_fragments(None);
+    let payload = vec![9; 3 << 20];
+    Vector::new(Role::Client, frame(Role::Server, FIN | BINARY, &payload))
+        .config(config.clone())
+        .event(payload)
+        .check();
+    let mut receiver = Receiver::new(Role::Client, &config);
+    let claim = [&[FIN | BINARY, 127][..], &(i64::MAX as u64).to_be_bytes()].concat();
+    let mut input = BytesMut::from(&claim[..]);
+    assert_eq!(receiver.receive(&mut input), Ok(None));
+}
+
+#[test]
+fn the_defaults_are_finite() {
+    let too_big = (1_u64 << 20) + 1;
+    let claim = [&[FIN | BINARY, 127][..], &too_big.to_be_bytes()].concat();
+    Vector::new(Role::Client, claim)
+        .error(ProtocolError::FrameTooBig { limit: 1 << 20 })
+        .check();
+}

@@ -1,0 +1,220 @@
+//! Chunking never matters: runs a stream of bytes whole, byte by byte and at every split point
+//! through `Receiver`, `Codec` and `WebSocket`, and demands the same of each.
+
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use tokio_util::codec::Framed;
+use wsimd::{
+    Codec, Config, Error, Event, Message, ProtocolError, Role, WebSocket, protocol::Receiver,
+};
+
+use super::{
+    frames::{CLOSE, FIN, PONG, close_payload, frame, key},
+    script::Script,
+};
+
+/// Bytes from the peer and what an endpoint makes of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Vector {
+    pub(crate) role: Role,
+    pub(crate) config: Config,
+    pub(crate) input: Vec<u8>,
+    /// The events, up to the first Close.
+    pub(crate) events: Vec<Event>,
+    /// The violation behind them. Without one and without a Close, the stream just ends: 1006.
+    pub(crate) error: Option<ProtocolError>,
+}
+
+impl Vector {
+    pub(crate) fn new(role: Role, input: Vec<u8>) -> Self {
+        Self {
+            role,
+            config: Config::new().masking_keys(key),
+            input,
+            events: Vec::new(),
+            error: None,
+        }
+    }
+
+    pub(crate) fn config(mut self, config: Config) -> Self {
+        self.config = config.masking_keys(key);
+        self
+    }
+
+    pub(crate) fn event(mut self, event: impl Into<Event>) -> Self {
+        self.events.push(event.into());
+        self
+    }
+
+    pub(crate) fn error(mut self, error: ProtocolError) -> Self {
+        self.error = Some(error);
+        self
+    }
+
+    /// Runs the vector through everything, in every chunking.
+    pub(crate) fn check(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        self.check_chunks(&runtime, &[&self.input]);
+        let bytes: Vec<&[u8]> = self.input.chunks(1).collect();
+        self.check_chunks(&runtime, &bytes);
+        for split in self.splits() {
+            let (head, tail) = self.input.split_at(split);
+            self.check_chunks(&runtime, &[head, tail]);
+        }
+    }
+
+    pub(crate) fn check_chunks(&self, runtime: &tokio::runtime::Runtime, chunks: &[&[u8]]) {
+        self.check_receiver(chunks);
+        runtime.block_on(self.check_codec(chunks));
+        runtime.block_on(self.check_connection(chunks));
+    }
+
+    /// Every split point; of a long input the first ones and some of the others.
+    fn splits(&self) -> impl Iterator<Item = usize> {
+        let len = self.input.len();
+        (1..len).filter(move |split| len < 2000 || *split < 32 || split % 4999 == 0)
+    }
+
+    fn check_receiver(&self, chunks: &[&[u8]]) {
+        let mut receiver = Receiver::new(self.role, &self.config);
+        let mut input = BytesMut::new();
+        let mut events = Vec::new();
+        let mut error = None;
+        for chunk in chunks {
+            input.extend_from_slice(chunk);
+            loop {
+                match receiver.receive(&mut input) {
+                    Ok(Some(event)) => events.push(event),
+                    Ok(None) => break,
+                    Err(violation) => {
+                        assert_eq!(receiver.receive(&mut input), Err(violation), "not sticky");
+                        error = Some(violation);
+                        break;
+                    }
+                }
+            }
+            if error.is_none() {
+                assert!(input.len() < 14, "{} bytes were left", input.len());
+            }
+        }
+        assert_eq!((&events, error), (&self.events, self.error), "receiver");
+        assert_eq!(receiver.is_closed(), self.is_closed());
+    }
+
+    async fn check_codec(&self, chunks: &[&[u8]]) {
+        let codec = Codec::new(self.role, &self.config);
+        let mut framed = Framed::new(Script::chunks(chunks.iter().copied()), codec);
+        let mut events = Vec::new();
+        let end = loop {
+            match framed.next().await {
+                Some(Ok(event)) => events.push(event),
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        assert_eq!(events, self.events, "codec");
+        match (self.error, end) {
+            (Some(expected), Some(Error::Protocol(error))) => {
+                assert_eq!(error, expected, "codec");
+                assert!(framed.next().await.is_none());
+                let again = framed.next().await;
+                assert!(
+                    matches!(again, Some(Err(Error::Protocol(again))) if again == error),
+                    "not sticky: {again:?}"
+                );
+            }
+            (None, None) => assert!(self.is_closed(), "the codec ended without an error"),
+            (None, Some(Error::Closed(closed))) if !self.is_closed() => {
+                assert_eq!(u16::from(closed.code()), 1006);
+            }
+            (expected, end) => panic!("codec: expected {expected:?}, got {end:?}"),
+        }
+    }
+
+    async fn check_connection(&self, chunks: &[&[u8]]) {
+        let script = Script::chunks(chunks.iter().copied());
+        let seen = script.seen.clone();
+        let mut ws = WebSocket::new(script, self.role, &self.config);
+        let mut messages = Vec::new();
+        let end = loop {
+            match ws.recv().await {
+                Ok(Some(message)) => messages.push(message),
+                end => break end,
+            }
+        };
+        assert_eq!(messages, self.messages(), "connection");
+        assert_eq!(seen.written(), self.wire(), "bytes on the wire");
+        assert!(seen.shut_down(), "the stream was not shut down");
+        let again = ws.recv().await;
+        assert_eq!(format!("{again:?}"), format!("{end:?}"), "not repeated");
+        match (self.error, end) {
+            (Some(expected), Err(Error::Protocol(error))) => assert_eq!(error, expected),
+            (None, end) => {
+                let code = match &end {
+                    Ok(_) => None,
+                    Err(Error::Closed(closed)) => Some(u16::from(closed.code())),
+                    Err(error) => panic!("connection: {error:?}"),
+                };
+                let expected = match self.close_code() {
+                    Some(None | Some(1000 | 1001)) => None,
+                    Some(code) => code,
+                    None => Some(1006),
+                };
+                assert_eq!(code, expected, "connection: {end:?}");
+            }
+            (expected, end) => panic!("connection: expected {expected:?}, got {end:?}"),
+        }
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        let message = |event: &Event| match event {
+            Event::Message(message) => Some(message.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(message).collect()
+    }
+
+    /// What the endpoint has to answer.
+    fn wire(&self) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Ping(payload) => wire.extend(frame(self.role, FIN | PONG, payload)),
+                Event::Close(close) => {
+                    let payload = close
+                        .code()
+                        .map_or_else(Vec::new, |code| close_payload(code.into(), close.reason()));
+                    wire.extend(frame(self.role, FIN | CLOSE, &payload));
+                }
+                Event::Message(_) | Event::Pong(_) => {}
+            }
+        }
+        if let Some(error) = self.error {
+            let payload = close_payload(error.close_code().into(), error.as_str());
+            wire.extend(frame(self.role, FIN | CLOSE, &payload));
+        }
+        wire
+    }
+
+    fn is_closed(&self) -> bool {
+        self.close_code().is_some()
+    }
+
+    /// The code of the peer's Close frame: `Some(None)` when it has none.
+    fn close_code(&self) -> Option<Option<u16>> {
+        match self.events.last() {
+            Some(Event::Close(close)) => Some(close.code().map(u16::from)),
+            _ => None,
+        }
+    }
+}
+
+/// Runs the same vector in both roles: `build` gets the role of the endpoint and of its peer.
+pub(crate) fn check_both(build: impl Fn(Role, Role) -> Vector) {
+    build(Role::Client, Role::Server).check();
+    build(Role::Server, Role::Client).check();
+}

@@ -1,0 +1,182 @@
+//! A stream whose every poll is written down beforehand.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What one poll of a read does.
+#[derive(Clone, Debug)]
+pub(crate) enum Read {
+    Data(Vec<u8>),
+    Pending,
+    Error(io::ErrorKind),
+}
+
+/// What one poll of a write does, over and over once it is the last of the script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Write {
+    /// Takes at most so many bytes.
+    Some(usize),
+    Pending,
+    Error(io::ErrorKind),
+}
+
+/// The stream. At the end of the reads it is at its end; a poll that is pending wakes at once.
+#[derive(Debug)]
+pub(crate) struct Script {
+    reads: VecDeque<Read>,
+    writes: VecDeque<Write>,
+    /// Whether the stream stays open, silent, after the last read.
+    silent: bool,
+    pub(crate) seen: Seen,
+}
+
+/// What the other end sees; shared, to look at it while the stream is elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<Mutex<SeenState>>);
+
+#[derive(Debug, Default)]
+struct SeenState {
+    written: Vec<u8>,
+    writes: usize,
+    reads: usize,
+    shut_down: bool,
+}
+
+impl Seen {
+    pub(crate) fn written(&self) -> Vec<u8> {
+        self.0.lock().unwrap().written.clone()
+    }
+
+    /// The number of polls that wrote something.
+    pub(crate) fn writes(&self) -> usize {
+        self.0.lock().unwrap().writes
+    }
+
+    /// The number of polls that read.
+    pub(crate) fn reads(&self) -> usize {
+        self.0.lock().unwrap().reads
+    }
+
+    pub(crate) fn shut_down(&self) -> bool {
+        self.0.lock().unwrap().shut_down
+    }
+}
+
+impl Script {
+    pub(crate) fn new(reads: impl IntoIterator<Item = Read>) -> Self {
+        Self {
+            reads: reads.into_iter().collect(),
+            writes: VecDeque::from([Write::Some(usize::MAX)]),
+            silent: false,
+            seen: Seen::default(),
+        }
+    }
+
+    /// Hands the bytes out in one read.
+    pub(crate) fn whole(bytes: &[u8]) -> Self {
+        Self::new([Read::Data(bytes.to_vec())])
+    }
+
+    /// Hands the chunks out one by one, pending before each.
+    pub(crate) fn chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let reads = chunks
+            .into_iter()
+            .filter(|chunk| !chunk.is_empty())
+            .flat_map(|chunk| [Read::Pending, Read::Data(chunk.to_vec())]);
+        Self::new(reads)
+    }
+
+    pub(crate) fn writes(mut self, writes: impl IntoIterator<Item = Write>) -> Self {
+        self.writes = writes.into_iter().collect();
+        self
+    }
+
+    /// Stays open after the last read instead of ending.
+    pub(crate) fn silent(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+}
+
+impl AsyncRead for Script {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.seen.0.lock().unwrap().reads += 1;
+        match self.reads.pop_front() {
+            None if self.silent => Poll::Pending,
+            None => Poll::Ready(Ok(())),
+            Some(Read::Pending) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Read::Error(kind)) => Poll::Ready(Err(kind.into())),
+            Some(Read::Data(data)) => {
+                let len = data.len().min(buf.remaining());
+                buf.put_slice(&data[..len]);
+                if len < data.len() {
+                    self.reads.push_front(Read::Data(data[len..].to_vec()));
+                }
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let write = match self.writes.len() {
+            1 => self.writes[0],
+            _ => self.writes.pop_front().expect("a script has writes"),
+        };
+        match write {
+            Write::Pending => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Write::Error(kind) => Poll::Ready(Err(kind.into())),
+            Write::Some(most) => {
+                let len = most.min(buf.len());
+                let mut seen = self.seen.0.lock().unwrap();
+                seen.written.extend(&buf[..len]);
+                seen.writes += 1;
+                Poll::Ready(Ok(len))
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.seen.0.lock().unwrap().shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        self.poll_write(cx, &all)
+    }
+}
