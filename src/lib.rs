@@ -1,30 +1,66 @@
-//! WebSockets for tokio at SIMD speed.
+//! WebSockets for tokio: strict, bounded, and simple to use. All you need is `recv` and `send`.
 //!
-//! (crate docs follow)
+//! ```no_run
+//! # async fn example() -> Result<(), wsimd::Error> {
+//! let mut ws = wsimd::connect("ws://localhost:8765").await?;
+//! ws.send("Hello").await?;
+//! while let Some(message) = ws.recv().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | to | use |
+//! | --- | --- |
+//! | open a connection | [`connect`], [`ClientBuilder`] |
+//! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] |
+//! | send and receive | [`WebSocket`] |
+//! | set limits and timeouts | [`Config`] |
+//! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
+//! | bring your own runtime | [`protocol`], [`handshake`] |
+//!
+//! # Limits
+//!
+//! Every limit is finite by default and inclusive; [`Config`] names them. Memory grows with what a
+//! peer has sent, never with a length that it claims.
+//!
+//! # Errors
+//!
+//! [`Error`] tells what went wrong, whose [`Fault`] it is, and which close code belongs to it. By the
+//! time `recv` returns a violation of the protocol, the peer has been told. A clean end is no error:
+//! `recv` returns `Ok(None)`.
+//!
+//! # Cancel safety
+//!
+//! All state lives in the connection, none in futures. Each future says what dropping it means;
+//! `recv` loses nothing, and `send` has accepted all of a message or none of it.
+//!
+//! # Features
+//!
+//! `client`, `server` and `codec` are on by default, and add APIs without changing others. Without
+//! default features, [`protocol`], [`handshake`], [`frame`], [`simd`] and [`utf8`] remain, and
+//! nothing depends on tokio.
 
-#![cfg_attr(docsrs, feature(doc_cfg))]
-
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "codec")]
+pub mod codec;
 mod config;
+#[cfg(feature = "tokio")]
+pub mod connection;
 mod error;
 pub mod frame;
 pub mod handshake;
 mod message;
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod net;
 pub mod protocol;
+#[cfg(feature = "server")]
+mod server;
 pub mod simd;
 mod text;
 pub mod utf8;
-
-#[cfg(feature = "codec")]
-pub mod codec;
-#[cfg(feature = "tokio")]
-pub mod connection;
-#[cfg(any(feature = "client", feature = "server"))]
-pub mod net;
-
-#[cfg(feature = "client")]
-mod client;
-#[cfg(feature = "server")]
-mod server;
 
 #[cfg(feature = "client")]
 pub use client::{ClientBuilder, connect};
@@ -40,3 +76,7 @@ pub use protocol::{Closed, Event};
 #[cfg(feature = "server")]
 pub use server::{Server, ServerBuilder, accept, serve};
 pub use text::Text;
+
+#[cfg(all(doctest, feature = "client", feature = "server", feature = "codec"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -127,8 +127,10 @@ impl Core {
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        self.check_open()?;
-        let high_water = self.high_water.saturating_sub(1);
+        if matches!(self.state, State::Open) {
+            self.check_open()?;
+        }
+        let high_water = self.high_water;
         self.poll_output(io, cx, |output, io, cx| {
             output.poll_write(io, cx, high_water)
         })
@@ -140,9 +142,6 @@ impl Core {
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if let State::Ending(_) | State::Ended(_) = self.state {
-            return Poll::Ready(Err(self.refusal()));
-        }
         self.poll_output(io, cx, WriteQueue::poll_flush)
     }
 
@@ -314,7 +313,7 @@ impl Core {
     }
 
     fn queue_waiting_pong(&mut self) {
-        if !matches!(self.state, State::Open) || self.output.len() >= self.high_water {
+        if !matches!(self.state, State::Open) || self.output.len() > self.high_water {
             return;
         }
         if let Some(payload) = self.pong.take() {
@@ -344,7 +343,10 @@ impl Core {
     fn end(&mut self, outcome: Outcome) {
         self.start_deadline();
         self.pong = None;
-        self.state = State::Ending(Ending::new(self.role, outcome));
+        self.state = State::Ending(match self.state {
+            State::Broken(_) => Ending::at_once(outcome),
+            _ => Ending::new(self.role, outcome),
+        });
     }
 
     /// Winds the stream up.

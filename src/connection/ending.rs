@@ -76,6 +76,14 @@ impl Ending {
         Self { outcome, steps }
     }
 
+    /// The end of a connection whose stream is broken: nothing can be written to it.
+    pub(super) fn at_once(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            steps: &[],
+        }
+    }
+
     /// The deadline passed. That changes the outcome only if our Close frame has not left.
     pub(super) fn expire(&mut self) {
         if let (Outcome::Closed, [Step::Write, ..]) = (&self.outcome, self.steps) {

@@ -6,7 +6,8 @@
 //! 1. appends what was read to a buffer and calls [`Receiver::receive`] until it returns `None`;
 //! 2. sends [`Event::reply`] for every event that obliges to an answer;
 //! 3. on an error, sends [`ProtocolError::close_frame`] and ends the connection (RFC 6455 §7.1.7);
-//! 4. records Close frames in a [`Closing`], which knows what the connection's end means.
+//! 4. records Close frames in a [`Closing`], which knows what the connection's end means;
+//! 5. asks [`Receiver::is_closed`] at the end of the stream: without a Close frame it is abnormal.
 //!
 //! The opening handshake is not here: see [`handshake`](crate::handshake).
 

@@ -26,6 +26,7 @@ pub(crate) const fn peer(role: Role) -> Role {
 }
 
 /// A frame from an endpoint of this role, masked if it has to be.
+#[expect(clippy::cast_possible_truncation, reason = "each arm has the range")]
 pub(crate) fn frame(sender: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = if sender == Role::Client { 0x80 } else { 0 };
     let mut bytes = vec![first];

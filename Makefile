@@ -1,0 +1,77 @@
+# Every check of the project; `make help` lists them, and .ci/run calls them in turn.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+NIGHTLY ?= nightly
+CONNECTIONS ?= 10000
+FUZZ_SECONDS ?= 10
+CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ_VERSION := 0.13.2
+# Where the seeds that a short run of a fuzz target finds go; the committed ones stay as they are.
+FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
+
+.DEFAULT_GOAL := help
+.PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
+	autobahn peers claimed-lengths check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+fmt: ## check the formatting (`cargo fmt` mends it)
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+
+lint: ## clippy on all targets and features; a warning is an error
+	cargo clippy --all-targets --all-features -- -D warnings
+
+test: ## unit, integration and documentation tests, all features
+	cargo test --all-features
+
+doc: ## the documentation, private items as well; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+
+features: ## builds without features (and so without tokio) and with each feature alone
+	tests/features.sh
+
+deny: ## licences, sources and versions of the dependencies (installs cargo-deny)
+	cargo deny --version >/dev/null 2>&1 || \
+		cargo install --locked cargo-deny --version $(CARGO_DENY_VERSION) --no-default-features
+	cargo deny check --hide-inclusion-graph bans licenses sources
+
+package: ## what would be published builds by itself (wants a clean work tree)
+	cargo package
+
+fuzz-test: ## the fuzz targets over their seeds, as plain tests on stable Rust
+	cd fuzz && cargo test
+
+fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo-fuzz)
+	cargo fuzz --version >/dev/null 2>&1 || \
+		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ_VERSION)
+	for target in $$(cargo +$(NIGHTLY) fuzz list); do \
+		seeds=(); \
+		[ ! -d "fuzz/corpus/$$target" ] || seeds=("fuzz/corpus/$$target"); \
+		mkdir -p "$(FUZZ_SCRATCH)/$$target"; \
+		cargo +$(NIGHTLY) fuzz run "$$target" "$(FUZZ_SCRATCH)/$$target" "$${seeds[@]}" \
+			-- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+bench-smoke: ## every benchmark once, as a test
+	cargo bench --all-features --bench '*' -- --test
+
+bench: ## the benchmarks
+	cargo bench --all-features --bench '*'
+
+autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
+	tests/autobahn/run.sh
+
+peers: ## Python websockets and Node ws over loopback, in both roles (installs them)
+	peers=$$(tests/peers/setup.sh); \
+		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
+
+claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
+	tests/claimed_lengths.sh $(CONNECTIONS)
+
+check: ## everything that CI runs
+	.ci/run

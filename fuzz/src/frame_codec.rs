@@ -1,0 +1,86 @@
+//! `FrameCodec`: frames as they are.
+
+use bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
+use wsimd::{
+    Config, Frame, FrameCodec,
+    frame::{Role, Rsv},
+};
+
+use super::{masking_key, peer_of, role, split::splits};
+
+/// Decodes arbitrary bytes in arbitrary pieces, encodes what came out and decodes it again.
+///
+/// Input: a byte of flags (1 the reader is a server, 2 frames limited to 100 bytes, 4 all reserved
+/// bits owned, 8 no limit at all), two lengths of pieces, and the bytes of the wire.
+pub fn frame_codec(data: &[u8]) {
+    let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
+        return;
+    };
+    let role = role(flags & 1 != 0);
+    let [(_, whole), others @ ..] = splits(wire, *lengths);
+    let expected = decode(codec(role, flags), &whole);
+    for (how, pieces) in others {
+        let seen = decode(codec(role, flags), &pieces);
+        assert_eq!(seen, expected, "{how} (left) is not as whole (right)");
+    }
+
+    let mut encoder = codec(peer_of(role), flags);
+    let mut output = BytesMut::new();
+    for frame in &expected.frames {
+        let encoded = encoder.encode(frame.clone(), &mut output);
+        assert!(encoded.is_ok(), "a decoded frame cannot be encoded: {encoded:?}, {frame:?}");
+    }
+    let again = decode(codec(role, flags), &[&output]);
+    assert_eq!(again.end, "the end", "encoded frames end otherwise");
+    assert_eq!(again.frames, expected.frames, "encoded and decoded (left) is not as before");
+}
+
+fn codec(role: Role, flags: u8) -> FrameCodec {
+    let mut config = Config::new().masking_keys(masking_key);
+    if flags & 2 != 0 {
+        config = config.max_frame_size(100);
+    }
+    if flags & 8 != 0 {
+        config = config.max_frame_size(None);
+    }
+    let codec = FrameCodec::new(role, &config);
+    if flags & 4 != 0 {
+        return codec.rsv(Rsv::RSV1.union(Rsv::RSV2).union(Rsv::RSV3));
+    }
+    codec
+}
+
+#[derive(Debug, PartialEq)]
+struct Decoded {
+    frames: Vec<Frame>,
+    /// How it ended, in words: errors cannot be compared.
+    end: String,
+}
+
+fn decode(mut codec: FrameCodec, pieces: &[&[u8]]) -> Decoded {
+    let mut input = BytesMut::new();
+    let mut frames = Vec::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        loop {
+            match codec.decode(&mut input) {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    let again = codec.decode(&mut input);
+                    let end = format!("{error:?}");
+                    assert_eq!(format!("{again:?}"), format!("Err({end})"), "not sticky");
+                    return Decoded { frames, end };
+                }
+            }
+        }
+        assert!(input.len() < 14, "{} bytes are left, more than of a header", input.len());
+    }
+    let end = match codec.decode_eof(&mut input) {
+        Ok(None) => "the end".to_owned(),
+        Ok(Some(frame)) => panic!("a frame that `decode` had not returned: {frame:?}"),
+        Err(error) => format!("{error:?}"),
+    };
+    Decoded { frames, end }
+}

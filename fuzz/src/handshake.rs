@@ -1,0 +1,220 @@
+//! The opening handshake, from both sides.
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, header::CONTENT_LENGTH};
+use wsimd::handshake::{
+    BodyReader, HandshakeError, HeadLimits, HeadReader, Origins, client, head,
+    server::{self, Policy},
+};
+
+use super::split::splits;
+
+/// A request to which arbitrary responses are judged (RFC 6455 §1.3).
+const SENT: &[u8] = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// The most that is kept of the body of a refusal, in bytes.
+const MAX_BODY: usize = 100;
+
+/// Judges an arbitrary request.
+///
+/// Input: a byte of flags (1 heads limited to 300 bytes, 2 to 5 headers; 4 the policy has
+/// subprotocols and a header, 8 hosts, 16 origins), and the bytes of the wire.
+///
+/// - Read byte by byte or whole, the head ends at the same place or fails for the same reason.
+/// - A request that was parsed is the same after writing and parsing it again.
+/// - The client's side takes the response to a request that the server's side takes.
+/// - A refusal is a response that can be parsed, and shows nothing of the peer's unescaped.
+pub fn request(data: &[u8]) {
+    let Some((&flags, wire)) = data.split_first() else {
+        return;
+    };
+    let limits = limits(flags);
+    let accepted = find(wire, limits)
+        .and_then(|len| len.map(|len| head::parse_request(&wire[..len], &limits)).transpose())
+        .and_then(|request| {
+            let Some(request) = request else {
+                return Ok(None);
+            };
+            check_written_request(&request);
+            let (response, negotiated) = server::accept(&request, &policy(flags))?;
+            Ok(Some((request, response, negotiated)))
+        });
+    match accepted {
+        Ok(None) => {}
+        Ok(Some((request, response, negotiated))) => {
+            let response = check_written_response(&response);
+            match client::verify(&request, &response) {
+                Ok(verified) => assert_eq!(verified, negotiated, "client (left), server (right)"),
+                Err(error) => panic!("the client refuses the server's {response:?}: {error:?}"),
+            }
+        }
+        Err(error) => check_refusal(&error),
+    }
+}
+
+/// Judges an arbitrary response.
+///
+/// Input: a byte of flags (1 heads limited to 300 bytes, 2 to 5 headers), two lengths of pieces, and
+/// the bytes of the wire.
+///
+/// - Read byte by byte or whole, the head ends at the same place or fails for the same reason.
+/// - A response that was parsed is the same after writing and parsing it again.
+/// - A subprotocol is one that was offered.
+/// - The body of a refusal does not depend on the pieces, and is bounded.
+pub fn response(data: &[u8]) {
+    let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
+        return;
+    };
+    let limits = limits(flags);
+    let len = match find(wire, limits) {
+        Ok(None) => return,
+        Ok(Some(len)) => len,
+        Err(error) => return check_shown(&error),
+    };
+    let response = match head::parse_response(&wire[..len], &limits) {
+        Ok(response) => response,
+        Err(error) => return check_shown(&error),
+    };
+    check_written_response(&response);
+    let sent = head::parse_request(SENT, &HeadLimits::default()).expect("SENT is a request");
+    match client::verify(&sent, &response) {
+        Ok(negotiated) => {
+            let subprotocol = negotiated.subprotocol();
+            let is_offered = matches!(subprotocol, None | Some("chat" | "superchat"));
+            assert!(is_offered, "not offered: {subprotocol:?}");
+            assert!(!client::is_interim(response.status()), "verified an interim response");
+        }
+        Err(error) => check_shown(&error),
+    }
+    let [(_, whole), others @ ..] = splits(&wire[len..], *lengths);
+    let expected = read_body(&response, &whole);
+    for (how, pieces) in others {
+        let body = read_body(&response, &pieces);
+        assert_eq!(body, expected, "body read {how} (left) and whole (right)");
+    }
+}
+
+fn limits(flags: u8) -> HeadLimits {
+    let mut limits = HeadLimits::default();
+    if flags & 1 != 0 {
+        limits.max_bytes = 300;
+    }
+    if flags & 2 != 0 {
+        limits.max_headers = 5;
+    }
+    limits
+}
+
+fn policy(flags: u8) -> Policy {
+    let mut policy = Policy::default();
+    if flags & 4 != 0 {
+        let subprotocols = policy.subprotocols(["superchat", "chat"]);
+        policy = subprotocols.and_then(|it| it.header("Server", "fuzz")).expect("legal settings");
+    }
+    if flags & 8 != 0 {
+        policy = policy.hosts(["server.example.com", "[::1]:8080"]).expect("legal hosts");
+    }
+    if flags & 16 != 0 {
+        let origins = Origins::list(["https://example.com", "null"]).expect("legal origins");
+        policy = policy.origins(origins);
+    }
+    policy
+}
+
+/// Looks for the end of a head in two ways that must agree.
+fn find(wire: &[u8], limits: HeadLimits) -> Result<Option<usize>, HandshakeError> {
+    let whole = HeadReader::new(limits).find(wire);
+    let mut reader = HeadReader::new(limits);
+    let mut stepwise = Ok(None);
+    for len in 0..=wire.len() {
+        stepwise = reader.find(&wire[..len]);
+        if let Ok(Some(found)) = stepwise {
+            assert_eq!(found, len, "the end was not found when it arrived");
+        }
+        if !matches!(stepwise, Ok(None)) {
+            break;
+        }
+    }
+    assert_eq!(format!("{stepwise:?}"), format!("{whole:?}"), "byte by byte (left), whole (right)");
+    if let Ok(Some(len)) = whole {
+        let head = &wire[..len];
+        assert!(head.ends_with(b"\r\n\r\n"), "not the end: {}", head.escape_ascii());
+        assert!(len <= limits.max_bytes, "a head of {len} bytes, limit {}", limits.max_bytes);
+    }
+    whole
+}
+
+/// Limits that leave room for what writing adds to a head.
+fn wide_limits() -> HeadLimits {
+    let mut limits = HeadLimits::default();
+    limits.max_bytes = 1 << 20;
+    limits
+}
+
+fn check_written_request(request: &Request<()>) {
+    let mut written = BytesMut::new();
+    head::write_request(request, &mut written);
+    let again = match head::parse_request(&written, &wide_limits()) {
+        Ok(again) => again,
+        Err(error) => panic!("cannot parse what was written of {request:?}: {error:?}"),
+    };
+    assert_eq!(again.method(), request.method(), "method written and parsed (left)");
+    let target = |request: &Request<()>| request.uri().path_and_query().map(ToString::to_string);
+    assert_eq!(target(&again), target(request), "target written and parsed (left)");
+    assert_eq!(again.headers(), request.headers(), "headers written and parsed (left)");
+}
+
+fn check_written_response(response: &Response<()>) -> Response<()> {
+    let mut written = BytesMut::new();
+    head::write_response(response, &mut written);
+    let again = match head::parse_response(&written, &wide_limits()) {
+        Ok(again) => again,
+        Err(error) => panic!("cannot parse what was written of {response:?}: {error:?}"),
+    };
+    assert_eq!(again.status(), response.status(), "status written and parsed (left)");
+    assert_eq!(again.headers(), response.headers(), "headers written and parsed (left)");
+    again
+}
+
+fn check_refusal(error: &HandshakeError) {
+    check_shown(error);
+    let (parts, body) = server::refuse(error).into_parts();
+    let response = check_written_response(&Response::from_parts(parts, ()));
+    assert!(!response.status().is_success(), "refused with {}", response.status());
+    assert!(!response.status().is_informational(), "refused with {}", response.status());
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    assert_eq!(length, Some(body.len().to_string().as_str()), "Content-Length (left)");
+    let line = body.strip_suffix('\n').expect("the body ends its line");
+    check_printable(line);
+}
+
+/// Checks that nothing of the peer's reaches a terminal or a log unescaped.
+fn check_shown(error: &HandshakeError) {
+    check_printable(&error.to_string());
+}
+
+fn check_printable(text: &str) {
+    let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    assert!(is_printable, "not escaped: {text:?}");
+}
+
+/// Returns the body, whether it was cut and ended early, and how many bytes behind it were left.
+fn read_body(response: &Response<()>, pieces: &[&[u8]]) -> (Bytes, bool, bool, usize) {
+    let mut reader = BodyReader::new(response, MAX_BODY);
+    let mut input = BytesMut::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        let is_done = reader.read(&mut input);
+        assert_eq!(is_done, reader.is_done(), "the answer of `read` (left)");
+        assert!(is_done || input.is_empty(), "{} bytes of the body are left", input.len());
+    }
+    let is_done = reader.is_done();
+    reader.eof();
+    assert!(reader.is_done(), "not at its end after the end of the connection");
+    let is_truncated = reader.is_truncated();
+    let body = reader.into_bytes();
+    assert!(body.len() <= MAX_BODY, "a body of {} bytes", body.len());
+    (body, is_done, is_truncated, input.len())
+}

@@ -1,0 +1,115 @@
+//! Frame headers: what has arrived of one is judged the same however much more has.
+
+use wsimd::frame::{Expected, FrameHeader, MaskingKey, Opcode, ProtocolError, Rsv};
+
+use super::role;
+
+type Verdict = Result<Option<(FrameHeader, usize)>, ProtocolError>;
+
+/// Parses every prefix of a header, and writes what was parsed and a header of its own.
+///
+/// Input: a byte of flags (1 sender is a server, 2 inside a message, 0x70 RSV bits owned), the
+/// largest payload in eight bytes, and the bytes of the wire.
+///
+/// - A prefix is undecided, or complete, or refused; once it is one of the last two, every longer
+///   prefix gets the same answer, and a complete header was undecided until its last byte.
+/// - Nothing is refused too late: an undecided prefix can still be completed in two ways that are
+///   judged differently.
+/// - A header is written as it was read, and read as it was written.
+pub fn header(data: &[u8]) {
+    let Some((&[flags, ref limit @ ..], wire)) = data.split_first_chunk::<9>() else {
+        return;
+    };
+    let max_payload_len = u64::from_be_bytes(*limit);
+    let expected = Expected {
+        rsv: rsv(flags),
+        continuation: flags & 2 != 0,
+        max_payload_len,
+        too_big: ProtocolError::FrameTooBig { limit: max_payload_len },
+        ..Expected::first(role(flags & 1 != 0))
+    };
+    parse_prefixes(wire, &expected);
+    write(flags, wire, max_payload_len, &expected);
+}
+
+fn parse_prefixes(wire: &[u8], expected: &Expected) {
+    let mut last: Verdict = Ok(None);
+    for len in 0..=wire.len().min(FrameHeader::MAX_LEN + 4) {
+        let prefix = &wire[..len];
+        let verdict = FrameHeader::parse(prefix, expected);
+        if last != Ok(None) {
+            assert_eq!(verdict, last, "one more byte changed the verdict: {prefix:02x?}, {expected:?}");
+            continue;
+        }
+        last = verdict;
+        match verdict {
+            Ok(None) => assert!(
+                is_open(prefix, expected),
+                "all completions are refused for one reason, so it was known before: \
+                 {prefix:02x?}, {expected:?}"
+            ),
+            Ok(Some((header, header_len))) => {
+                assert_eq!(header_len, len, "complete only after its last byte: {prefix:02x?}");
+                let mut written = Vec::new();
+                header.write(&mut written);
+                assert_eq!(written, prefix, "written otherwise than read: {header:?}");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether there is a completion that is accepted, or two that are refused for different reasons.
+fn is_open(prefix: &[u8], expected: &Expected) -> bool {
+    // The shortest payloads of each form; too short for the form; and behind them a masking key.
+    const ENDS: [&[u8]; 6] = [
+        &[0x80, 0x80, 0, 0, 0, 0],
+        &[0x88, 0x80, 0, 0, 0, 0],
+        &[0x82, 0, 0, 0, 0, 0],
+        &[0x88, 0, 0, 0, 0, 0],
+        &[0, 126, 0, 0, 0, 0],
+        &[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+    ];
+    let mut refusals: Vec<ProtocolError> = Vec::new();
+    for end in ENDS {
+        for skipped in 0..end.len() {
+            let bytes = [prefix, &end[skipped..], &[0; 12]].concat();
+            match FrameHeader::parse(&bytes, expected) {
+                Ok(Some(_)) => return true,
+                Ok(None) => panic!("a header of {} bytes is undecided: {bytes:02x?}", bytes.len()),
+                Err(error) => refusals.push(error),
+            }
+        }
+    }
+    refusals.iter().any(|error| *error != refusals[0])
+}
+
+/// Writes a header made of the input, and reads it back.
+fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
+    let [kind, key @ ..] = wire.first_chunk::<5>().copied().unwrap_or_default();
+    let opcode = Opcode::from_bits(kind & 15).unwrap_or(Opcode::Binary);
+    let is_control = opcode.is_control();
+    let header = FrameHeader {
+        fin: is_control || kind & 0x80 != 0,
+        rsv: rsv(flags),
+        opcode,
+        masking_key: (flags & 1 == 0).then_some(MaskingKey::new(key)),
+        payload_len: if is_control { len % 126 } else { len & i64::MAX as u64 },
+    };
+    let expected = Expected {
+        continuation: opcode == Opcode::Continuation,
+        max_payload_len: u64::MAX,
+        ..*expected
+    };
+    let mut written = Vec::new();
+    header.write(&mut written);
+    let read = FrameHeader::parse(&written, &expected);
+    assert_eq!(read, Ok(Some((header, written.len()))), "read otherwise than written: {written:02x?}");
+}
+
+fn rsv(flags: u8) -> Rsv {
+    [(0x40, Rsv::RSV1), (0x20, Rsv::RSV2), (0x10, Rsv::RSV3)]
+        .into_iter()
+        .filter(|(flag, _)| flags & flag != 0)
+        .fold(Rsv::NONE, |rsv, (_, bit)| rsv.union(bit))
+}

@@ -1,0 +1,23 @@
+//! Ways to cut the same bytes into pieces, as reads from a socket do.
+
+use std::iter;
+
+/// Returns `bytes` whole, byte by byte, and in pieces whose lengths alternate between the two
+/// given, each plus one; with the name of the way.
+pub(crate) fn splits(bytes: &[u8], lengths: [u8; 2]) -> [(&'static str, Vec<&[u8]>); 3] {
+    [
+        ("whole", vec![bytes]),
+        ("byte by byte", bytes.chunks(1).collect()),
+        ("in pieces", pieces(bytes, lengths).collect()),
+    ]
+}
+
+fn pieces(mut bytes: &[u8], lengths: [u8; 2]) -> impl Iterator<Item = &[u8]> {
+    let mut lengths = lengths.into_iter().cycle();
+    iter::from_fn(move || {
+        let wanted = usize::from(lengths.next()?) + 1;
+        let (piece, rest) = bytes.split_at(wanted.min(bytes.len()));
+        bytes = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}

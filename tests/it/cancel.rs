@@ -1,0 +1,199 @@
+//! Cancel safety: every future is dropped at every poll, and its documented outcome holds.
+
+use std::task::Poll;
+
+use wsimd::{CloseCode, Config, Message, Role, WebSocket};
+
+use crate::support::{
+    frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key, peer},
+    poll_once,
+    script::{Read, Script, Seen, Write},
+};
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+fn connection(role: Role, script: Script) -> (WebSocket<Script>, Seen) {
+    let seen = script.seen.clone();
+    let config = Config::new().masking_keys(key).write_high_water(64);
+    (WebSocket::new(script, role, &config), seen)
+}
+
+/// A stream that waits before every byte it takes.
+fn stuttering(reads: impl IntoIterator<Item = Read>) -> Script {
+    let writes = std::iter::repeat_n([Write::Pending, Write::Some(1)], 2000).flatten();
+    Script::new(reads).writes(writes)
+}
+
+/// Polls futures once each, dropping every one, until one is ready.
+fn drop_until_ready<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
+    for _ in 0..100_000 {
+        if let Poll::Ready(output) = poll() {
+            return output;
+        }
+    }
+    panic!("never ready")
+}
+
+#[tokio::test]
+async fn recv_dropped_at_every_poll_loses_and_repeats_nothing() {
+    for role in ROLES {
+        let peer = peer(role);
+        let long: Vec<u8> = (0..300_u16).map(|i| (i % 251) as u8).collect();
+        let input = [
+            frame(peer, FIN | TEXT, "κόσμε".as_bytes()),
+            frame(peer, FIN | PING, b"1"),
+            frame(peer, BINARY, &long[..130]),
+            frame(peer, FIN | PING, b"2"),
+            frame(peer, CONTINUATION, &long[130..131]),
+            frame(peer, FIN | CONTINUATION, &long[131..]),
+            frame(peer, FIN | TEXT, b""),
+            close(peer, 1001, "bye"),
+        ]
+        .concat();
+        let reads = input
+            .iter()
+            .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
+        let (mut ws, seen) = connection(role, stuttering(reads));
+        let mut received = Vec::new();
+        let end = loop {
+            match drop_until_ready(|| poll_once(ws.recv())) {
+                Ok(Some(message)) => received.push(message),
+                end => break end,
+            }
+        };
+        let expected: [Message; 3] = ["κόσμε".into(), long.into(), "".into()];
+        assert_eq!(received, expected);
+        assert!(matches!(end, Ok(None)), "{end:?}");
+        let expected = [
+            frame(role, FIN | PONG, b"1"),
+            frame(role, FIN | PONG, b"2"),
+            close(role, 1001, "bye"),
+        ];
+        assert_eq!(seen.written(), expected.concat());
+    }
+}
+
+#[tokio::test]
+async fn recv_dropped_at_every_poll_still_reports_a_violation_and_tells_the_peer() {
+    for role in ROLES {
+        let input = frame(peer(role), FIN | TEXT, b"\xff and more");
+        let reads = input
+            .iter()
+            .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
+        let (mut ws, seen) = connection(role, stuttering(reads));
+        let error = drop_until_ready(|| poll_once(ws.recv())).unwrap_err();
+        assert_eq!(error.close_code(), Some(CloseCode::INVALID_PAYLOAD));
+        assert_eq!(
+            seen.written(),
+            close(role, 1007, "text message is not UTF-8")
+        );
+    }
+}
+
+/// Starts an operation, drops it after `polls` polls, lets the queue leave, and returns the bytes.
+macro_rules! dropped_after {
+    ($polls:expr, $role:expr, |$ws:ident| $operation:expr) => {{
+        let (mut $ws, seen) = connection($role, stuttering([]).silent());
+        // Something before it, so that the first polls wait for room.
+        $ws.feed("x".repeat(80)).await.unwrap();
+        let ready = {
+            let mut operation = std::pin::pin!($operation);
+            let mut ready = false;
+            for _ in std::iter::repeat_n((), $polls) {
+                ready = ready || poll_once(operation.as_mut()).is_ready();
+            }
+            ready
+        };
+        drop_until_ready(|| poll_once($ws.flush())).unwrap();
+        let before = frame($role, FIN | TEXT, "x".repeat(80).as_bytes());
+        let written = seen.written();
+        assert_eq!(written[..before.len()], before);
+        (ready, written[before.len()..].to_vec())
+    }};
+}
+
+#[tokio::test]
+async fn send_and_feed_dropped_at_every_poll_accept_all_of_a_message_or_nothing() {
+    for role in ROLES {
+        let whole = frame(role, FIN | TEXT, "κόσμε".as_bytes());
+        let mut accepted = [0; 2];
+        let mut refused = [0; 2];
+        for polls in 0..400 {
+            let (sent, send) = dropped_after!(polls, role, |ws| ws.send("κόσμε"));
+            let (fed, feed) = dropped_after!(polls, role, |ws| ws.feed("κόσμε"));
+            assert!(!sent || send == whole, "sent, but not written");
+            // `feed` accepts at its last poll.
+            assert_eq!(fed, feed == whole, "fed, but not written");
+            for (i, written) in [send, feed].into_iter().enumerate() {
+                accepted[i] += usize::from(written == whole);
+                refused[i] += usize::from(written.is_empty());
+                assert!(written == whole || written.is_empty(), "{written:?}");
+            }
+        }
+        assert!(accepted.iter().chain(&refused).all(|count| *count > 10));
+    }
+}
+
+#[tokio::test]
+async fn ping_and_pong_dropped_at_every_poll_accept_all_of_a_frame_or_nothing() {
+    for role in ROLES {
+        for polls in 0..300 {
+            let (_, ping) = dropped_after!(polls, role, |ws| async {
+                drop(ws.ping("p").await);
+            });
+            assert!(ping.is_empty() || ping == frame(role, FIN | PING, b"p"));
+            let (_, pong) = dropped_after!(polls, role, |ws| ws.pong("p"));
+            assert!(pong.is_empty() || pong == frame(role, FIN | PONG, b"p"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn flush_dropped_at_every_poll_loses_and_repeats_nothing() {
+    for role in ROLES {
+        let (mut ws, seen) = connection(role, stuttering([]).silent());
+        let mut expected = Vec::new();
+        for len in [1, 20, 3000] {
+            ws.feed(vec![7; len]).await.unwrap();
+            expected.extend(frame(role, FIN | BINARY, &vec![7; len]));
+            drop_until_ready(|| poll_once(ws.flush())).unwrap();
+        }
+        assert_eq!(seen.written(), expected);
+    }
+}
+
+#[tokio::test]
+async fn send_close_dropped_at_every_poll_has_queued_one_close_frame() {
+    for role in ROLES {
+        let expected = close(role, 1000, "bye");
+        for polls in 1..300 {
+            let (_, written) =
+                dropped_after!(polls, role, |ws| ws.send_close(CloseCode::NORMAL, "bye"));
+            assert_eq!(written, expected);
+        }
+        let (_, written) = dropped_after!(0, role, |ws| ws.send_close(CloseCode::NORMAL, "bye"));
+        assert!(
+            written.is_empty(),
+            "a future does nothing before it is polled"
+        );
+    }
+}
+
+#[tokio::test]
+async fn close_dropped_at_every_poll_closes_once_and_can_be_called_again() {
+    for role in ROLES {
+        let input = [
+            frame(peer(role), FIN | TEXT, b"discarded"),
+            close(peer(role), 1000, ""),
+        ]
+        .concat();
+        let reads = input
+            .iter()
+            .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
+        let (mut ws, seen) = connection(role, stuttering(reads));
+        drop_until_ready(|| poll_once(ws.close(CloseCode::NORMAL, "bye"))).unwrap();
+        assert_eq!(seen.written(), close(role, 1000, "bye"));
+        assert!(seen.shut_down());
+        assert!(ws.closed().unwrap().is_clean());
+    }
+}

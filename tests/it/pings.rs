@@ -1,0 +1,100 @@
+//! RFC 6455 §5.5.2, §5.5.3: pings of ours and who waits for their pongs.
+
+use std::{task::Poll, time::Duration};
+
+use wsimd::{Config, Error, Message, Role, SendError, WebSocket};
+
+use crate::support::{
+    frames::{FIN, PING, PONG, TEXT, close, frame},
+    poll_once,
+    script::{Read, Script, Seen},
+};
+
+fn client(script: Script) -> (WebSocket<Script>, Seen) {
+    let seen = script.seen.clone();
+    let config = Config::new().masking_keys(crate::support::frames::key);
+    (WebSocket::new(script, Role::Client, &config), seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_completes_its_ping_and_says_how_long_it_took() {
+    let (near, far) = tokio::io::duplex(1024);
+    let mut client = WebSocket::new(near, Role::Client, &Config::new());
+    let mut server = WebSocket::new(far, Role::Server, &Config::new());
+    let pong = client.ping("1").await.unwrap();
+    tokio::time::advance(Duration::from_millis(20)).await;
+    assert!(poll_once(server.recv()).is_pending());
+    assert!(poll_once(client.recv()).is_pending());
+    assert_eq!(pong.await.unwrap(), Duration::from_millis(20));
+}
+
+#[tokio::test]
+async fn a_pong_completes_the_pings_before_its_own_too() {
+    let pongs = [
+        frame(Role::Server, FIN | PONG, b"never asked"),
+        frame(Role::Server, FIN | PONG, b"2"),
+    ];
+    let (mut ws, seen) = client(Script::whole(&pongs.concat()).silent());
+    let mut one = ws.ping("1").await.unwrap();
+    let mut two = ws.ping("2").await.unwrap();
+    let mut three = ws.ping("3").await.unwrap();
+    let sent = ["1", "2", "3"].map(|p| frame(Role::Client, FIN | PING, p.as_bytes()));
+    assert_eq!(seen.written(), sent.concat());
+    assert!(poll_once(&mut one).is_pending());
+    assert!(poll_once(ws.recv()).is_pending());
+    assert!(matches!(poll_once(&mut one), Poll::Ready(Ok(_))));
+    assert!(matches!(poll_once(&mut two), Poll::Ready(Ok(_))));
+    assert!(poll_once(&mut three).is_pending());
+}
+
+#[tokio::test]
+async fn who_waits_for_a_pong_learns_how_the_connection_ended() {
+    let (mut ws, _) = client(Script::whole(&close(Role::Server, 1011, "oops")));
+    let pong = ws.ping("1").await.unwrap();
+    ws.recv().await.unwrap_err();
+    match pong.await {
+        Err(Error::Closed(closed)) => assert_eq!(closed.reason(), "oops"),
+        other => panic!("{other:?}"),
+    }
+    let (mut ws, _) = client(Script::new([]).silent());
+    let pong = ws.ping("1").await.unwrap();
+    drop(ws);
+    assert!(pong.await.unwrap_err().is_closed());
+}
+
+#[tokio::test]
+async fn a_ping_that_may_not_be_sent_leaves_nothing_behind() {
+    // The seed library registers a waiter before it finds the payload too long.
+    let pong = frame(Role::Server, FIN | PONG, &[b'x'; 125]);
+    let (mut ws, seen) = client(Script::whole(&pong).silent());
+    let error = ws.ping(vec![b'x'; 126]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Send(SendError::ControlTooLong { size: 126 })
+    ));
+    assert!(seen.written().is_empty());
+    let pong = ws.ping(vec![b'x'; 125]).await.unwrap();
+    assert!(poll_once(ws.recv()).is_pending());
+    pong.await.unwrap();
+}
+
+#[tokio::test]
+async fn pings_are_answered_while_messages_are_received() {
+    let reads = [
+        Read::Data(frame(Role::Server, FIN | PING, b"a")),
+        Read::Data(frame(Role::Server, FIN | PING, b"b")),
+        Read::Data(frame(Role::Server, FIN | TEXT, b"m")),
+    ];
+    let (mut ws, seen) = client(Script::new(reads).silent());
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::from("m")));
+    assert!(poll_once(ws.recv()).is_pending());
+    let expected = ["a", "b"].map(|p| frame(Role::Client, FIN | PONG, p.as_bytes()));
+    assert_eq!(seen.written(), expected.concat());
+}
+
+#[tokio::test]
+async fn a_pong_may_be_sent_unasked() {
+    let (mut ws, seen) = client(Script::new([]).silent());
+    ws.pong("alive").await.unwrap();
+    assert_eq!(seen.written(), frame(Role::Client, FIN | PONG, b"alive"));
+}

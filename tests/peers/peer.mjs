@@ -1,0 +1,189 @@
+// A WebSocket peer on the Node library `ws`; README.md describes its modes.
+
+import { once } from "node:events";
+import { createRequire } from "node:module";
+
+// The library is in the folder that setup.sh prints, not beside this file.
+const home = process.env.PEERS_HOME;
+if (!home) {
+  console.error("PEERS_HOME is not set: it is the folder that setup.sh prints");
+  process.exit(2);
+}
+const { WebSocket, WebSocketServer } = createRequire(`${home}/node/`)("ws");
+
+const LIMIT = 64 * 1024 * 1024;
+const LARGE = 16 * 1024 * 1024;
+const SERVER_SECONDS = 600;
+const CLIENT_SECONDS = 60;
+const OPTIONS = { perMessageDeflate: false, maxPayload: LIMIT };
+
+const FRAGMENTED = ["one ", "zwei: größer ", "три ", "四 🦀"];
+// Cut inside characters: only the whole message is UTF-8.
+const whole = Buffer.from("größer 🦀");
+const CUT = [whole.subarray(0, 3), whole.subarray(3, 11), whole.subarray(11)];
+
+const seconds = (n) => new Promise((_, reject) => {
+  setTimeout(() => reject(new Error(`not done after ${n} seconds`)), n * 1000).unref();
+});
+
+function check(condition, what) {
+  if (!condition) throw new Error(what);
+}
+
+// Bytes whose order and position matter.
+function pattern(length) {
+  const cycle = Buffer.from(Array.from({ length: 251 }, (_, i) => i));
+  return Buffer.alloc(length, cycle);
+}
+
+function sendFragments(ws, fragments, binary, between = () => {}) {
+  fragments.forEach((fragment, i) => {
+    ws.send(fragment, { binary, fin: i === fragments.length - 1 });
+    between(i);
+  });
+}
+
+// Resolves when the next pong has this payload, and rejects when it has another.
+async function ping(ws, payload) {
+  const pong = once(ws, "pong");
+  ws.ping(payload);
+  const [data] = await Promise.race([pong, seconds(10)]);
+  check(data.equals(payload), `the pong carries ${data.toString("hex")}`);
+}
+
+// Server mode
+
+function echo(ws) {
+  ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
+}
+
+async function reportPing(ws) {
+  try {
+    await ping(ws, Buffer.from("ping \x00\xff payload", "latin1"));
+    ws.send("pong ok");
+  } catch (error) {
+    ws.send(`pong missing: ${error.message}`);
+  }
+}
+
+function handle(ws, request) {
+  ws.on("error", (error) => console.error(`server: ${error.message}`));
+  ws.on("close", (code, reason) => {
+    console.log("closed", code, JSON.stringify(reason.toString()));
+  });
+  const url = new URL(request.url, "ws://127.0.0.1");
+  if (url.pathname === "/close") {
+    const code = Number(url.searchParams.get("code") ?? 1000);
+    ws.close(code, url.searchParams.get("reason") ?? "");
+    return;
+  }
+  echo(ws);
+  if (url.pathname === "/fragments") sendFragments(ws, FRAGMENTED, false);
+  if (url.pathname === "/ping") reportPing(ws);
+}
+
+async function server() {
+  const listening = new WebSocketServer({ host: "127.0.0.1", port: 0, ...OPTIONS });
+  listening.on("connection", handle);
+  await once(listening, "listening");
+  console.log("listening", listening.address().port);
+  setTimeout(() => process.exit(0), SERVER_SECONDS * 1000);
+}
+
+// Client mode
+
+// Messages as they arrive, read one at a time; ends with the connection's end.
+function inbox(ws) {
+  const messages = [];
+  let wake = () => {};
+  let ended = null;
+  ws.on("message", (data, isBinary) => {
+    messages.push({ data, isBinary });
+    wake();
+  });
+  ws.on("error", (error) => {
+    ended ??= error.message;
+    wake();
+  });
+  ws.on("close", (code, reason) => {
+    ended ??= `closed with ${code} ${reason}`;
+    wake();
+  });
+  return async () => {
+    while (messages.length === 0) {
+      if (ended !== null) throw new Error(ended);
+      await new Promise((resolve) => { wake = resolve; });
+    }
+    return messages.shift();
+  };
+}
+
+async function expectEcho(next, expected, binary, what) {
+  const { data, isBinary } = await next();
+  check(isBinary === binary, `${what}: the echo has the other type`);
+  check(data.equals(expected), `${what}: the echo of length ${data.length} differs`);
+}
+
+async function exchangeFragments(ws, next, fragments, binary, what) {
+  const pongs = [];
+  const keep = (data) => pongs.push(data.toString());
+  ws.on("pong", keep);
+  sendFragments(ws, fragments, binary, (i) => ws.ping(`between ${i}`));
+  const expected = Buffer.concat(fragments.map((fragment) => Buffer.from(fragment)));
+  await expectEcho(next, expected, binary, what);
+  // The last ping follows the message, so that its pong may follow the echo.
+  while (pongs.length < fragments.length) await Promise.race([once(ws, "pong"), seconds(10)]);
+  ws.off("pong", keep);
+  const right = pongs.every((pong, i) => pong === `between ${i}`);
+  check(right && pongs.length === fragments.length, `${what}: the pongs are ${pongs}`);
+}
+
+async function exchange(ws, next) {
+  for (const text of ["", "hello", "größer, три, 四, 🦀", "é".repeat(70_000)]) {
+    ws.send(text);
+    await expectEcho(next, Buffer.from(text), false, `text of ${text.length} characters`);
+  }
+  for (const length of [0, 1, 125, 126, 65_535, 65_536, 1_000_003]) {
+    ws.send(pattern(length));
+    await expectEcho(next, pattern(length), true, `binary of ${length} bytes`);
+  }
+  await exchangeFragments(ws, next, FRAGMENTED, false, "fragmented text");
+  await exchangeFragments(ws, next, CUT, false, "text cut inside characters");
+  const fragments = [pattern(70_000), Buffer.alloc(0), pattern(3)];
+  await exchangeFragments(ws, next, fragments, true, "fragmented binary");
+  ws.send(pattern(LARGE));
+  await expectEcho(next, pattern(LARGE), true, "binary of 16 MiB");
+  await ping(ws, Buffer.from("are you there?"));
+  const closed = once(ws, "close");
+  ws.close(4000, "done ✓");
+  const [code] = await closed;
+  check(code === 4000, `the Close in answer to 4000 has ${code}`);
+}
+
+async function client(url) {
+  const ws = new WebSocket(url, { handshakeTimeout: 10_000, ...OPTIONS });
+  const next = inbox(ws);
+  await once(ws, "open");
+  await exchange(ws, next);
+}
+
+async function runClient(url) {
+  try {
+    await Promise.race([client(url), seconds(CLIENT_SECONDS)]);
+    console.log("ok");
+    process.exit(0);
+  } catch (error) {
+    console.log(`failed: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+const [mode, url] = process.argv.slice(2);
+if (mode === "server") {
+  await server();
+} else if (mode === "client" && url) {
+  await runClient(url);
+} else {
+  console.error("usage: peer.mjs server | client URL");
+  process.exit(2);
+}

@@ -1,0 +1,167 @@
+"""A WebSocket peer on the Python library `websockets`; README.md describes its modes."""
+
+import asyncio
+import json
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+LIMIT = 64 * 1024 * 1024
+LARGE = 16 * 1024 * 1024
+SERVER_SECONDS = 600
+CLIENT_SECONDS = 60
+OPTIONS = {"compression": None, "max_size": LIMIT, "ping_interval": None}
+
+FRAGMENTED = ["one ", "zwei: größer ", "три ", "四 🦀"]
+# Cut inside characters: only the whole message is UTF-8.
+CUT = ["größer 🦀".encode()[:3], "größer 🦀".encode()[3:11], "größer 🦀".encode()[11:]]
+
+
+class Failed(Exception):
+    """What the other side got wrong."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def pattern(length):
+    """Bytes whose order and position matter."""
+    return bytes(range(251)) * (length // 251) + bytes(range(length % 251))
+
+
+# Server mode
+
+
+async def echo(ws):
+    async for message in ws:
+        await ws.send(message)
+
+
+async def answer_close(ws, query):
+    code = int(query.get("code", ["1000"])[0])
+    await ws.close(code, query.get("reason", [""])[0])
+
+
+async def send_fragments(ws):
+    await ws.send(FRAGMENTED)
+    await echo(ws)
+
+
+async def send_ping(ws):
+    payload = b"ping \x00\xff payload"
+    # The waiter is done only by a pong with this payload.
+    pong = await ws.ping(payload)
+    try:
+        await asyncio.wait_for(pong, 10)
+        await ws.send("pong ok")
+    except asyncio.TimeoutError:
+        await ws.send("pong missing")
+    await echo(ws)
+
+
+async def handle(ws):
+    target = urlsplit(ws.request.path)
+    query = parse_qs(target.query)
+    try:
+        if target.path == "/close":
+            await answer_close(ws, query)
+        elif target.path == "/fragments":
+            await send_fragments(ws)
+        elif target.path == "/ping":
+            await send_ping(ws)
+        else:
+            await echo(ws)
+    except ConnectionClosed:
+        pass
+    await ws.wait_closed()
+    reason = json.dumps(ws.close_reason, ensure_ascii=False)
+    print("closed", ws.close_code, reason, flush=True)
+
+
+async def server():
+    async with serve(handle, "127.0.0.1", 0, **OPTIONS) as listening:
+        print("listening", listening.sockets[0].getsockname()[1], flush=True)
+        await asyncio.sleep(SERVER_SECONDS)
+
+
+# Client mode
+
+
+async def expect_echo(ws, message, what):
+    await ws.send(message)
+    answer = await ws.recv()
+    check(type(answer) is type(message), f"{what}: the echo is {type(answer).__name__}")
+    check(answer == message, f"{what}: the echo of length {len(answer)} differs")
+
+
+async def expect_echo_of_fragments(ws, fragments, whole, what, text=None):
+    pongs = []
+
+    async def parts():
+        for fragment in fragments:
+            yield fragment
+            pongs.append(await ws.ping())
+
+    await ws.send(parts(), text=text)
+    answer = await ws.recv()
+    check(answer == whole, f"{what}: the echo {answer!r} differs")
+    for pong in pongs:
+        await pong
+
+
+async def exchange(ws):
+    for text in ["", "hello", "größer, три, 四, 🦀", "é" * 70_000]:
+        await expect_echo(ws, text, f"text of {len(text)} characters")
+    for length in [0, 1, 125, 126, 65_535, 65_536, 1_000_003]:
+        await expect_echo(ws, pattern(length), f"binary of {length} bytes")
+    await expect_echo_of_fragments(ws, FRAGMENTED, "".join(FRAGMENTED), "fragmented text")
+    await expect_echo_of_fragments(
+        ws, CUT, b"".join(CUT).decode(), "text cut inside characters", text=True
+    )
+    fragments = [pattern(70_000), b"", pattern(3)]
+    await expect_echo_of_fragments(ws, fragments, b"".join(fragments), "fragmented binary")
+    await expect_echo(ws, pattern(LARGE), "binary of 16 MiB")
+    await (await ws.ping(b"are you there?"))
+    await ws.close(4000, "done ✓")
+    received = ws.protocol.close_rcvd
+    check(received is not None, "no Close came in answer to ours")
+    check(received.code == 4000, f"the Close in answer to 4000 has {received.code}")
+
+
+async def client(url):
+    async with connect(url, proxy=None, open_timeout=10, **OPTIONS) as ws:
+        await exchange(ws)
+
+
+async def run_client(url):
+    try:
+        await asyncio.wait_for(client(url), CLIENT_SECONDS)
+    except asyncio.TimeoutError:
+        return f"not done after {CLIENT_SECONDS} seconds"
+    except (Failed, OSError, ConnectionClosed) as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception as error:  # the opening handshake has many of its own
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def main(arguments):
+    match arguments:
+        case ["server"]:
+            asyncio.run(server())
+            return 0
+        case ["client", url]:
+            failure = asyncio.run(run_client(url))
+            print(f"failed: {failure}" if failure else "ok", flush=True)
+            return 1 if failure else 0
+    print("usage: peer.py server | client URL", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
