@@ -29,11 +29,17 @@ pub fn frame_codec(data: &[u8]) {
     let mut output = BytesMut::new();
     for frame in &expected.frames {
         let encoded = encoder.encode(frame.clone(), &mut output);
-        assert!(encoded.is_ok(), "a decoded frame cannot be encoded: {encoded:?}, {frame:?}");
+        assert!(
+            encoded.is_ok(),
+            "a decoded frame cannot be encoded: {encoded:?}, {frame:?}"
+        );
     }
     let again = decode(codec(role, flags), &[&output]);
     assert_eq!(again.end, "the end", "encoded frames end otherwise");
-    assert_eq!(again.frames, expected.frames, "encoded and decoded (left) is not as before");
+    assert_eq!(
+        again.frames, expected.frames,
+        "encoded and decoded (left) is not as before"
+    );
 }
 
 fn codec(role: Role, flags: u8) -> FrameCodec {
@@ -75,7 +81,11 @@ fn decode(mut codec: FrameCodec, pieces: &[&[u8]]) -> Decoded {
                 }
             }
         }
-        assert!(input.len() < 14, "{} bytes are left, more than of a header", input.len());
+        assert!(
+            input.len() < 14,
+            "{} bytes are left, more than of a header",
+            input.len()
+        );
     }
     let end = match codec.decode_eof(&mut input) {
         Ok(None) => "the end".to_owned(),

@@ -32,7 +32,10 @@ pub fn request(data: &[u8]) {
     };
     let limits = limits(flags);
     let accepted = find(wire, limits)
-        .and_then(|len| len.map(|len| head::parse_request(&wire[..len], &limits)).transpose())
+        .and_then(|len| {
+            len.map(|len| head::parse_request(&wire[..len], &limits))
+                .transpose()
+        })
         .and_then(|request| {
             let Some(request) = request else {
                 return Ok(None);
@@ -84,7 +87,10 @@ pub fn response(data: &[u8]) {
             let subprotocol = negotiated.subprotocol();
             let is_offered = matches!(subprotocol, None | Some("chat" | "superchat"));
             assert!(is_offered, "not offered: {subprotocol:?}");
-            assert!(!client::is_interim(response.status()), "verified an interim response");
+            assert!(
+                !client::is_interim(response.status()),
+                "verified an interim response"
+            );
         }
         Err(error) => check_shown(&error),
     }
@@ -111,10 +117,14 @@ fn policy(flags: u8) -> Policy {
     let mut policy = Policy::default();
     if flags & 4 != 0 {
         let subprotocols = policy.subprotocols(["superchat", "chat"]);
-        policy = subprotocols.and_then(|it| it.header("Server", "fuzz")).expect("legal settings");
+        policy = subprotocols
+            .and_then(|it| it.header("Server", "fuzz"))
+            .expect("legal settings");
     }
     if flags & 8 != 0 {
-        policy = policy.hosts(["server.example.com", "[::1]:8080"]).expect("legal hosts");
+        policy = policy
+            .hosts(["server.example.com", "[::1]:8080"])
+            .expect("legal hosts");
     }
     if flags & 16 != 0 {
         let origins = Origins::list(["https://example.com", "null"]).expect("legal origins");
@@ -137,11 +147,23 @@ fn find(wire: &[u8], limits: HeadLimits) -> Result<Option<usize>, HandshakeError
             break;
         }
     }
-    assert_eq!(format!("{stepwise:?}"), format!("{whole:?}"), "byte by byte (left), whole (right)");
+    assert_eq!(
+        format!("{stepwise:?}"),
+        format!("{whole:?}"),
+        "byte by byte (left), whole (right)"
+    );
     if let Ok(Some(len)) = whole {
         let head = &wire[..len];
-        assert!(head.ends_with(b"\r\n\r\n"), "not the end: {}", head.escape_ascii());
-        assert!(len <= limits.max_bytes, "a head of {len} bytes, limit {}", limits.max_bytes);
+        assert!(
+            head.ends_with(b"\r\n\r\n"),
+            "not the end: {}",
+            head.escape_ascii()
+        );
+        assert!(
+            len <= limits.max_bytes,
+            "a head of {len} bytes, limit {}",
+            limits.max_bytes
+        );
     }
     whole
 }
@@ -160,10 +182,22 @@ fn check_written_request(request: &Request<()>) {
         Ok(again) => again,
         Err(error) => panic!("cannot parse what was written of {request:?}: {error:?}"),
     };
-    assert_eq!(again.method(), request.method(), "method written and parsed (left)");
+    assert_eq!(
+        again.method(),
+        request.method(),
+        "method written and parsed (left)"
+    );
     let target = |request: &Request<()>| request.uri().path_and_query().map(ToString::to_string);
-    assert_eq!(target(&again), target(request), "target written and parsed (left)");
-    assert_eq!(again.headers(), request.headers(), "headers written and parsed (left)");
+    assert_eq!(
+        target(&again),
+        target(request),
+        "target written and parsed (left)"
+    );
+    assert_eq!(
+        again.headers(),
+        request.headers(),
+        "headers written and parsed (left)"
+    );
 }
 
 fn check_written_response(response: &Response<()>) -> Response<()> {
@@ -173,8 +207,16 @@ fn check_written_response(response: &Response<()>) -> Response<()> {
         Ok(again) => again,
         Err(error) => panic!("cannot parse what was written of {response:?}: {error:?}"),
     };
-    assert_eq!(again.status(), response.status(), "status written and parsed (left)");
-    assert_eq!(again.headers(), response.headers(), "headers written and parsed (left)");
+    assert_eq!(
+        again.status(),
+        response.status(),
+        "status written and parsed (left)"
+    );
+    assert_eq!(
+        again.headers(),
+        response.headers(),
+        "headers written and parsed (left)"
+    );
     again
 }
 
@@ -182,10 +224,25 @@ fn check_refusal(error: &HandshakeError) {
     check_shown(error);
     let (parts, body) = server::refuse(error).into_parts();
     let response = check_written_response(&Response::from_parts(parts, ()));
-    assert!(!response.status().is_success(), "refused with {}", response.status());
-    assert!(!response.status().is_informational(), "refused with {}", response.status());
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    assert_eq!(length, Some(body.len().to_string().as_str()), "Content-Length (left)");
+    assert!(
+        !response.status().is_success(),
+        "refused with {}",
+        response.status()
+    );
+    assert!(
+        !response.status().is_informational(),
+        "refused with {}",
+        response.status()
+    );
+    let length = response
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    assert_eq!(
+        length,
+        Some(body.len().to_string().as_str()),
+        "Content-Length (left)"
+    );
     let line = body.strip_suffix('\n').expect("the body ends its line");
     check_printable(line);
 }
@@ -208,11 +265,18 @@ fn read_body(response: &Response<()>, pieces: &[&[u8]]) -> (Bytes, bool, bool, u
         input.extend_from_slice(piece);
         let is_done = reader.read(&mut input);
         assert_eq!(is_done, reader.is_done(), "the answer of `read` (left)");
-        assert!(is_done || input.is_empty(), "{} bytes of the body are left", input.len());
+        assert!(
+            is_done || input.is_empty(),
+            "{} bytes of the body are left",
+            input.len()
+        );
     }
     let is_done = reader.is_done();
     reader.eof();
-    assert!(reader.is_done(), "not at its end after the end of the connection");
+    assert!(
+        reader.is_done(),
+        "not at its end after the end of the connection"
+    );
     let is_truncated = reader.is_truncated();
     let body = reader.into_bytes();
     assert!(body.len() <= MAX_BODY, "a body of {} bytes", body.len());

@@ -25,7 +25,9 @@ pub fn header(data: &[u8]) {
         rsv: rsv(flags),
         continuation: flags & 2 != 0,
         max_payload_len,
-        too_big: ProtocolError::FrameTooBig { limit: max_payload_len },
+        too_big: ProtocolError::FrameTooBig {
+            limit: max_payload_len,
+        },
         ..Expected::first(role(flags & 1 != 0))
     };
     parse_prefixes(wire, &expected);
@@ -38,7 +40,10 @@ fn parse_prefixes(wire: &[u8], expected: &Expected) {
         let prefix = &wire[..len];
         let verdict = FrameHeader::parse(prefix, expected);
         if last != Ok(None) {
-            assert_eq!(verdict, last, "one more byte changed the verdict: {prefix:02x?}, {expected:?}");
+            assert_eq!(
+                verdict, last,
+                "one more byte changed the verdict: {prefix:02x?}, {expected:?}"
+            );
             continue;
         }
         last = verdict;
@@ -49,7 +54,10 @@ fn parse_prefixes(wire: &[u8], expected: &Expected) {
                  {prefix:02x?}, {expected:?}"
             ),
             Ok(Some((header, header_len))) => {
-                assert_eq!(header_len, len, "complete only after its last byte: {prefix:02x?}");
+                assert_eq!(
+                    header_len, len,
+                    "complete only after its last byte: {prefix:02x?}"
+                );
                 let mut written = Vec::new();
                 header.write(&mut written);
                 assert_eq!(written, prefix, "written otherwise than read: {header:?}");
@@ -76,7 +84,10 @@ fn is_open(prefix: &[u8], expected: &Expected) -> bool {
             let bytes = [prefix, &end[skipped..], &[0; 12]].concat();
             match FrameHeader::parse(&bytes, expected) {
                 Ok(Some(_)) => return true,
-                Ok(None) => panic!("a header of {} bytes is undecided: {bytes:02x?}", bytes.len()),
+                Ok(None) => panic!(
+                    "a header of {} bytes is undecided: {bytes:02x?}",
+                    bytes.len()
+                ),
                 Err(error) => refusals.push(error),
             }
         }
@@ -94,7 +105,11 @@ fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
         rsv: rsv(flags),
         opcode,
         masking_key: (flags & 1 == 0).then_some(MaskingKey::new(key)),
-        payload_len: if is_control { len % 126 } else { len & i64::MAX as u64 },
+        payload_len: if is_control {
+            len % 126
+        } else {
+            len & i64::MAX as u64
+        },
     };
     let expected = Expected {
         continuation: opcode == Opcode::Continuation,
@@ -104,7 +119,11 @@ fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
     let mut written = Vec::new();
     header.write(&mut written);
     let read = FrameHeader::parse(&written, &expected);
-    assert_eq!(read, Ok(Some((header, written.len()))), "read otherwise than written: {written:02x?}");
+    assert_eq!(
+        read,
+        Ok(Some((header, written.len()))),
+        "read otherwise than written: {written:02x?}"
+    );
 }
 
 fn rsv(flags: u8) -> Rsv {

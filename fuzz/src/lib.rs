@@ -31,7 +31,11 @@ use wsimd::frame::{MaskingKey, Role};
 
 /// A role from a bit of the input.
 const fn role(is_server: bool) -> Role {
-    if is_server { Role::Server } else { Role::Client }
+    if is_server {
+        Role::Server
+    } else {
+        Role::Client
+    }
 }
 
 /// The role at the other end.

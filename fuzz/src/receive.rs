@@ -33,7 +33,10 @@ pub fn receive(data: &[u8]) {
         for simd in Simd::available() {
             let seen = run(receiver(role, &config, simd), &pieces, flags);
             let name = simd.name();
-            assert_eq!(seen, expected, "{how} on {name} (left) is not as whole (right)");
+            assert_eq!(
+                seen, expected,
+                "{how} on {name} (left) is not as whole (right)"
+            );
         }
     }
 }
@@ -75,7 +78,10 @@ fn run(mut receiver: Receiver, pieces: &[&[u8]], flags: u8) -> Received {
             match receiver.receive(&mut input) {
                 Ok(Some(event)) => {
                     check(&event, flags);
-                    assert!(!matches!(events.last(), Some(Event::Close(_))), "{event:?} after Close");
+                    assert!(
+                        !matches!(events.last(), Some(Event::Close(_))),
+                        "{event:?} after Close"
+                    );
                     events.push(event);
                 }
                 Ok(None) => break,
@@ -83,16 +89,31 @@ fn run(mut receiver: Receiver, pieces: &[&[u8]], flags: u8) -> Received {
                     let left = input.len();
                     assert_eq!(receiver.receive(&mut input), Err(error), "not sticky");
                     assert_eq!(input.len(), left, "consumed after a violation");
-                    return Received { events, end: Err(error) };
+                    return Received {
+                        events,
+                        end: Err(error),
+                    };
                 }
             }
         }
         let most = if receiver.is_closed() { 0 } else { 13 };
-        assert!(input.len() <= most, "{} bytes are left, more than {most}", input.len());
+        assert!(
+            input.len() <= most,
+            "{} bytes are left, more than {most}",
+            input.len()
+        );
     }
     let is_closed = matches!(events.last(), Some(Event::Close(_)));
-    assert_eq!(receiver.is_closed(), is_closed, "is_closed, after {:?}", events.last());
-    Received { events, end: Ok(input.len()) }
+    assert_eq!(
+        receiver.is_closed(),
+        is_closed,
+        "is_closed, after {:?}",
+        events.last()
+    );
+    Received {
+        events,
+        end: Ok(input.len()),
+    }
 }
 
 fn check(event: &Event, flags: u8) {
@@ -102,16 +123,30 @@ fn check(event: &Event, flags: u8) {
             assert!(!too_big, "a message of {} bytes", message.len());
             if let Message::Text(text) = message {
                 let bytes = text.as_bytes();
-                assert!(str::from_utf8(bytes).is_ok(), "text that is not UTF-8: {bytes:02x?}");
+                assert!(
+                    str::from_utf8(bytes).is_ok(),
+                    "text that is not UTF-8: {bytes:02x?}"
+                );
             }
         }
         Event::Ping(payload) | Event::Pong(payload) => {
-            assert!(payload.len() <= MAX_CONTROL_PAYLOAD, "control payload of {}", payload.len());
+            assert!(
+                payload.len() <= MAX_CONTROL_PAYLOAD,
+                "control payload of {}",
+                payload.len()
+            );
         }
         Event::Close(frame) => {
             let payload = frame.to_payload();
-            assert!(payload.len() <= MAX_CONTROL_PAYLOAD, "Close payload of {}", payload.len());
-            assert!(frame.code().is_none_or(|code| code.may_be_sent()), "code in {frame:?}");
+            assert!(
+                payload.len() <= MAX_CONTROL_PAYLOAD,
+                "Close payload of {}",
+                payload.len()
+            );
+            assert!(
+                frame.code().is_none_or(|code| code.may_be_sent()),
+                "code in {frame:?}"
+            );
         }
     }
 }

@@ -52,14 +52,28 @@ pub fn roundtrip(data: &[u8]) {
             continue;
         }
         let (received, end) = receive(peer(largest), &pieces);
-        assert_eq!(received, sent, "{how}: received (left) is not what was sent (right)");
+        assert_eq!(
+            received, sent,
+            "{how}: received (left) is not what was sent (right)"
+        );
         assert_eq!(end, Ok(0), "{how}: the end");
     }
-    if let Some(first) = sent.iter().position(|event| largest > 0 && message_len(event) == largest) {
+    if let Some(first) = sent
+        .iter()
+        .position(|event| largest > 0 && message_len(event) == largest)
+    {
         let (received, end) = receive(peer(largest - 1), &[&wire]);
-        assert_eq!(received, sent[..first], "with a limit of {largest} - 1 bytes");
+        assert_eq!(
+            received,
+            sent[..first],
+            "with a limit of {largest} - 1 bytes"
+        );
         let code = end.map_err(ProtocolError::close_code);
-        assert_eq!(code, Err(CloseCode::MESSAGE_TOO_BIG), "with a limit of {largest} - 1 bytes");
+        assert_eq!(
+            code,
+            Err(CloseCode::MESSAGE_TOO_BIG),
+            "with a limit of {largest} - 1 bytes"
+        );
     }
     if !wire.is_empty() {
         let refusal = match role {
@@ -67,7 +81,11 @@ pub fn roundtrip(data: &[u8]) {
             Role::Server => ProtocolError::MissingMask,
         };
         let same_role = receive(Receiver::new(role, &Config::new()), &[&wire]);
-        assert_eq!(same_role, (Vec::new(), Err(refusal)), "received by the sender's own role");
+        assert_eq!(
+            same_role,
+            (Vec::new(), Err(refusal)),
+            "received by the sender's own role"
+        );
     }
 }
 
@@ -88,7 +106,10 @@ fn send(mut sender: Sender, records: &[u8], max_message_size: usize) -> (Vec<Eve
         let before = wire.len();
         let expected = expected_verdict(&event, was_closed, max_message_size);
         let verdict = sender.send(event.clone(), &mut wire);
-        assert_eq!(verdict, expected, "sending {event:?}, closed before: {was_closed}");
+        assert_eq!(
+            verdict, expected,
+            "sending {event:?}, closed before: {was_closed}"
+        );
         let writes = verdict.is_ok() && !(was_closed && matches!(event, Event::Close(_)));
         assert_eq!(wire.len() > before, writes, "whether {event:?} was written");
         // Nothing is received after Close, though pongs may be sent.
@@ -103,11 +124,14 @@ fn send(mut sender: Sender, records: &[u8], max_message_size: usize) -> (Vec<Eve
 fn expected_verdict(event: &Event, closed: bool, limit: usize) -> Result<(), SendError> {
     match event {
         Event::Message(_) | Event::Ping(_) if closed => Err(SendError::Closed),
-        Event::Message(message) if message.len() > limit => {
-            Err(SendError::MessageTooBig { size: message.len(), limit })
-        }
+        Event::Message(message) if message.len() > limit => Err(SendError::MessageTooBig {
+            size: message.len(),
+            limit,
+        }),
         Event::Ping(payload) | Event::Pong(payload) if payload.len() > MAX_CONTROL_PAYLOAD => {
-            Err(SendError::ControlTooLong { size: payload.len() })
+            Err(SendError::ControlTooLong {
+                size: payload.len(),
+            })
         }
         _ => Ok(()),
     }
@@ -149,7 +173,9 @@ fn text(kind: u8, len: usize) -> String {
 }
 
 fn binary(kind: u8, len: usize) -> Bytes {
-    (0..len).map(|i| i.to_le_bytes()[0].wrapping_mul(kind | 1)).collect()
+    (0..len)
+        .map(|i| i.to_le_bytes()[0].wrapping_mul(kind | 1))
+        .collect()
 }
 
 fn message_len(event: &Event) -> usize {

@@ -56,7 +56,9 @@ fn replay(name: &str, target: fn(&[u8])) {
 
 /// Reads the seeds of a target in the order of their names, for the runs to be the same.
 fn seeds(name: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(name);
     let mut files: Vec<_> = fs::read_dir(&folder)
         .expect("the target has seeds")
         .map(|entry| entry.expect("the folder can be read").path())
@@ -64,7 +66,10 @@ fn seeds(name: &str) -> Vec<(String, Vec<u8>)> {
     files.sort();
     assert!(!files.is_empty(), "no seeds for {name}");
     let read = |path: &Path| fs::read(path).expect("the seed can be read");
-    files.iter().map(|path| (path.display().to_string(), read(path))).collect()
+    files
+        .iter()
+        .map(|path| (path.display().to_string(), read(path)))
+        .collect()
 }
 
 fn run(target: fn(&[u8]), name: &str, input: &[u8]) {

@@ -1,0 +1,659 @@
+//! Writes the seeds of every target: `cargo run --example seeds`.
+//!
+//! Vectors by name, so that a folder of `corpus` reads as a list of cases.
+
+use std::{fs, io, path::Path};
+
+use wsimd::frame::MaskingKey;
+
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const CONTINUATION: u8 = 0;
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
+const PING: u8 = 9;
+const PONG: u8 = 10;
+
+/// Flags and two lengths of pieces, as most targets begin.
+const CLIENT: [u8; 3] = [0, 0, 6];
+const SERVER: [u8; 3] = [1, 2, 9];
+
+fn main() -> io::Result<()> {
+    headers()?;
+    frames()?;
+    requests()?;
+    responses()?;
+    events()
+}
+
+fn seed(target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), parts.concat())
+}
+
+fn headers() -> io::Result<()> {
+    let from_client = 0;
+    let from_server = 1;
+    let inside = 2;
+    let no_limit = u64::MAX;
+    let vectors: &[(&str, u8, u64, &[u8])] = &[
+        (
+            "text_masked",
+            from_client,
+            no_limit,
+            b"\x81\x85\x37\xfa\x21\x3d",
+        ),
+        ("text_unmasked", from_server, no_limit, b"\x81\x05"),
+        ("missing_mask", from_client, no_limit, b"\x81\x05"),
+        (
+            "unexpected_mask",
+            from_server,
+            no_limit,
+            b"\x81\x85\x37\xfa\x21\x3d",
+        ),
+        ("continuation", from_server | inside, no_limit, b"\x80\x05"),
+        (
+            "unexpected_continuation",
+            from_server,
+            no_limit,
+            b"\x80\x05",
+        ),
+        (
+            "expected_continuation",
+            from_server | inside,
+            no_limit,
+            b"\x82\x05",
+        ),
+        ("close", from_server, no_limit, b"\x88\x02"),
+        (
+            "ping_inside",
+            from_client | inside,
+            no_limit,
+            b"\x89\x80\x37\xfa\x21\x3d",
+        ),
+        ("pong_125", from_server, no_limit, b"\x8a\x7d"),
+        ("ping_too_long", from_server, no_limit, b"\x89\x7e\x00\x7e"),
+        ("ping_fragmented", from_server, no_limit, b"\x09\x00"),
+        ("reserved_opcode", from_server, no_limit, b"\x83\x00"),
+        ("rsv1_owned", from_server | RSV1, no_limit, b"\xc1\x00"),
+        ("rsv1_foreign", from_server, no_limit, b"\xc1\x00"),
+        (
+            "rsv3_owned_but_not_rsv2",
+            from_server | 0x10,
+            no_limit,
+            b"\xb1\x00",
+        ),
+        ("len_126", from_server, no_limit, b"\x82\x7e\x00\x7e"),
+        (
+            "len_126_not_minimal",
+            from_server,
+            no_limit,
+            b"\x82\x7e\x00\x7d",
+        ),
+        (
+            "len_65535",
+            from_client,
+            65_535,
+            b"\x82\xfe\xff\xff\x37\xfa\x21\x3d",
+        ),
+        (
+            "len_65536",
+            from_client,
+            65_536,
+            b"\x82\xff\0\0\0\0\0\x01\0\0\x37\xfa\x21\x3d",
+        ),
+        (
+            "len_65536_not_minimal",
+            from_server,
+            no_limit,
+            b"\x82\x7f\0\0\0\0\0\0\xff\xff",
+        ),
+        (
+            "len_2_63",
+            from_server,
+            no_limit,
+            b"\x82\x7f\x80\0\0\0\0\0\0\0",
+        ),
+        (
+            "len_2_63_less_1",
+            from_server,
+            no_limit,
+            b"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff",
+        ),
+        ("at_limit", from_server, 1000, b"\x82\x7e\x03\xe8"),
+        ("over_limit", from_server, 1000, b"\x82\x7e\x03\xe9"),
+        (
+            "over_limit_long",
+            from_server,
+            70_000,
+            b"\x02\x7f\0\0\0\0\0\x01\x11\x71",
+        ),
+        ("limit_below_form", from_server, 10, b"\x82\x7e\x00\x7e"),
+        ("limit_0_control", from_server, 0, b"\x89\x14"),
+    ];
+    for (name, flags, limit, wire) in vectors {
+        seed("header", name, &[&[*flags], &limit.to_be_bytes(), wire])?;
+    }
+    Ok(())
+}
+
+/// A frame: its first byte and its payload.
+type Frame<'a> = (u8, &'a [u8]);
+
+fn frames() -> io::Result<()> {
+    let long = [0x61; 126];
+    let medium = [0x62; 301];
+    let vectors: &[(&str, u8, &[Frame<'_>])] = &[
+        (
+            "hello",
+            0,
+            &[(FIN | TEXT, b"Hello"), (FIN | BINARY, b"\x00\xff")],
+        ),
+        (
+            "empty",
+            0,
+            &[(FIN | TEXT, b""), (FIN | BINARY, b""), (FIN | PING, b"")],
+        ),
+        (
+            "fragmented",
+            0,
+            &[
+                (TEXT, b"Hel"),
+                (FIN | PING, b"1"),
+                (CONTINUATION, b""),
+                (FIN | PONG, b"2"),
+                (FIN | CONTINUATION, b"lo"),
+                (FIN | CLOSE, b"\x03\xe8"),
+            ],
+        ),
+        (
+            "close_inside",
+            0,
+            &[
+                (BINARY, b"1"),
+                (FIN | CLOSE, b""),
+                (FIN | CONTINUATION, b"2"),
+            ],
+        ),
+        ("utf8", 0, &[(FIN | TEXT, "κόσμε 日本 😀".as_bytes())]),
+        (
+            "utf8_split",
+            0,
+            &[
+                (TEXT, b"\xce\xba\xf0\x9f"),
+                (FIN | CONTINUATION, b"\x98\x80"),
+            ],
+        ),
+        ("utf8_bad", 0, &[(FIN | TEXT, b"ok \xed\xa0\x80")]),
+        (
+            "utf8_bad_early",
+            0,
+            &[(TEXT, b"\xf4\x90"), (FIN | CONTINUATION, b"\x80\x80")],
+        ),
+        (
+            "utf8_unfinished",
+            0,
+            &[(TEXT, b"\xe2\x82"), (FIN | CONTINUATION, b"")],
+        ),
+        (
+            "close_reason",
+            0,
+            &[
+                (FIN | CLOSE, b"\x0f\xa0bye \xe2\x82\xac"),
+                (FIN | TEXT, b"late"),
+            ],
+        ),
+        ("close_1_byte", 0, &[(FIN | CLOSE, b"\x03")]),
+        ("close_1005", 0, &[(FIN | CLOSE, b"\x03\xed")]),
+        ("close_1014", 0, &[(FIN | CLOSE, b"\x03\xf6")]),
+        ("close_bad_reason", 0, &[(FIN | CLOSE, b"\x03\xe8\xff")]),
+        (
+            "control_125",
+            0,
+            &[(FIN | PING, &long[1..]), (FIN | PONG, &long[1..])],
+        ),
+        ("control_126", 0, &[(FIN | PING, &long)]),
+        ("control_fragmented", 0, &[(PING, b"1")]),
+        (
+            "reserved_opcode",
+            0,
+            &[(FIN | TEXT, b"a"), (FIN | 0xb, b"")],
+        ),
+        ("rsv1", 0, &[(FIN | RSV1 | TEXT, b"a")]),
+        (
+            "rsv1_owned",
+            4,
+            &[(RSV1 | TEXT, b"a"), (FIN | CONTINUATION, b"b")],
+        ),
+        ("unexpected_continuation", 0, &[(FIN | CONTINUATION, b"a")]),
+        (
+            "expected_continuation",
+            0,
+            &[(BINARY, b"a"), (FIN | BINARY, b"b")],
+        ),
+        ("len_126", 0, &[(FIN | BINARY, &long)]),
+        ("frame_limit", 4 | 2, &[(FIN | BINARY, &long)]),
+        (
+            "message_limit",
+            2,
+            &[(TEXT, &medium[1..]), (FIN | CONTINUATION, &medium[300..])],
+        ),
+        (
+            "fragments_limit",
+            8,
+            &[(TEXT, b""), (0, b""), (0, b""), (FIN, b"")],
+        ),
+    ];
+    for (name, flags, frames) in vectors {
+        for (role, prefix, key) in [
+            ("client", CLIENT, None),
+            ("server", SERVER, Some(name.len())),
+        ] {
+            let mut wire = Vec::new();
+            for (first, payload) in *frames {
+                frame(&mut wire, *first, payload, key);
+            }
+            let prefix = [prefix[0] | flags, prefix[1], prefix[2]];
+            let name = format!("{role}_{name}");
+            seed("receive", &name, &[&prefix, &wire])?;
+            // Half of them do for the codec: it does not look into payloads.
+            if name.len() % 2 == 0 {
+                seed("frame_codec", &name, &[&prefix, &wire])?;
+            }
+        }
+    }
+    let claims: &[(&str, u8, &[u8])] = &[
+        ("claims_65535", 0, b"\x82\x7e\xff\xffabc"),
+        ("claims_65536", 0, b"\x82\x7f\0\0\0\0\0\x01\0\0abc"),
+        ("claims_2_62", 16 | 8, b"\x81\x7f\x40\0\0\0\0\0\0\0abc"),
+        ("claims_2_63", 16 | 8, b"\x81\x7f\x80\0\0\0\0\0\0\0abc"),
+        ("claims_too_much", 0, b"\x81\x7f\0\0\0\0\0\x10\0\x01abc"),
+        ("not_minimal", 0, b"\x81\x7e\0\x05Hello"),
+        ("half_a_header", 0, b"\x81\x02ok\x82\x7f\0\0\0\0"),
+        ("masked", 0, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
+    ];
+    for (name, flags, wire) in claims {
+        for target in ["receive", "frame_codec"] {
+            seed(target, name, &[&[*flags, 1, 3], wire])?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends a frame, masked when there is a number to make a key of; zero is the key of no change.
+#[expect(clippy::cast_possible_truncation, reason = "payloads are short")]
+fn frame(wire: &mut Vec<u8>, first: u8, payload: &[u8], key: Option<usize>) {
+    let mask = if key.is_some() { 0x80 } else { 0 };
+    match payload.len() {
+        len @ ..=125 => wire.extend([first, mask | len as u8]),
+        len => wire.extend([first, mask | 126, (len >> 8) as u8, len as u8]),
+    }
+    let key = key.map(|n| {
+        if n % 2 == 0 {
+            [0; 4]
+        } else {
+            [0x37, 0xfa, 0x21, n as u8]
+        }
+    });
+    wire.extend(key.iter().flatten());
+    let key = MaskingKey::new(key.unwrap_or_default()).to_bytes();
+    wire.extend(
+        payload
+            .iter()
+            .zip(key.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+}
+
+const REQUEST: &str = "GET /chat?a=b HTTP/1.1\r\n\
+    Host: server.example.com\r\n\
+    Upgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    \r\n";
+
+fn requests() -> io::Result<()> {
+    let with = |line: &str| REQUEST.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    let instead = |old: &str, new: &str| REQUEST.replace(old, new);
+    let vectors = [
+        ("valid", 0, REQUEST.to_owned()),
+        (
+            "valid_lower_case",
+            0,
+            REQUEST
+                .to_lowercase()
+                .replace("get", "GET")
+                .replace("http", "HTTP"),
+        ),
+        ("with_frames_behind", 0, format!("{REQUEST}\u{1}\u{2}")),
+        (
+            "subprotocols",
+            4,
+            with("Sec-WebSocket-Protocol: chat, superchat"),
+        ),
+        (
+            "subprotocol_twice",
+            4,
+            with("Sec-WebSocket-Protocol: chat, chat"),
+        ),
+        (
+            "origin_of_same_host",
+            0,
+            with("Origin: http://server.example.com"),
+        ),
+        ("origin_other", 0, with("Origin: http://evil.example\t")),
+        ("origin_listed", 16, with("Origin: https://example.com:443")),
+        ("origin_null", 16, with("Origin: null")),
+        (
+            "host_served",
+            8,
+            instead("server.example.com", "SERVER.example.com:80"),
+        ),
+        (
+            "host_not_served",
+            8,
+            instead("server.example.com", "example.com"),
+        ),
+        ("host_ipv6", 8, instead("server.example.com", "[::1]:8080")),
+        (
+            "host_missing",
+            0,
+            instead("Host: server.example.com\r\n", ""),
+        ),
+        ("host_twice", 0, with("Host: server.example.com")),
+        (
+            "absolute_form",
+            0,
+            instead("/chat", "http://server.example.com:80/chat"),
+        ),
+        (
+            "absolute_form_without_path",
+            0,
+            instead("/chat?a=b", "http://server.example.com?a=b"),
+        ),
+        (
+            "absolute_form_mismatch",
+            0,
+            instead("/chat", "http://user:secret@example.com/chat"),
+        ),
+        ("fragment", 0, instead("?a=b", "#fragment")),
+        ("asterisk", 0, instead("/chat?a=b", "*")),
+        ("post", 0, instead("GET", "POST")),
+        ("http_1_0", 0, instead("HTTP/1.1", "HTTP/1.0")),
+        (
+            "not_an_upgrade",
+            0,
+            instead("keep-alive, Upgrade", "keep-alive"),
+        ),
+        ("upgrade_to_h2c", 0, instead("websocket", "h2c")),
+        ("upgrade_list", 0, instead("websocket", "h2c/1, ,WebSocket")),
+        ("version_8", 0, instead("Version: 13", "Version: 8")),
+        (
+            "key_short",
+            0,
+            instead("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ="),
+        ),
+        (
+            "key_twice",
+            0,
+            with("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+        ),
+        ("body", 0, with("Content-Length: 0")),
+        ("chunked", 0, with("Transfer-Encoding: chunked")),
+        ("folded", 0, with("X-Folded: a\r\n b")),
+        ("bare_lf", 0, instead("HTTP/1.1\r\n", "HTTP/1.1\n")),
+        ("bare_cr", 0, with("X: a\rb")),
+        ("nul", 0, with("X: a\0b")),
+        ("escape", 0, instead("websocket", "\u{1b}[31m\u{e9}")),
+        ("space_before_colon", 0, with("X : a")),
+        ("leading_blank_line", 0, format!("\r\n{REQUEST}")),
+        ("too_large", 1, with(&format!("X: {}", "x".repeat(300)))),
+        ("too_many_headers", 2, with("A: 1")),
+        ("unfinished", 0, instead("\r\n\r\n", "\r\n")),
+    ];
+    for (name, flags, wire) in vectors {
+        seed("request", name, &[&[flags], wire.as_bytes()])?;
+    }
+    Ok(())
+}
+
+const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
+    Upgrade: websocket\r\n\
+    Connection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+    \r\n";
+
+fn responses() -> io::Result<()> {
+    let with = |line: &str| RESPONSE.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    let instead = |old: &str, new: &str| RESPONSE.replace(old, new);
+    let refusal = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\n\r\n{body}");
+    let vectors = [
+        ("valid", 0, RESPONSE.to_owned()),
+        (
+            "with_frames_behind",
+            0,
+            format!("{RESPONSE}\u{1}\u{5}Hello"),
+        ),
+        ("no_reason", 0, instead(" Switching Protocols", "")),
+        ("http_1_0", 0, instead("HTTP/1.1", "HTTP/1.0")),
+        ("accept_wrong", 0, instead("s3pP", "S3pP")),
+        ("accept_missing", 0, instead("Sec-WebSocket-Accept", "X")),
+        (
+            "accept_twice",
+            0,
+            with("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ),
+        ("upgrade_list", 0, instead("websocket", "websocket, h2c")),
+        (
+            "connection_missing",
+            0,
+            instead("Connection: Upgrade\r\n", ""),
+        ),
+        ("subprotocol", 0, with("Sec-WebSocket-Protocol: superchat")),
+        (
+            "subprotocol_not_offered",
+            0,
+            with("Sec-WebSocket-Protocol: Chat"),
+        ),
+        (
+            "subprotocol_twice",
+            0,
+            with("Sec-WebSocket-Protocol: chat\r\nsec-websocket-protocol: chat"),
+        ),
+        (
+            "extension",
+            0,
+            with("Sec-WebSocket-Extensions: permessage-deflate"),
+        ),
+        ("body_not_allowed", 0, with("Content-Length: 0")),
+        ("folded", 0, with("X: a\r\n\tb")),
+        ("escape", 0, instead("websocket", "\u{1b}[31m\u{e9}")),
+        ("too_large", 1, with(&format!("X: {}", "x".repeat(300)))),
+        ("too_many_headers", 2, with("A: 1\r\nB: 2\r\nC: 3")),
+        (
+            "interim",
+            0,
+            refusal("103 Early Hints\r\nLink: </a>", RESPONSE),
+        ),
+        (
+            "length",
+            0,
+            refusal("403 Forbidden\r\nContent-Length: 5", "Hello, too long"),
+        ),
+        (
+            "length_short",
+            0,
+            refusal("403 Forbidden\r\nContent-Length: 50", "Hello"),
+        ),
+        (
+            "length_malformed",
+            0,
+            refusal("403 Forbidden\r\nContent-Length: 5x", "Hello"),
+        ),
+        (
+            "length_twice",
+            0,
+            refusal("403 No\r\nContent-Length: 5\r\nContent-Length: 5", "Hello"),
+        ),
+        (
+            "length_over_limit",
+            0,
+            refusal("500 \r\nContent-Length: 120", &"x".repeat(120)),
+        ),
+        ("until_eof", 0, refusal("502 Bad Gateway", "Hello")),
+        (
+            "until_eof_over_limit",
+            0,
+            refusal("502 Bad Gateway", &"x".repeat(120)),
+        ),
+        ("no_content", 0, refusal("204 No Content", "not a body")),
+        (
+            "chunked",
+            0,
+            refusal(
+                "401 Unauthorized\r\nTransfer-Encoding: chunked",
+                "5;a=\"b\"\r\nHello\r\nA\r\n, 10 bytes\r\n0\r\nTrailer: x\r\n\r\nbehind",
+            ),
+        ),
+        (
+            "chunked_malformed",
+            0,
+            refusal(
+                "401 Unauthorized\r\nTransfer-Encoding: chunked",
+                "5\r\nHelloX\r\n",
+            ),
+        ),
+        (
+            "chunked_huge",
+            0,
+            refusal(
+                "401 Unauthorized\r\nTransfer-Encoding: chunked",
+                "ffffffffffffffff\r\nHello",
+            ),
+        ),
+        (
+            "gzip_chunked",
+            0,
+            refusal(
+                "401 Unauthorized\r\nTransfer-Encoding: gzip, chunked",
+                "5\r\nHello\r\n",
+            ),
+        ),
+    ];
+    for (name, flags, wire) in vectors {
+        seed("response", name, &[&[flags, 0, 4], wire.as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn events() -> io::Result<()> {
+    let whole = [0, 0];
+    let text = |alphabet: u8, len: u32| record(alphabet << 3, len);
+    let binary = |len| record(2, len);
+    let ping = |len| record(4, len);
+    let pong = |len| record(5, len);
+    let close = |code: u16, len: u8| {
+        let [high, low] = code.to_be_bytes();
+        [6, high, low, len]
+    };
+    let vectors: &[(&str, u8, [u8; 2], &[[u8; 4]])] = &[
+        (
+            "short_forms",
+            0,
+            whole,
+            &[binary(0), binary(1), binary(125)],
+        ),
+        (
+            "medium_forms",
+            0,
+            whole,
+            &[binary(126), text(0, 127), binary(65_535)],
+        ),
+        ("long_forms", 0, whole, &[binary(65_536), text(3, 65_537)]),
+        (
+            "alphabets",
+            0,
+            whole,
+            &[
+                text(0, 50),
+                text(1, 51),
+                text(2, 52),
+                text(3, 53),
+                text(3, 54),
+            ],
+        ),
+        (
+            "fragments_of_1",
+            0,
+            [0, 1],
+            &[text(3, 40), ping(3), binary(5)],
+        ),
+        (
+            "fragments_of_3",
+            0,
+            [0, 3],
+            &[text(2, 100), pong(0), text(3, 99)],
+        ),
+        (
+            "fragments_of_125",
+            0,
+            [0, 125],
+            &[binary(125), binary(126), binary(250), text(1, 251)],
+        ),
+        ("fragments_of_126", 0, [0, 126], &[text(3, 1000)]),
+        (
+            "fragments_of_65535",
+            0,
+            [255, 255],
+            &[binary(65_535), text(2, 65_536)],
+        ),
+        (
+            "controls",
+            0,
+            whole,
+            &[ping(0), ping(125), ping(126), pong(0), pong(125), pong(127)],
+        ),
+        ("close_empty", 0, whole, &[binary(3), record(7, 0)]),
+        ("close_reason_123", 0, whole, &[close(1000, 123)]),
+        ("close_reason_124", 0, whole, &[close(1000, 124), binary(1)]),
+        ("close_1005", 0, whole, &[close(1005, 0), binary(1)]),
+        (
+            "after_close",
+            0,
+            whole,
+            &[
+                close(4999, 9),
+                text(0, 5),
+                ping(1),
+                pong(1),
+                close(1000, 0),
+                record(7, 0),
+            ],
+        ),
+        (
+            "outgoing_limit",
+            2,
+            whole,
+            &[binary(1000), text(2, 1001), binary(999), ping(5)],
+        ),
+        ("nothing", 0, whole, &[]),
+    ];
+    for (name, flags, frame_size, records) in vectors {
+        for (role, flag) in [("client", 0), ("server", 1)] {
+            let prefix = [flags | flag, frame_size[0], frame_size[1], 3, 200];
+            let name = format!("{role}_{name}");
+            seed("roundtrip", &name, &[&prefix, records.as_flattened()])?;
+        }
+    }
+    Ok(())
+}
+
+fn record(kind: u8, len: u32) -> [u8; 4] {
+    let [_, a, b, c] = len.to_be_bytes();
+    [kind, a, b, c]
+}
