@@ -31,7 +31,7 @@ pub fn receive(data: &[u8]) {
     let expected = run(Receiver::new(role, &config), &[wire], flags);
     for (how, pieces) in splits(wire, *lengths) {
         for simd in Simd::available() {
-            let seen = run(receiver(role, &config, simd), &pieces, flags);
+            let seen = run(Receiver::with_simd(role, &config, simd), &pieces, flags);
             let name = simd.name();
             assert_eq!(
                 seen, expected,
@@ -39,10 +39,6 @@ pub fn receive(data: &[u8]) {
             );
         }
     }
-}
-
-fn receiver(role: Role, config: &Config, simd: Simd) -> Receiver {
-    Receiver::with_simd(role, config, simd)
 }
 
 fn config(flags: u8) -> Config {

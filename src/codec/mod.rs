@@ -13,8 +13,6 @@
 //! the default reads in steps of 8 KiB.
 
 mod frame_codec;
-#[cfg(test)]
-mod tests;
 
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};

@@ -12,8 +12,6 @@ mod core;
 mod ending;
 mod ping;
 mod read;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::{

@@ -56,3 +56,99 @@ pub(super) fn release(input: &mut BytesMut) {
         SPARE.set(Some(buffer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// Hands out the chunks, then waits; runs `before` ahead of every read.
+    struct Chunks<F>(Vec<&'static [u8]>, F);
+
+    impl<F: FnMut() + Unpin> AsyncRead for Chunks<F> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            (self.1)();
+            match self.0.pop() {
+                None => Poll::Pending,
+                Some(chunk) => {
+                    buf.put_slice(chunk);
+                    Poll::Ready(Ok(()))
+                }
+            }
+        }
+    }
+
+    fn read<F: FnMut() + Unpin>(io: &mut Chunks<F>, input: &mut BytesMut) -> usize {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match poll_read(io, input, &mut cx) {
+            Poll::Ready(read) => read.unwrap(),
+            Poll::Pending => 0,
+        }
+    }
+
+    #[test]
+    fn a_connection_that_waits_owns_no_buffer() {
+        let mut io = Chunks(vec![b"frame"], || ());
+        let mut input = BytesMut::new();
+        assert_eq!(read(&mut io, &mut input), 5);
+        input.clear();
+        assert_eq!(read(&mut io, &mut input), 0);
+        assert_eq!(input.capacity(), 0);
+    }
+
+    #[test]
+    fn the_start_of_a_header_is_kept_in_memory_of_its_own_size() {
+        let mut io = Chunks(vec![b"\xfe\x01\x02", b"\x82"], || ());
+        let mut input = BytesMut::new();
+        assert_eq!(read(&mut io, &mut input), 1);
+        assert!(input.capacity() >= READ_BUFFER / 2);
+        assert_eq!(read(&mut io, &mut input), 3);
+        assert_eq!(read(&mut io, &mut input), 0);
+        assert_eq!(&input[..], b"\x82\xfe\x01\x02");
+        assert!(input.capacity() <= 64, "{} bytes", input.capacity());
+    }
+
+    #[test]
+    fn a_buffer_that_is_used_up_is_used_again() {
+        let mut io = Chunks(vec![b"two", b"one"], || ());
+        let mut input = BytesMut::new();
+        read(&mut io, &mut input);
+        let first = input.as_ptr();
+        bytes::Buf::advance(&mut input, 3);
+        assert_eq!(read(&mut io, &mut input), 3);
+        assert_eq!((&input[..], input.as_ptr()), (&b"two"[..], first));
+    }
+
+    #[test]
+    fn a_connection_sees_nothing_of_what_another_one_read() {
+        let mut secret = BytesMut::new();
+        read(&mut Chunks(vec![b"secret of one"], || ()), &mut secret);
+        let buffer = secret.as_ptr();
+        secret.clear();
+        release(&mut secret);
+        let mut input = BytesMut::new();
+        assert_eq!(read(&mut Chunks(vec![b"two"], || ()), &mut input), 3);
+        assert_eq!(input.as_ptr(), buffer, "the buffer was not shared");
+        assert_eq!(&input[..], b"two");
+    }
+
+    #[test]
+    fn a_stream_may_be_a_connection_itself() {
+        let mut outer = Chunks(vec![b"outer"], || {
+            let mut inner = BytesMut::new();
+            assert_eq!(read(&mut Chunks(vec![b"inner"], || ()), &mut inner), 5);
+            release(&mut inner);
+            assert_eq!(&inner[..], b"inner");
+        });
+        let mut input = BytesMut::new();
+        assert_eq!(read(&mut outer, &mut input), 5);
+        assert_eq!(&input[..], b"outer");
+    }
+}

@@ -12,7 +12,9 @@
 
 use bytes::BytesMut;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
 
 use super::{Excerpt, HandshakeError, headers};
 
@@ -137,7 +139,9 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, Ha
     let mut lines = header_buffer(head, limits)?;
     let mut parsed = httparse::Request::new(&mut lines);
     check_parsed(parsed.parse(head))?;
-    check_version(parsed.version)?;
+    if parsed.version != Some(1) {
+        return Err(HandshakeError::HttpVersion);
+    }
     let method = parsed.method.unwrap_or_default().as_bytes();
     let method = Method::from_bytes(method).map_err(|_| malformed("method"))?;
     let mut request = Request::new(());
@@ -149,21 +153,25 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, Ha
 
 /// Parses a response head: exactly the bytes up to and with its closing blank line.
 ///
-/// The reason phrase is checked and dropped.
+/// The reason phrase is checked and dropped. HTTP/1.0 is let pass: old servers refuse in it, and
+/// [`client::verify`](super::client::verify) does not take a 101 of it.
 ///
 /// # Errors
 ///
 /// Whatever [`HeadReader::find`] refuses, [`IncompleteHead`](HandshakeError::IncompleteHead) if
-/// the bytes are less or more than one head, a malformed line, or another version than HTTP/1.1.
+/// the bytes are less or more than one head, a malformed line, or a version other than 1.0 and 1.1.
 pub fn parse_response(head: &[u8], limits: &HeadLimits) -> Result<Response<()>, HandshakeError> {
     let mut lines = header_buffer(head, limits)?;
     let mut parsed = httparse::Response::new(&mut lines);
     check_parsed(parsed.parse(head))?;
-    check_version(parsed.version)?;
     let code = parsed.code.unwrap_or_default();
     let status = StatusCode::from_u16(code).map_err(|_| malformed("status code"))?;
     let mut response = Response::new(());
     *response.status_mut() = status;
+    *response.version_mut() = match parsed.version {
+        Some(0) => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
     *response.headers_mut() = collect(parsed.headers, limits)?;
     Ok(response)
 }
@@ -191,13 +199,6 @@ fn check_parsed(
         Err(httparse::Error::HeaderValue) => Err(malformed("header value")),
         Err(httparse::Error::Status) => Err(malformed("status line")),
         Err(_) => Err(malformed("start line")),
-    }
-}
-
-fn check_version(minor: Option<u8>) -> Result<(), HandshakeError> {
-    match minor {
-        Some(1) => Ok(()),
-        _ => Err(HandshakeError::HttpVersion),
     }
 }
 

@@ -94,3 +94,42 @@ pub(crate) fn make_room(buffer: &mut Vec<u8>, arrived: usize, missing: u64) {
             .min(arrived.saturating_add(missing)),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::make_room;
+
+    #[test]
+    fn memory_follows_what_arrives_and_not_what_is_claimed() {
+        // tokio-websockets, fastwebsockets, tungstenite and wtx reserve the claimed length.
+        let claimed = 64 << 20;
+        let mut buffer = Vec::new();
+        make_room(&mut buffer, 1, claimed - 1);
+        assert_eq!(buffer.capacity(), 1);
+        let mut moved = 0;
+        while (buffer.len() as u64) < claimed {
+            let arrived = 1400.min((64 << 20) - buffer.len());
+            let before = buffer.capacity();
+            let missing = claimed - (buffer.len() + arrived) as u64;
+            make_room(&mut buffer, arrived, missing);
+            if buffer.capacity() != before {
+                moved += buffer.len();
+            }
+            buffer.resize(buffer.len() + arrived, 0);
+            assert!(buffer.capacity() <= 2 * buffer.len());
+        }
+        assert_eq!(
+            buffer.capacity(),
+            buffer.len(),
+            "more than the message needs"
+        );
+        assert!(moved < 2 * buffer.len(), "{moved} bytes were moved");
+    }
+
+    #[test]
+    fn a_payload_that_is_all_there_gets_memory_of_its_own_size() {
+        let mut buffer = Vec::new();
+        make_room(&mut buffer, 10, 0);
+        assert_eq!(buffer.capacity(), 10);
+    }
+}

@@ -17,8 +17,6 @@ mod event;
 mod frame_reader;
 mod receiver;
 mod sender;
-#[cfg(test)]
-mod tests;
 
 pub use crate::frame::{ProtocolError, Role, SendError};
 pub use closing::{Closed, Closing};

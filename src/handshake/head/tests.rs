@@ -216,8 +216,17 @@ fn other_versions_are_505() {
         );
         assert_eq!(error.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
     }
-    let error = parse_response(b"HTTP/1.0 101 x\r\n\r\n", &HeadLimits::default()).unwrap_err();
+    let error = parse_response(b"HTTP/2.0 101 x\r\n\r\n", &HeadLimits::default()).unwrap_err();
     assert!(matches!(error, HandshakeError::HttpVersion));
+}
+
+#[test]
+fn a_refusal_in_http_1_0_is_read() {
+    let head = b"HTTP/1.0 503 Busy\r\nRetry-After: 5\r\n\r\n";
+    let response = parse_response(head, &HeadLimits::default()).unwrap();
+    assert_eq!(response.version(), Version::HTTP_10);
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "5");
 }
 
 #[test]
