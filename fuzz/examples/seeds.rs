@@ -139,6 +139,9 @@ fn headers() -> io::Result<()> {
     Ok(())
 }
 
+/// An event of `roundtrip`, see there.
+type Record = [u8; 4];
+
 /// A frame: its first byte and its payload.
 type Frame<'a> = (u8, &'a [u8]);
 
@@ -556,7 +559,7 @@ fn events() -> io::Result<()> {
         let [high, low] = code.to_be_bytes();
         [6, high, low, len]
     };
-    let vectors: &[(&str, u8, [u8; 2], &[[u8; 4]])] = &[
+    let vectors: &[(&str, u8, [u8; 2], &[Record])] = &[
         (
             "short_forms",
             0,
@@ -648,7 +651,7 @@ fn events() -> io::Result<()> {
     Ok(())
 }
 
-fn record(kind: u8, len: u32) -> [u8; 4] {
+fn record(kind: u8, len: u32) -> Record {
     let [_, a, b, c] = len.to_be_bytes();
     [kind, a, b, c]
 }

@@ -28,10 +28,10 @@ pub fn frame_codec(data: &[u8]) {
     let mut encoder = codec(peer_of(role), flags);
     let mut output = BytesMut::new();
     for frame in &expected.frames {
-        let encoded = encoder.encode(frame.clone(), &mut output);
+        let verdict = encoder.encode(frame.clone(), &mut output);
         assert!(
-            encoded.is_ok(),
-            "a decoded frame cannot be encoded: {encoded:?}, {frame:?}"
+            verdict.is_ok(),
+            "a decoded frame cannot be encoded: {verdict:?}, {frame:?}"
         );
     }
     let again = decode(codec(role, flags), &[&output]);

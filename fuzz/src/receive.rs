@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 use wsimd::{
-    Config, Event, Message,
-    frame::{MAX_CONTROL_PAYLOAD, ProtocolError, Role},
+    CloseCode, Config, Event, Message,
+    frame::{MAX_CONTROL_PAYLOAD, ProtocolError},
     protocol::Receiver,
     simd::Simd,
 };
@@ -140,7 +140,7 @@ fn check(event: &Event, flags: u8) {
                 payload.len()
             );
             assert!(
-                frame.code().is_none_or(|code| code.may_be_sent()),
+                frame.code().is_none_or(CloseCode::may_be_sent),
                 "code in {frame:?}"
             );
         }
