@@ -14,8 +14,12 @@ const SIZES: [(&str, usize); 5] = [
     ("1 MiB", 1 << 20),
 ];
 
-/// A pool holds about this many bytes: more than a first-level cache, as traffic is.
-const POOL_SIZE: usize = 256 << 10;
+/// A pool holds this many bytes at most, and between these numbers of messages.
+///
+/// Small pools flatter: a branch predictor learns 256 KiB of JSON by heart, and makes its validation
+/// four times as fast as that of 4 MiB.
+const POOL_SIZE: usize = 4 << 20;
+const MESSAGES: (usize, usize) = (4, 16 << 10);
 
 /// What messages are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +78,7 @@ pub(crate) fn sweep(
 
 fn pool(content: Content, size: usize) -> Pool {
     let mut random = Random(size as u64);
-    let messages = (POOL_SIZE / size).clamp(4, 512);
+    let messages = (POOL_SIZE / size).clamp(MESSAGES.0, MESSAGES.1);
     (0..messages)
         .map(|_| (message(content, size, &mut random), random.next()))
         .collect()

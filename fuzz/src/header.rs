@@ -1,6 +1,6 @@
 //! Frame headers: what has arrived of one is judged the same however much more has.
 
-use wsimd::frame::{Expected, FrameHeader, MaskingKey, Opcode, ProtocolError, Rsv};
+use wsimd::frame::{Expected, FrameHeader, MaskingKey, Opcode, ProtocolError, Role, Rsv};
 
 use super::role;
 
@@ -15,6 +15,7 @@ type Verdict = Result<Option<(FrameHeader, usize)>, ProtocolError>;
 ///   prefix gets the same answer, and a complete header was undecided until its last byte.
 /// - Nothing is refused too late: an undecided prefix can still be completed in two ways that are
 ///   judged differently.
+/// - What is accepted has the mask, the bits, the place and the length that are expected.
 /// - A header is written as it was read, and read as it was written.
 pub fn header(data: &[u8]) {
     let Some((&[flags, ref limit @ ..], wire)) = data.split_first_chunk::<9>() else {
@@ -58,6 +59,7 @@ fn parse_prefixes(wire: &[u8], expected: &Expected) {
                     header_len, len,
                     "complete only after its last byte: {prefix:02x?}"
                 );
+                check(&header, expected);
                 let mut written = Vec::new();
                 header.write(&mut written);
                 assert_eq!(written, prefix, "written otherwise than read: {header:?}");
@@ -65,6 +67,26 @@ fn parse_prefixes(wire: &[u8], expected: &Expected) {
             Err(_) => {}
         }
     }
+}
+
+/// Checks what holds for any header that is accepted.
+fn check(header: &FrameHeader, expected: &Expected) {
+    let is_masked = header.masking_key.is_some();
+    let is_control = header.opcode.is_control();
+    let is_legal = is_masked == (expected.sender == Role::Client)
+        && expected.rsv.contains(header.rsv)
+        && match header.opcode {
+            Opcode::Continuation => expected.continuation,
+            Opcode::Text | Opcode::Binary => !expected.continuation,
+            Opcode::Close | Opcode::Ping | Opcode::Pong => header.fin,
+        }
+        && header.payload_len
+            <= if is_control {
+                125
+            } else {
+                expected.max_payload_len
+            };
+    assert!(is_legal, "accepted {header:?} where {expected:?}");
 }
 
 /// Whether there is a completion that is accepted, or two that are refused for different reasons.

@@ -9,8 +9,10 @@ use wsimd::{
 
 use super::{masking_key, peer_of, role, split::splits};
 
-/// How many payload bytes of one input are sent, but for the last message.
-const BUDGET: usize = 128 << 10;
+/// How much one input sends, but for the last message: payload bytes, and 64 for each frame.
+const BUDGET: usize = 32 << 10;
+/// How many frames a message has, at most.
+const MAX_FRAMES: usize = 1024;
 /// Longer than this, the wire is not read byte by byte: it would take too long.
 const MAX_BYTEWISE: usize = 16 << 10;
 
@@ -18,7 +20,8 @@ const MAX_BYTEWISE: usize = 16 << 10;
 ///
 /// Input: a byte of flags (1 the sender is a server, 2 messages limited to 1,000 bytes), the frame
 /// size in two bytes (0: one frame for each message), two lengths of pieces; then records of four
-/// bytes, one for each event: kind, and three bytes for a length or for a code and a length.
+/// bytes, one for each event: kind, and a length of 17 bits that the four bits before it shift right,
+/// or for Close a code and the length of a reason.
 ///
 /// - What may not be sent is refused for the reason that a model of six lines names, and leaves the
 ///   output as it was.
@@ -40,7 +43,13 @@ pub fn roundtrip(data: &[u8]) {
         .masking_keys(masking_key)
         .max_outgoing_message_size(max_message_size)
         .outgoing_frame_size(frame_size);
-    let (sent, wire) = send(Sender::new(role, &config), records, max_message_size);
+    let frame_size = frame_size.unwrap_or(usize::MAX);
+    let (sent, wire) = send(
+        Sender::new(role, &config),
+        records,
+        max_message_size,
+        frame_size,
+    );
 
     let largest = sent.iter().map(message_len).max().unwrap_or_default();
     let peer = |largest: usize| {
@@ -90,18 +99,23 @@ pub fn roundtrip(data: &[u8]) {
 }
 
 /// Sends what the records say; returns what the peer is to receive, and the bytes.
-fn send(mut sender: Sender, records: &[u8], max_message_size: usize) -> (Vec<Event>, BytesMut) {
+fn send(
+    mut sender: Sender,
+    records: &[u8],
+    max_message_size: usize,
+    frame_size: usize,
+) -> (Vec<Event>, BytesMut) {
     let mut sent = Vec::new();
     let mut wire = BytesMut::new();
-    let mut payload = 0;
+    let mut cost = 0;
     for &record in records.as_chunks::<4>().0 {
-        if payload > BUDGET {
+        if cost > BUDGET {
             break;
         }
-        let Some(event) = event(record) else {
+        let Some(event) = event(record, frame_size.saturating_mul(MAX_FRAMES)) else {
             continue;
         };
-        payload += message_len(&event);
+        cost += message_len(&event) + 64 * (1 + message_len(&event) / frame_size);
         let was_closed = sender.is_closed();
         let before = wire.len();
         let expected = expected_verdict(&event, was_closed, max_message_size);
@@ -138,8 +152,9 @@ fn expected_verdict(event: &Event, closed: bool, limit: usize) -> Result<(), Sen
 }
 
 /// Makes an event of a record; `None` for a Close frame that cannot be made.
-fn event([kind, a, b, c]: [u8; 4]) -> Option<Event> {
-    let len = u32::from_be_bytes([0, a, b, c]) as usize % 70_001;
+fn event([kind, a, b, c]: [u8; 4], max_len: usize) -> Option<Event> {
+    let len = u32::from_be_bytes([0, a & 1, b, c]) >> (a >> 4);
+    let len = (len as usize).min(max_len);
     Some(match kind % 8 {
         0 | 1 => Event::from(text(kind, len)),
         2 | 3 => Event::Message(Message::Binary(binary(kind, len))),

@@ -21,6 +21,8 @@ pub(super) struct Assembler {
     /// INVARIANT: empty unless a message is unfinished.
     payload: Vec<u8>,
     validator: Validator,
+    /// Whether the frame that has begun is the last one of its message.
+    last: bool,
     fragments: u32,
     max_fragments: u32,
 }
@@ -32,6 +34,7 @@ impl Assembler {
             kind: None,
             payload: Vec::new(),
             validator: Validator::with(simd),
+            last: false,
             fragments: 0,
             max_fragments: config.max_fragments,
         }
@@ -54,6 +57,7 @@ impl Assembler {
             });
         }
         self.fragments += 1;
+        self.last = header.fin;
         Ok(())
     }
 
@@ -64,6 +68,8 @@ impl Assembler {
         key: MaskingKey,
         missing: u64,
     ) -> Result<(), ProtocolError> {
+        // Of an unfinished message, nobody knows how much is missing.
+        let missing = if self.last { missing } else { u64::MAX };
         make_room(&mut self.payload, chunk.len(), missing);
         if self.kind != Some(Opcode::Text) {
             self.simd
@@ -76,8 +82,8 @@ impl Assembler {
     }
 
     /// Ends a frame; returns the message when it was the last one.
-    pub(super) fn end(&mut self, fin: bool) -> Result<Option<Message>, ProtocolError> {
-        if !fin {
+    pub(super) fn end(&mut self) -> Result<Option<Message>, ProtocolError> {
+        if !self.last {
             return Ok(None);
         }
         let payload = Bytes::from(std::mem::take(&mut self.payload));
@@ -88,5 +94,38 @@ impl Assembler {
             Ok(()) => Ok(Some(Message::Text(Text::from_validated(payload)))),
             Err(_) => Err(ProtocolError::InvalidUtf8),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Rsv;
+
+    #[test]
+    fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
+        let config = Config::new();
+        let mut assembler = Assembler::new(Simd::detect(), &config);
+        let mut moves = 0;
+        for number in 1..=config.max_fragments {
+            let capacity = assembler.payload.capacity();
+            let header = FrameHeader {
+                fin: number == config.max_fragments,
+                rsv: Rsv::NONE,
+                opcode: match number {
+                    1 => Opcode::Binary,
+                    _ => Opcode::Continuation,
+                },
+                masking_key: None,
+                payload_len: 256,
+            };
+            assembler.begin(&header).unwrap();
+            assembler.append(&[7; 256], MaskingKey::ZERO, 0).unwrap();
+            moves += usize::from(assembler.payload.capacity() != capacity);
+            assert!(assembler.payload.capacity() <= 2 * assembler.len());
+            let message = assembler.end().unwrap();
+            assert_eq!(message.is_some(), header.fin);
+        }
+        assert!(moves <= 13, "the payload moved {moves} times");
     }
 }

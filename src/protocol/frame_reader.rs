@@ -78,10 +78,11 @@ impl FrameReader {
     }
 }
 
-/// Makes room in `buffer` for the `arrived` bytes of a payload of which `missing` are yet to come.
+/// Makes room in `buffer` for the `arrived` bytes of a payload of which `missing` are yet to come;
+/// `u64::MAX` when nobody knows.
 ///
 /// Memory follows what arrives, not what is announced: the buffer at most doubles, so that a byte
-/// moves once on average, and never grows beyond what the frame needs.
+/// moves once on average, and does not grow beyond what is missing.
 pub(crate) fn make_room(buffer: &mut Vec<u8>, arrived: usize, missing: u64) {
     if buffer.capacity() - buffer.len() >= arrived {
         return;

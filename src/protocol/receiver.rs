@@ -136,7 +136,7 @@ impl Receiver {
 
     fn end_frame(&mut self, header: &FrameHeader) -> Result<Option<Event>, ProtocolError> {
         if !header.opcode.is_control() {
-            let message = self.assembler.end(header.fin)?;
+            let message = self.assembler.end()?;
             self.expect_data();
             return Ok(message.map(Event::Message));
         }

@@ -1,0 +1,67 @@
+//! The global allocator of every contestant: the system's, counting while it is told to.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
+
+static ON: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+/// Adds without a locked instruction: what is counted runs on one thread.
+fn add(counter: &AtomicU64, n: usize) {
+    counter.store(counter.load(Relaxed).wrapping_add(n as u64), Relaxed);
+}
+
+fn note(bytes: usize) {
+    if ON.load(Relaxed) {
+        add(&COUNT, 1);
+        add(&BYTES, bytes);
+    }
+}
+
+// SAFETY: every call is passed on to `System` unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        note(new_size.saturating_sub(layout.size()));
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+/// Starts counting from zero.
+pub fn start() {
+    COUNT.store(0, Relaxed);
+    BYTES.store(0, Relaxed);
+    ON.store(true, Relaxed);
+}
+
+/// Stops counting. Returns the allocations since [`start`] and their bytes; growing one in place
+/// counts as one of what was added.
+pub fn stop() -> (u64, u64) {
+    ON.store(false, Relaxed);
+    (COUNT.load(Relaxed), BYTES.load(Relaxed))
+}

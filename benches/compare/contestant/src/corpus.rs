@@ -1,0 +1,171 @@
+//! The messages: deterministic, distinct, of an exact length in bytes.
+
+use bytes::Bytes;
+
+use crate::Content;
+
+/// The payload of a pool in bytes, unless four messages take more.
+pub const POOL_BYTES: usize = 8 << 20;
+
+const MIN_MESSAGES: usize = 4;
+const MAX_MESSAGES: usize = 4096;
+
+/// A small random generator (SplitMix64), seeded so that every run has the same bytes.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Starts a sequence.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Returns a number below `n`.
+    pub fn below(&mut self, n: u32) -> u32 {
+        (((self.next() >> 32) * u64::from(n)) >> 32) as u32
+    }
+}
+
+/// Makes the pool of messages of a size: as many as fit into `pool` bytes, 4 to 4,096.
+pub fn messages(content: Content, size: usize, pool: usize) -> Vec<Bytes> {
+    let count = (pool / size.max(1)).clamp(MIN_MESSAGES, MAX_MESSAGES);
+    let mut random = Random::new(0x5EED ^ size as u64);
+    (0..count)
+        .map(|_| Bytes::from(message(content, size, &mut random)))
+        .collect()
+}
+
+/// Makes one message of exactly `size` bytes.
+pub fn message(content: Content, size: usize, random: &mut Random) -> Vec<u8> {
+    match content {
+        Content::Binary => binary(size, random),
+        Content::Ascii => ascii(size, random),
+        Content::Json => cut(size, random, json_word),
+        Content::Multi => cut(size, random, multi_word),
+    }
+}
+
+fn binary(size: usize, random: &mut Random) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        bytes.extend_from_slice(&random.next().to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+fn ascii(size: usize, random: &mut Random) -> Vec<u8> {
+    (0..size)
+        .map(|_| b' ' + u8::try_from(random.below(95)).expect("below 95"))
+        .collect()
+}
+
+/// Appends words until there are `size` bytes, and fills with spaces where a character would not fit.
+fn cut(size: usize, random: &mut Random, word: fn(&mut String, &mut Random)) -> Vec<u8> {
+    let mut text = String::with_capacity(size + 64);
+    // Messages start anywhere in the language, not all at the beginning of the same sentence.
+    while text.len() < size {
+        word(&mut text, random);
+    }
+    let end = (0..=size).rev().find(|&i| text.is_char_boundary(i));
+    text.truncate(end.expect("zero is a boundary"));
+    let mut bytes = text.into_bytes();
+    bytes.resize(size, b' ');
+    bytes
+}
+
+/// Appends a member of a JSON object.
+fn json_word(text: &mut String, random: &mut Random) {
+    if text.is_empty() {
+        text.push('{');
+    }
+    text.push('"');
+    letters(text, random);
+    text.push_str("\":");
+    match random.below(4) {
+        0 => text.push_str(&random.below(1_000_000).to_string()),
+        1 => {
+            let (whole, part) = (random.below(1000), random.below(100));
+            text.push_str(&format!("{whole}.{part:02}"));
+        }
+        2 => text.push_str(["true", "false", "null", "[]"][random.below(4) as usize]),
+        _ => {
+            text.push('"');
+            letters(text, random);
+            text.push(' ');
+            letters(text, random);
+            text.push('"');
+        }
+    }
+    text.push_str(if random.below(6) == 0 { "},{" } else { "," });
+}
+
+/// Appends 3 to 10 letters, a few of them beyond ASCII.
+fn letters(text: &mut String, random: &mut Random) {
+    const OTHER: [char; 8] = ['é', 'ü', 'ñ', 'ß', 'ø', 'ж', '語', '€'];
+    for _ in 0..3 + random.below(8) {
+        if random.below(1000) < 16 {
+            text.push(OTHER[random.below(8) as usize]);
+        } else {
+            text.push(char::from(b'a' + random.below(26) as u8));
+        }
+    }
+}
+
+/// Appends a word of Chinese or Cyrillic, or some emoji.
+fn multi_word(text: &mut String, random: &mut Random) {
+    let (first, count) = match random.below(20) {
+        0..=8 => (0x4E00, 0x5000),
+        9..=17 => (0x0430, 32),
+        _ => (0x1F600, 64),
+    };
+    for _ in 0..2 + random.below(8) {
+        text.push(char::from_u32(first + random.below(count)).expect("no surrogate"));
+    }
+    text.push(' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_exact_and_text_is_valid() {
+        for content in [Content::Ascii, Content::Json, Content::Multi] {
+            for size in [0, 1, 2, 3, 16, 125, 1024, 70_000] {
+                for message in messages(content, size, 100_000) {
+                    assert_eq!(message.len(), size);
+                    assert!(str::from_utf8(&message).is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_character_in_a_hundred_of_json_is_not_ascii() {
+        let text = message(Content::Json, 1 << 20, &mut Random::new(1));
+        let text = String::from_utf8(text).unwrap();
+        let all = text.chars().count() as f64;
+        let other = text.chars().filter(|c| !c.is_ascii()).count() as f64;
+        assert!((0.008..0.012).contains(&(other / all)), "{}", other / all);
+    }
+
+    #[test]
+    fn messages_are_distinct() {
+        for content in [Content::Ascii, Content::Json, Content::Multi, Content::Binary] {
+            let pool = messages(content, 16, POOL_BYTES);
+            let distinct: std::collections::HashSet<_> = pool.iter().collect();
+            assert_eq!(pool.len(), 4096);
+            assert!(distinct.len() > 4000, "{content:?} {}", distinct.len());
+        }
+    }
+}

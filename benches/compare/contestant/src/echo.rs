@@ -1,0 +1,38 @@
+//! The echo loop that batches, for libraries whose connection is a `Stream` and a `Sink`.
+
+use std::{
+    future::poll_fn,
+    task::{Poll, ready},
+};
+
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+
+/// Sends messages back, and flushes when no more is ready: one write for a burst.
+///
+/// `answer` turns what was received into what is sent, `None` for what is not echoed.
+pub async fn echo_batched<W, M, R, E>(
+    ws: &mut W,
+    answer: impl Fn(M) -> Option<R>,
+) -> Result<(), E>
+where
+    W: Stream<Item = Result<M, E>> + Sink<R, Error = E> + Unpin,
+{
+    let mut fed = false;
+    loop {
+        let next = poll_fn(|cx| match ws.poll_next_unpin(cx) {
+            Poll::Pending if fed => {
+                ready!(ws.poll_flush_unpin(cx))?;
+                fed = false;
+                Poll::Pending
+            }
+            next => next.map(Option::transpose),
+        });
+        let Some(message) = next.await? else {
+            return Ok(());
+        };
+        if let Some(message) = answer(message) {
+            ws.feed(message).await?;
+            fed = true;
+        }
+    }
+}

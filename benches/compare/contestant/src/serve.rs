@@ -1,0 +1,98 @@
+//! The server side of a contestant: runtimes, listening, accepting.
+
+use std::{
+    future::Future,
+    io::{self, Write},
+    str::FromStr,
+    time::Duration,
+};
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+/// What a server runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// tokio's current-thread runtime.
+    Current,
+    /// tokio's multi-thread runtime with two workers.
+    Multi2,
+}
+
+impl FromStr for Runtime {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "current" => Ok(Self::Current),
+            "multi2" => Ok(Self::Multi2),
+            _ => Err(format!("{name}: the runtime is current or multi2")),
+        }
+    }
+}
+
+/// Runs a server to its end.
+pub fn block_on(runtime: Runtime, server: impl Future<Output = ()>) {
+    let mut builder = match runtime {
+        Runtime::Current => tokio::runtime::Builder::new_current_thread(),
+        Runtime::Multi2 => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if runtime == Runtime::Multi2 {
+        builder.worker_threads(2);
+    }
+    let runtime = builder.enable_all().build().expect("a runtime");
+    runtime.block_on(server);
+}
+
+/// Tells the driver the port.
+pub fn announce(port: u16) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening {port}").expect("the driver reads");
+    out.flush().expect("the driver reads");
+}
+
+/// Listens on a free port of loopback and announces it.
+pub fn listen() -> TcpListener {
+    let listen = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
+        announce(listener.local_addr()?.port());
+        io::Result::Ok(listener)
+    };
+    listen().expect("a port of loopback")
+}
+
+/// Listens, announces the port, and spawns `handler` for every connection, for ever.
+pub async fn accept_loop<F>(handler: impl Fn(TcpStream) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = listen();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        };
+        if stream.set_nodelay(true).is_ok() {
+            tokio::spawn(handler(stream));
+        }
+    }
+}
+
+/// Allows as many descriptors as the system lets this process have.
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a live struct of the type that the call fills and reads.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
