@@ -1,10 +1,13 @@
 //! [`connect`] and [`ClientBuilder`]: opening a connection as a client.
 
+use std::io;
+
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -19,7 +22,7 @@ use crate::{
     },
     net::{
         Stream,
-        opening::{head_limits, open, read, read_head, within},
+        opening::{by, deadline, head_limits, open, read, read_head},
     },
 };
 
@@ -97,7 +100,7 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Adds a header to the request. `Host` and `User-Agent` replace the default ones.
+    /// Adds a header to the request. `Host`, `User-Agent` and `Authorization` replace the default ones.
     ///
     /// # Errors
     ///
@@ -140,12 +143,14 @@ impl ClientBuilder {
                  run ClientBuilder::handshake over a TLS stream",
             ));
         }
-        within(self.config.open_timeout, async {
+        let deadline = deadline(&self.config);
+        let stream = by(deadline, async {
             let stream = TcpStream::connect((target.host(), target.port())).await?;
-            let (ws, _) = self.open(&target, Stream::tcp(stream)?).await?;
-            Ok(ws)
+            Ok(Stream::tcp(stream)?)
         })
-        .await
+        .await?;
+        let (ws, _) = self.open(&target, stream, deadline).await?;
+        Ok(ws)
     }
 
     /// Runs the opening handshake over a stream that is connected already, within
@@ -167,27 +172,25 @@ impl ClientBuilder {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let target = Target::parse(uri).map_err(HandshakeError::from)?;
-        within(self.config.open_timeout, self.open(&target, io)).await
+        self.open(&target, io, deadline(&self.config)).await
     }
 
     async fn open<S>(
         &self,
         target: &Target,
         mut io: S,
+        deadline: Instant,
     ) -> Result<(WebSocket<S>, Response<()>), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = client::request(target, &self.offer)?;
-        let mut output = BytesMut::new();
-        head::write_request(&request, &mut output);
-        io.write_all(&output).await?;
-        io.flush().await?;
-
         let mut input = BytesMut::new();
-        let response = self.response(&mut io, &mut input).await?;
+        let response = by(deadline, self.ask(&request, &mut io, &mut input)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let body = refusal_body(&mut io, &mut input, &response).await;
+            let mut body = BodyReader::new(&response, MAX_REFUSAL);
+            // That it was refused counts more than how far the body came.
+            let _ = timeout_at(deadline, read_body(&mut io, &mut input, &mut body)).await;
             return Err(HandshakeError::refused(response, body.into_bytes()).into());
         }
         let negotiated = client::verify(&request, &response)?;
@@ -195,12 +198,20 @@ impl ClientBuilder {
         Ok((ws, response))
     }
 
-    /// Reads the final response; of others, a few are passed over.
-    async fn response<S: AsyncRead + Unpin>(
+    /// Writes the request and reads the final response; of others, a few are passed over.
+    async fn ask<S>(
         &self,
+        request: &Request<()>,
         io: &mut S,
         input: &mut BytesMut,
-    ) -> Result<Response<()>, Error> {
+    ) -> Result<Response<()>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut output = BytesMut::new();
+        head::write_request(request, &mut output);
+        io.write_all(&output).await?;
+        io.flush().await?;
         let limits = head_limits(&self.config);
         let mut passed = 0;
         loop {
@@ -214,18 +225,16 @@ impl ClientBuilder {
     }
 }
 
-/// Reads the body of a refusal as far as it comes and the limit allows.
-async fn refusal_body<S: AsyncRead + Unpin>(
+/// Reads the body of a refusal as far as it comes and its limit allows.
+async fn read_body<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut BytesMut,
-    response: &Response<()>,
-) -> BodyReader {
-    let mut body = BodyReader::new(response, MAX_REFUSAL);
+    body: &mut BodyReader,
+) -> io::Result<()> {
     while !body.read(input) {
-        if !matches!(read(io, input).await, Ok(1..)) {
+        if read(io, input).await? == 0 {
             body.eof();
-            break;
         }
     }
-    body
+    Ok(())
 }

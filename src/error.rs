@@ -43,9 +43,9 @@ pub enum Timeout {
 pub enum Fault {
     /// The peer's.
     Peer,
-    /// The caller's.
+    /// This side's: of its caller, its settings, or a policy that turned the peer down.
     Local,
-    /// Nobody's: the transport failed, or the connection is over.
+    /// Nobody's that could be named: the transport failed, time ran out, or the connection is over.
     Transport,
 }
 
@@ -87,10 +87,10 @@ impl Error {
     /// Tells whose fault the error is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Protocol(_) | Self::Timeout(_) => Fault::Peer,
+            Self::Protocol(_) => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(_) | Self::Send(_) | Self::Unsupported(_) => Fault::Local,
-            Self::Closed(_) | Self::Io(_) => Fault::Transport,
+            Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
         }
     }
 }

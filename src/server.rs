@@ -3,12 +3,12 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{sleep, timeout_at},
 };
 
 use crate::{
@@ -17,12 +17,12 @@ use crate::{
     error::Error,
     frame::Role,
     handshake::{
-        HandshakeError, Origins, head,
+        HandshakeError, Negotiated, Origins, head,
         server::{self, Policy},
     },
     net::{
         Stream,
-        opening::{head_limits, open, read, read_head, within},
+        opening::{by, deadline, head_limits, open, read, read_head},
     },
 };
 
@@ -86,7 +86,7 @@ where
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), wsimd::Error> {
-/// use wsimd::{Config, ServerBuilder, handshake::Origins};
+/// use wsimd::{CloseCode, Config, ServerBuilder, handshake::Origins};
 ///
 /// let server = ServerBuilder::new()
 ///     .config(Config::new().max_message_size(16 << 20))
@@ -95,7 +95,10 @@ where
 ///     .bind("0.0.0.0:8765")
 ///     .await?;
 /// server
-///     .serve(async |mut ws| ws.send("Hello").await)
+///     .serve(async |mut ws| {
+///         ws.send("Hello").await?;
+///         ws.close(CloseCode::NORMAL, "that was all").await
+///     })
 ///     .await;
 /// # Ok(())
 /// # }
@@ -174,10 +177,10 @@ impl ServerBuilder {
     }
 
     /// Limits the connections that [`Server::serve`] has at a time, those in the opening handshake
-    /// included; further clients wait to be accepted. Default: 65,536.
+    /// included; further clients wait to be accepted. Default: 65,536. Zero counts as one.
     #[must_use]
-    pub const fn max_connections(mut self, limit: usize) -> Self {
-        self.max_connections = limit;
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = limit.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
@@ -209,11 +212,23 @@ impl ServerBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future gives the connection up.
-    pub async fn accept_request<S>(&self, io: S) -> Result<(WebSocket<S>, Request<()>), Error>
+    pub async fn accept_request<S>(&self, mut io: S) -> Result<(WebSocket<S>, Request<()>), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        within(self.config.open_timeout, self.open(io)).await
+        let deadline = deadline(&self.config);
+        match by(deadline, self.open(&mut io)).await {
+            Ok((request, negotiated, input)) => {
+                let ws = open(io, Role::Server, &self.config, &negotiated, &input);
+                Ok((ws, request))
+            }
+            Err(Error::Handshake(error)) => {
+                // Why the request was refused counts more than whether the client reads it.
+                let _ = timeout_at(deadline, refuse(&mut io, &error)).await;
+                Err(Error::Handshake(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Listens on a TCP address.
@@ -232,30 +247,21 @@ impl ServerBuilder {
         })
     }
 
-    async fn open<S>(&self, mut io: S) -> Result<(WebSocket<S>, Request<()>), Error>
+    /// Reads a request and answers it with 101. Returns it with what was read behind it.
+    async fn open<S>(&self, io: &mut S) -> Result<(Request<()>, Negotiated, BytesMut), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut input = BytesMut::new();
         let limits = head_limits(&self.config);
-        let head = match read_head(&mut io, &mut input, limits).await {
-            Err(Error::Handshake(error)) => return Err(refuse(&mut io, *error).await),
-            head => head?,
-        };
-        let accepted = head::parse_request(&head, &limits).and_then(|request| {
-            let (response, negotiated) = server::accept(&request, &self.policy)?;
-            Ok((request, response, negotiated))
-        });
-        let (request, response, negotiated) = match accepted {
-            Err(error) => return Err(refuse(&mut io, error).await),
-            Ok(accepted) => accepted,
-        };
+        let head = read_head(io, &mut input, limits).await?;
+        let request = head::parse_request(&head, &limits)?;
+        let (response, negotiated) = server::accept(&request, &self.policy)?;
         let mut output = BytesMut::new();
         head::write_response(&response, &mut output);
         io.write_all(&output).await?;
         io.flush().await?;
-        let ws = open(io, Role::Server, &self.config, &negotiated, &input);
-        Ok((ws, request))
+        Ok((request, negotiated, input))
     }
 }
 
@@ -265,27 +271,17 @@ impl Default for ServerBuilder {
     }
 }
 
-/// Answers a request that is refused, and waits until the client has read the answer.
-async fn refuse<S>(io: &mut S, error: HandshakeError) -> Error
+/// Answers a request that is refused, shuts down and reads to the end: a reset for unread bytes
+/// could overtake the answer.
+async fn refuse<S>(io: &mut S, error: &HandshakeError) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (head, body) = server::refuse(&error).into_parts();
+    let (head, body) = server::refuse(error).into_parts();
     let mut output = BytesMut::new();
-    head::write_response(&http::Response::from_parts(head, ()), &mut output);
+    head::write_response(&Response::from_parts(head, ()), &mut output);
     output.extend_from_slice(body.as_bytes());
-    match answer(io, &output).await {
-        Ok(()) => error.into(),
-        Err(error) => error.into(),
-    }
-}
-
-/// Writes, shuts down and reads to the end: a reset for unread bytes could overtake the answer.
-async fn answer<S>(io: &mut S, output: &[u8]) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    io.write_all(output).await?;
+    io.write_all(&output).await?;
     io.shutdown().await?;
     let mut rest = BytesMut::new();
     while read(io, &mut rest).await? > 0 {
@@ -338,9 +334,7 @@ impl Server {
         F: Future<Output: Send> + Send + 'static,
     {
         let shared = Arc::new((self.builder, handler));
-        let permits = Arc::new(Semaphore::new(
-            shared.0.max_connections.min(Semaphore::MAX_PERMITS),
-        ));
+        let permits = Arc::new(Semaphore::new(shared.0.max_connections));
         loop {
             let (stream, permit) = next_client(&self.listener, &permits).await;
             let shared = Arc::clone(&shared);

@@ -102,6 +102,7 @@ impl Decoder for FrameCodec {
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
         if let Some(error) = self.failed {
+            input.clear();
             return Err(error.into());
         }
         let frame = self.receive(input).inspect_err(|error| {
@@ -131,7 +132,7 @@ impl Decoder for FrameCodec {
 impl Encoder<Frame> for FrameCodec {
     type Error = Error;
 
-    /// Appends a frame; a client's is masked.
+    /// Appends a frame; a client's is masked. Reserved bits are written as they are.
     ///
     /// # Errors
     ///

@@ -41,6 +41,10 @@ use crate::{
 /// How many frames or reads one poll handles before it lets other tasks run.
 const MAX_STEPS: usize = 128;
 
+/// How long a stream that cannot be written to may take to hand out what the peer has sent. It is
+/// there already, but the runtime learns so only when it next asks the system.
+const BROKEN_GRACE: Duration = Duration::from_millis(50);
+
 /// The state of a connection. Its stream is lent to each call.
 #[derive(Debug)]
 pub(super) struct Core {
@@ -58,7 +62,7 @@ pub(super) struct Core {
     found: Option<Message>,
     high_water: usize,
     close_timeout: Duration,
-    /// Runs from the first Close frame or failure on.
+    /// Runs from the first Close frame or failure on; on a broken stream, for a moment.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -220,7 +224,8 @@ impl Core {
             }
             self.queue_waiting_pong();
         }
-        if self.deadline_passed(cx) {
+        let broken = matches!(self.state, State::Broken(_));
+        if !broken && self.deadline_passed(cx) {
             self.end(Outcome::Timeout);
             return Poll::Ready(());
         }
@@ -232,8 +237,8 @@ impl Core {
                 Outcome::Closed
             }
             Poll::Ready(Err(error)) => Outcome::Io(Some(error)),
-            Poll::Pending if matches!(self.state, State::Open) => return Poll::Pending,
-            Poll::Pending => Outcome::Closed,
+            Poll::Pending if broken && self.deadline_passed(cx) => Outcome::Closed,
+            Poll::Pending => return Poll::Pending,
         };
         // The first error counts: a stream that cannot be written to often fails to be read next.
         let end = match &mut self.state {
@@ -337,6 +342,7 @@ impl Core {
     fn broken(&mut self, error: io::Error) {
         self.output.clear();
         self.state = State::Broken(Some(error));
+        self.deadline = Some(Box::pin(sleep(BROKEN_GRACE)));
     }
 
     /// Decides the outcome. What is queued still leaves where the stream may work.

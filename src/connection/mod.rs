@@ -157,7 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Sends a message and waits until the stream has taken all of it.
     ///
     /// Waits first while more than [`Config::write_high_water`] is queued. Receives nothing
-    /// meanwhile: two peers that only send can block each other.
+    /// meanwhile: two peers that only send can block each other. Has no deadline of its own: put it
+    /// into a `timeout` where the peer may stop reading.
     ///
     /// # Errors
     ///

@@ -253,7 +253,7 @@ impl fmt::Display for HandshakeError {
             Self::OriginNotAllowed(origin) => write!(
                 f,
                 "the server's origin rule refuses {origin}: by default only pages of the server's \
-                 own host are accepted, others have to be allowed with Policy::origins"
+                 own host are accepted, others have to be allowed in its list of origins"
             ),
             Self::DuplicateSubprotocol(name) => write!(f, "subprotocol {name} is offered twice"),
             Self::Refused(response) => {

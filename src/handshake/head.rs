@@ -234,7 +234,8 @@ fn collect(
         let name = HeaderName::from_bytes(line.name.as_bytes());
         let name = name.map_err(|_| malformed("header name"))?;
         let value = HeaderValue::from_bytes(line.value.trim_ascii());
-        let value = value.map_err(|_| malformed("header value"))?;
+        let mut value = value.map_err(|_| malformed("header value"))?;
+        value.set_sensitive(headers::is_secret(&name));
         // The map has a capacity of its own, below what the limits can be set to.
         let appended = headers.try_append(name, value);
         appended.map_err(|_| HandshakeError::TooManyHeaders {

@@ -172,9 +172,7 @@ where
     let full = headers.len() >= MAX_EXTRA_HEADERS;
     let value = value.try_into().ok().filter(|_| !full);
     let mut value = value.ok_or_else(|| unusable("header", name.as_str().as_bytes()))?;
-    if is_secret(&name) {
-        value.set_sensitive(true);
-    }
+    value.set_sensitive(is_secret(&name));
     if once.contains(&name) {
         headers.insert(name, value);
     } else {
@@ -190,7 +188,8 @@ fn is_reserved(name: &HeaderName) -> bool {
     name.starts_with("sec-websocket-") || owned.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-fn is_secret(name: &HeaderName) -> bool {
+/// Returns whether the values of a header are not for logs.
+pub(super) fn is_secret(name: &HeaderName) -> bool {
     use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].contains(name)
 }

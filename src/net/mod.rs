@@ -39,6 +39,12 @@ impl Stream {
         self.0.peer_addr()
     }
 
+    /// Returns the TCP stream that carries the bytes, to look at it and to set its options; `None`
+    /// when there is none.
+    pub const fn as_tcp(&self) -> Option<&TcpStream> {
+        Some(&self.0)
+    }
+
     /// Takes a TCP stream, with Nagle's algorithm switched off: it would hold small frames back.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;

@@ -1,11 +1,11 @@
 //! What both sides of the opening handshake do with a stream: read a head, make a connection.
 
-use std::{io, time::Duration};
+use std::io;
 
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::{
@@ -19,12 +19,18 @@ use crate::{
 /// How much is read at once during a handshake, in bytes: most heads fit.
 const READ: usize = 4096;
 
+/// When an opening handshake that begins now has to be over.
+pub(crate) fn deadline(config: &Config) -> Instant {
+    let now = Instant::now();
+    now.checked_add(config.open_timeout).unwrap_or(now)
+}
+
 /// Limits the time of an opening handshake.
-pub(crate) async fn within<T>(
-    limit: Duration,
+pub(crate) async fn by<T>(
+    deadline: Instant,
     opening: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    timeout(limit, opening)
+    timeout_at(deadline, opening)
         .await
         .unwrap_or(Err(Error::Timeout(Timeout::Open)))
 }

@@ -75,14 +75,16 @@ impl Receiver {
     /// # Errors
     ///
     /// The peer's violation of the protocol or of a limit, at the earliest byte that proves it. It is
-    /// sticky: every later call returns it again and consumes nothing.
+    /// sticky: every later call discards the bytes and returns it again.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
         match self.end {
             None => {}
-            Some(End::Failed(error)) => return Err(error),
-            Some(End::Closed) => {
+            Some(end) => {
                 input.clear();
-                return Ok(None);
+                return match end {
+                    End::Closed => Ok(None),
+                    End::Failed(error) => Err(error),
+                };
             }
         }
         let received = self.advance(input);

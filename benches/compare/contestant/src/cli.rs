@@ -10,7 +10,8 @@ use std::{
 
 use crate::{
     BoxError, Contestant, Info, Measured, Op, Role, Runtime, Scenario, corpus, json,
-    meter::Prepared, serve, version,
+    meter::{Mode, Prepared},
+    serve, version,
 };
 
 const USAGE: &str = "usage: info | serve [--runtime current|multi2] | memory SCENARIO... | \
@@ -105,11 +106,11 @@ fn memory<C: Contestant>(scenarios: &[&str]) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Runs a scenario on a tenth of the messages, then on all of them.
+/// Runs a scenario on a tenth of the messages, checking every byte, then on all of them.
 fn measure<C: Contestant>(scenario: &Scenario) -> Result<Measured, BoxError> {
     let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
-    once::<C>(scenario.op, &prepared, scenario.messages.div_ceil(10), false)?;
-    once::<C>(scenario.op, &prepared, scenario.messages, true)
+    once::<C>(scenario.op, &prepared, scenario.messages.div_ceil(10), Mode::Verify)?;
+    once::<C>(scenario.op, &prepared, scenario.messages, Mode::Measure)
 }
 
 /// Runs a scenario once: callgrind counts this.
@@ -125,8 +126,8 @@ fn instructions<C: Contestant>(scenario: &str) -> Result<(), BoxError> {
     let io = prepared.io();
     let measured = drive(async {
         match scenario.op {
-            Op::Decode => C::decode(&prepared.decode(scenario.messages, false), io).await,
-            Op::Encode => C::encode(&prepared.encode(scenario.messages, false), io).await,
+            Op::Decode => C::decode(&prepared.decode(scenario.messages, Mode::Bare), io).await,
+            Op::Encode => C::encode(&prepared.encode(scenario.messages, Mode::Bare), io).await,
         }
     })?;
     println!(
@@ -141,18 +142,18 @@ fn once<C: Contestant>(
     op: Op,
     prepared: &Prepared,
     messages: u64,
-    counting: bool,
+    mode: Mode,
 ) -> Result<Measured, BoxError> {
     let io = prepared.io();
     let written = io.written();
     match op {
         Op::Decode => {
-            let measured = drive(C::decode(&prepared.decode(messages, counting), io))?;
+            let measured = drive(C::decode(&prepared.decode(messages, mode), io))?;
             prepared.check_decoded(messages, &measured)?;
             Ok(measured)
         }
         Op::Encode => {
-            let mut measured = drive(C::encode(&prepared.encode(messages, counting), io))?;
+            let mut measured = drive(C::encode(&prepared.encode(messages, mode), io))?;
             prepared.check_encoded(messages, &written)?;
             measured.checksum = written.checksum();
             Ok(measured)

@@ -1,25 +1,27 @@
-//! The echo loop that batches, for libraries whose connection is a `Stream` and a `Sink`.
+//! The echo loop that batches, for libraries whose connection is a `Sink`.
 
 use std::{
     future::poll_fn,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
 };
 
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{Sink, SinkExt};
 
 /// Sends messages back, and flushes when no more is ready: one write for a burst.
 ///
-/// `answer` turns what was received into what is sent, `None` for what is not echoed.
+/// `receive` polls for what comes next; `answer` turns it into what is sent, `None` for what is not
+/// echoed.
 pub async fn echo_batched<W, M, R, E>(
     ws: &mut W,
+    receive: impl Fn(&mut W, &mut Context<'_>) -> Poll<Option<Result<M, E>>>,
     answer: impl Fn(M) -> Option<R>,
 ) -> Result<(), E>
 where
-    W: Stream<Item = Result<M, E>> + Sink<R, Error = E> + Unpin,
+    W: Sink<R, Error = E> + Unpin,
 {
     let mut fed = false;
     loop {
-        let next = poll_fn(|cx| match ws.poll_next_unpin(cx) {
+        let next = poll_fn(|cx| match receive(ws, cx) {
             Poll::Pending if fed => {
                 ready!(ws.poll_flush_unpin(cx))?;
                 fed = false;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     BoxError, MemoryTransport, Role, Scenario, alloc, corpus,
     transport::Written,
-    wire::{self, Wire},
+    wire,
 };
 
 /// What was measured.
@@ -32,10 +32,21 @@ pub struct Decode {
     pub messages: u64,
     /// Whether they are text.
     pub text: bool,
-    /// The bytes that the transport hands out, for the limit that knows the boundaries.
-    pub wire: Arc<Wire>,
+    /// The payloads, for the limit that only copies them.
+    pub pool: Arc<Vec<Bytes>>,
     keep: usize,
-    counting: bool,
+    mode: Mode,
+}
+
+/// What a meter does besides running the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Compares every byte of what is decoded: the warm-up.
+    Verify,
+    /// Counts allocations.
+    Measure,
+    /// Nothing.
+    Bare,
 }
 
 /// Messages to be encoded.
@@ -49,7 +60,7 @@ pub struct Encode {
     pub text: bool,
     /// The payloads.
     pub pool: Arc<Vec<Bytes>>,
-    counting: bool,
+    mode: Mode,
 }
 
 /// The clock, the counters and the checksum of a job. `M` is the library's message.
@@ -58,7 +69,8 @@ pub struct Meter<M> {
     kept: Vec<Option<M>>,
     next: usize,
     checksum: u64,
-    counting: bool,
+    mode: Mode,
+    expected: Option<(Arc<Vec<Bytes>>, usize)>,
     start: Instant,
 }
 
@@ -67,7 +79,7 @@ pub struct Meter<M> {
 pub struct Prepared {
     scenario: Scenario,
     pool: Arc<Vec<Bytes>>,
-    wire: Arc<Wire>,
+    wire: Bytes,
 }
 
 impl Prepared {
@@ -76,7 +88,7 @@ impl Prepared {
         let Scenario { content, role, .. } = *scenario;
         let messages = corpus::messages(content, scenario.size, pool);
         Self {
-            wire: Arc::new(Wire::new(&messages, content, role)),
+            wire: wire::frames(&messages, content, role),
             pool: Arc::new(messages),
             scenario: scenario.clone(),
         }
@@ -84,29 +96,29 @@ impl Prepared {
 
     /// Makes the transport of a job.
     pub fn io(&self) -> MemoryTransport {
-        MemoryTransport::new(self.wire.bytes.clone(), self.scenario.chunk)
+        MemoryTransport::new(self.wire.clone(), self.scenario.chunk)
     }
 
     /// Makes a job of so many messages.
-    pub fn decode(&self, messages: u64, counting: bool) -> Decode {
+    pub fn decode(&self, messages: u64, mode: Mode) -> Decode {
         Decode {
             role: self.scenario.role,
             messages,
             text: self.scenario.content.is_text(),
-            wire: Arc::clone(&self.wire),
+            pool: Arc::clone(&self.pool),
             keep: self.scenario.keep,
-            counting,
+            mode,
         }
     }
 
     /// Makes a job of so many messages.
-    pub fn encode(&self, messages: u64, counting: bool) -> Encode {
+    pub fn encode(&self, messages: u64, mode: Mode) -> Encode {
         Encode {
             role: self.scenario.role,
             messages,
             text: self.scenario.content.is_text(),
             pool: Arc::clone(&self.pool),
-            counting,
+            mode,
         }
     }
 
@@ -138,14 +150,18 @@ impl Prepared {
 impl Decode {
     /// Starts the clock.
     pub fn meter<M>(&self) -> Meter<M> {
-        Meter::start(self.keep, self.counting)
+        let mut meter = Meter::start(self.keep, self.mode);
+        if self.mode == Mode::Verify {
+            meter.expected = Some((Arc::clone(&self.pool), 0));
+        }
+        meter
     }
 }
 
 impl Encode {
     /// Starts the clock.
     pub fn meter(&self) -> Meter<()> {
-        Meter::start(0, self.counting)
+        Meter::start(0, self.mode)
     }
 
     /// Makes the library's own messages of the pool, before the clock starts.
@@ -173,16 +189,17 @@ impl Encode {
 }
 
 impl<M> Meter<M> {
-    fn start(keep: usize, counting: bool) -> Self {
+    fn start(keep: usize, mode: Mode) -> Self {
         let kept = (0..keep).map(|_| None).collect();
-        if counting {
+        if mode == Mode::Measure {
             alloc::start();
         }
         Self {
             kept,
             next: 0,
             checksum: 0,
-            counting,
+            mode,
+            expected: None,
             start: Instant::now(),
         }
     }
@@ -205,12 +222,27 @@ impl<M> Meter<M> {
     #[inline]
     pub fn look(&mut self, payload: &[u8]) {
         self.checksum = fold(self.checksum, black_box(payload));
+        if self.mode == Mode::Verify {
+            self.verify(payload);
+        }
+    }
+
+    /// Compares a payload with the one that was sent.
+    #[cold]
+    fn verify(&mut self, payload: &[u8]) {
+        if let Some((pool, next)) = &mut self.expected {
+            assert!(pool[*next] == payload, "message {next} differs");
+            *next = (*next + 1) % pool.len();
+        }
     }
 
     /// Stops the clock.
     pub fn stop(self) -> Measured {
         let ns = self.start.elapsed().as_nanos() as u64;
-        let (allocs, alloc_bytes) = if self.counting { alloc::stop() } else { (0, 0) };
+        let (allocs, alloc_bytes) = match self.mode {
+            Mode::Measure => alloc::stop(),
+            Mode::Verify | Mode::Bare => (0, 0),
+        };
         Measured {
             ns,
             allocs,

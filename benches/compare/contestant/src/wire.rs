@@ -4,39 +4,24 @@ use bytes::Bytes;
 
 use crate::{Content, Role, corpus::Random};
 
-/// Frames back to back, and where their payloads lie.
-#[derive(Debug)]
-pub struct Wire {
-    /// The bytes that a transport hands out, again and again.
-    pub bytes: Bytes,
-    /// The place of every payload in them.
-    pub payloads: Vec<(usize, usize)>,
-}
-
-impl Wire {
-    /// Frames messages for a receiver of this role: masked for a server, each with a key of its own.
-    pub fn new(messages: &[Bytes], content: Content, receiver: Role) -> Self {
-        let mut random = Random::new(0xA5);
-        let mut bytes = Vec::new();
-        let mut payloads = Vec::with_capacity(messages.len());
-        for message in messages {
-            let key = match receiver {
-                Role::Server => Some((random.next() as u32).to_le_bytes()),
-                Role::Client => None,
-            };
-            header(&mut bytes, content.is_text(), message.len(), key);
-            let start = bytes.len();
-            bytes.extend_from_slice(message);
-            if let Some(key) = key {
-                mask(&mut bytes[start..], key);
-            }
-            payloads.push((start, bytes.len()));
-        }
-        Self {
-            bytes: bytes.into(),
-            payloads,
+/// Frames messages back to back for a receiver of this role: masked for a server, each with a key
+/// of its own.
+pub fn frames(messages: &[Bytes], content: Content, receiver: Role) -> Bytes {
+    let mut random = Random::new(0xA5);
+    let mut bytes = Vec::new();
+    for message in messages {
+        let key = match receiver {
+            Role::Server => Some((random.next() as u32).to_le_bytes()),
+            Role::Client => None,
+        };
+        header(&mut bytes, content.is_text(), message.len(), key);
+        let start = bytes.len();
+        bytes.extend_from_slice(message);
+        if let Some(key) = key {
+            mask(&mut bytes[start..], key);
         }
     }
+    bytes.into()
 }
 
 /// Appends the header of a whole message in one frame.

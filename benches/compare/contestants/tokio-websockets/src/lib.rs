@@ -1,18 +1,25 @@
-//! What the two programs of tokio-websockets share: its server with a frame for every message, as
-//! its own echo example sets it up, and the jobs in memory.
+//! tokio-websockets, set up as its own echo example: an unconstrained task, a frame for every
+//! message. Batched by hand: `feed`, flushed when no more is ready, 64 KiB queued before that.
 
-use contestant::{BoxError, Decode, Encode, MESSAGE_LIMIT, Measured, MemoryTransport, Role};
+use contestant::{
+    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
+    Role, accept_loop, echo_batched,
+};
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::unconstrained,
 };
 use tokio_websockets::{
-    ClientBuilder, Config, Limits, Message, Payload, ServerBuilder, WebSocketStream,
+    ClientBuilder, Config, Error, Limits, Message, ServerBuilder, WebSocketStream,
 };
 
-/// Flushes at this many queued bytes instead of 8 KiB: `flush_threshold` is there to be raised.
+/// The library flushes at this many queued bytes; 8 KiB by default.
 const FLUSH_THRESHOLD: usize = 64 << 10;
+
+/// The library, with or without batching.
+pub struct Adapter<const BATCHED: bool>;
 
 fn config() -> Config {
     Config::default()
@@ -22,18 +29,6 @@ fn config() -> Config {
 
 fn limits() -> Limits {
     Limits::default().max_payload_len(Some(MESSAGE_LIMIT))
-}
-
-/// Does the opening handshake.
-pub async fn accept(stream: TcpStream) -> Option<WebSocketStream<TcpStream>> {
-    let builder = ServerBuilder::new().config(config()).limits(limits());
-    let (_request, ws) = builder.accept(stream).await.ok()?;
-    Some(ws)
-}
-
-/// Returns what is echoed.
-pub fn answer(message: Message) -> Option<Message> {
-    (message.is_text() || message.is_binary()).then_some(message)
 }
 
 fn connection<S>(io: S, role: Role) -> WebSocketStream<S>
@@ -52,30 +47,80 @@ where
     }
 }
 
-/// Receives all messages of a job.
-pub async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-    let mut ws = connection(io, job.role);
-    let mut meter = job.meter();
-    for _ in 0..job.messages {
-        let message = ws.next().await.ok_or("closed")??;
-        meter.take(message, |message| message.as_payload());
-    }
-    Ok(meter.stop())
+async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
+    let builder = ServerBuilder::new().config(config()).limits(limits());
+    let (_request, ws) = builder.accept(stream).await?;
+    Ok(ws)
 }
 
-/// Sends all messages of a job.
-pub async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
-    let pool = job.prepare(
-        |text| Message::text(text.to_owned()),
-        |bytes| Message::binary(Payload::from(bytes.clone())),
-    );
-    let mut ws = connection(io, job.role);
-    let meter = job.meter();
-    for (message, flush) in job.send(&pool) {
-        ws.feed(message.clone()).await?;
-        if flush {
-            ws.flush().await?;
+fn answer(message: Message) -> Option<Message> {
+    (message.is_text() || message.is_binary()).then_some(message)
+}
+
+async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
+    // Boxed: the handshake needs room that a connection should not keep.
+    let mut ws = Box::pin(accept(stream)).await?;
+    if BATCHED {
+        return echo_batched(&mut ws, WebSocketStream::poll_next_unpin, answer).await;
+    }
+    while let Some(message) = ws.next().await {
+        if let Some(message) = answer(message?) {
+            ws.send(message).await?;
         }
     }
-    Ok(meter.stop())
+    Ok(())
+}
+
+impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
+    fn info() -> Info {
+        let (name, note) = if BATCHED {
+            ("tokio-websockets-batched", "next and feed, flushed when no more is ready")
+        } else {
+            ("tokio-websockets", "next and send")
+        };
+        Info {
+            name,
+            package: "tokio-websockets",
+            validates_text: true,
+            raw: false,
+            decode: BOTH,
+            encode: BOTH,
+            note,
+        }
+    }
+
+    async fn serve() {
+        accept_loop(|stream| {
+            unconstrained(async {
+                let _ = echo::<BATCHED>(stream).await;
+            })
+        })
+        .await;
+    }
+
+    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let mut ws = connection(io, job.role);
+        let mut meter = job.meter();
+        for _ in 0..job.messages {
+            let message = ws.next().await.ok_or("closed")??;
+            meter.take(message, |message| message.as_payload());
+        }
+        Ok(meter.stop())
+    }
+
+    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let pool = job.prepare(
+            |text| Message::text(text.to_owned()),
+            |bytes| Message::binary(bytes.clone()),
+        );
+        let mut ws = connection(io, job.role);
+        let meter = job.meter();
+        for (message, flush) in job.send(&pool) {
+            ws.feed(message.clone()).await?;
+            if flush {
+                ws.flush().await?;
+            }
+        }
+        Ok(meter.stop())
+    }
 }

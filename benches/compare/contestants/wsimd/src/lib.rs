@@ -88,7 +88,7 @@ pub async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
 
 /// Echoes, and flushes when no more event is ready.
 pub async fn echo_framed_batched(ws: WebSocket<Stream>) -> Result<(), Error> {
-    echo_batched(&mut into_framed(ws), answer).await
+    echo_batched(&mut into_framed(ws), Framed::poll_next_unpin, answer).await
 }
 
 fn answer(event: Event) -> Option<Event> {

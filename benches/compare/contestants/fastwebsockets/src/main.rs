@@ -1,0 +1,118 @@
+//! fastwebsockets, set up as its own echo example: hyper's upgrade, `FragmentCollector`, vectored
+//! writes, an unconstrained task.
+
+use std::process::ExitCode;
+
+use contestant::{
+    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
+    accept_loop,
+};
+use fastwebsockets::{
+    FragmentCollector, Frame, OpCode, Payload, Role, WebSocket, WebSocketError,
+    upgrade::{self, UpgradeFut},
+};
+use http_body_util::Empty;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::unconstrained};
+
+struct Adapter;
+
+/// Raises the limit, which is exclusive, and turns on what the README turns on.
+fn connection<S>(mut ws: WebSocket<S>) -> FragmentCollector<S>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    ws.set_max_message_size(MESSAGE_LIMIT + 1);
+    ws.set_writev(true);
+    ws.set_auto_close(true);
+    ws.set_auto_pong(true);
+    FragmentCollector::new(ws)
+}
+
+fn memory(io: MemoryTransport, role: contestant::Role) -> FragmentCollector<MemoryTransport> {
+    let role = match role {
+        contestant::Role::Server => Role::Server,
+        contestant::Role::Client => Role::Client,
+    };
+    connection(WebSocket::after_handshake(io, role))
+}
+
+async fn echo(upgraded: UpgradeFut) -> Result<(), WebSocketError> {
+    let mut ws = connection(upgraded.await?);
+    loop {
+        let frame = ws.read_frame().await?;
+        match frame.opcode {
+            OpCode::Close => return Ok(()),
+            OpCode::Text | OpCode::Binary => ws.write_frame(frame).await?,
+            _ => {}
+        }
+    }
+}
+
+async fn upgrade(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, WebSocketError> {
+    let (response, upgraded) = upgrade::upgrade(&mut request)?;
+    tokio::spawn(unconstrained(async {
+        let _ = echo(upgraded).await;
+    }));
+    Ok(response)
+}
+
+async fn serve_http(stream: TcpStream) {
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service_fn(upgrade))
+        .with_upgrades();
+    let _ = connection.await;
+}
+
+impl Contestant for Adapter {
+    fn info() -> Info {
+        Info {
+            name: "fastwebsockets",
+            package: "fastwebsockets",
+            validates_text: true,
+            raw: false,
+            decode: BOTH,
+            encode: BOTH,
+            note: "read_frame and write_frame of FragmentCollector; a client masks in place",
+        }
+    }
+
+    async fn serve() {
+        accept_loop(serve_http).await;
+    }
+
+    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let mut ws = memory(io, job.role);
+        let mut meter = job.meter();
+        for _ in 0..job.messages {
+            let frame = ws.read_frame().await?;
+            meter.take(frame, |frame| &frame.payload);
+        }
+        Ok(meter.stop())
+    }
+
+    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let opcode = if job.text { OpCode::Text } else { OpCode::Binary };
+        let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
+        let mut ws = memory(io, job.role);
+        let meter = job.meter();
+        let mut next = 0;
+        for _ in 0..job.messages {
+            // Written here and lent for the call: the client masks the sender's own buffer.
+            let payload = Payload::BorrowedMut(&mut pool[next]);
+            ws.write_frame(Frame::new(true, opcode, None, payload)).await?;
+            next = (next + 1) % job.pool.len();
+        }
+        Ok(meter.stop())
+    }
+}
+
+fn main() -> ExitCode {
+    contestant::run::<Adapter>()
+}
