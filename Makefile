@@ -53,7 +53,7 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 		seeds=(); \
 		[ ! -d "fuzz/corpus/$$target" ] || seeds=("fuzz/corpus/$$target"); \
 		mkdir -p "$(FUZZ_SCRATCH)/$$target"; \
-		cargo +$(NIGHTLY) fuzz run "$$target" "$(FUZZ_SCRATCH)/$$target" "$${seeds[@]}" \
+		cargo +$(NIGHTLY) fuzz run --features libfuzzer "$$target" "$(FUZZ_SCRATCH)/$$target" "$${seeds[@]}" \
 			-- -max_total_time=$(FUZZ_SECONDS); \
 	done
 

@@ -11,6 +11,8 @@ mod fragmentation;
 mod framing;
 mod limits;
 mod opening;
+mod opening_client;
+mod opening_server;
 mod pings;
 mod sending;
 mod sockets;
