@@ -228,6 +228,21 @@ async fn an_error_is_sticky() {
     }
 }
 
+#[test]
+fn bytes_do_not_pile_up_behind_an_error() {
+    fn flood<D: Decoder<Error = Error>>(mut codec: D) {
+        let mut input = BytesMut::from(&frame(Role::Client, FIN | 3, b"")[..]);
+        assert!(codec.decode(&mut input).is_err());
+        for _ in 0..100 {
+            input.extend_from_slice(&[0; 1000]);
+            assert!(codec.decode(&mut input).is_err());
+            assert!(input.is_empty());
+        }
+    }
+    flood(Codec::server());
+    flood(FrameCodec::new(Role::Server, &Config::new()));
+}
+
 #[tokio::test]
 async fn an_error_comes_behind_the_events_before_it() {
     let input = [

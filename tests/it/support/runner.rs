@@ -92,6 +92,7 @@ impl Vector {
                     Ok(None) => break,
                     Err(violation) => {
                         assert_eq!(receiver.receive(&mut input), Err(violation), "not sticky");
+                        assert!(input.is_empty(), "bytes pile up after a violation");
                         error = Some(violation);
                         break;
                     }
