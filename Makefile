@@ -58,10 +58,10 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 	done
 
 bench-smoke: ## every benchmark once, as a test
-	cargo bench --all-features --bench '*' -- --test
+	cargo test --all-features --benches
 
 bench: ## the benchmarks
-	cargo bench --all-features --bench '*'
+	cargo bench --all-features
 
 autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
 	tests/autobahn/run.sh
