@@ -1,5 +1,6 @@
 //! Starts each contestant named on the command line and checks that it echoes: text, multi-byte,
-//! binary, empty, 70 kB and 1 MiB messages, one by one and in a burst, on both runtimes.
+//! binary, empty, 70 kB and 1 MiB messages, one by one and in a burst, on both runtimes; and that it
+//! does not echo a text that is no UTF-8, if it says so.
 //!
 //! `cargo run --release -p contestant --example smoke -- PATH/TO/CONTESTANT...`
 
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
 
 fn check(path: &str, runtime: &str) -> Result<()> {
     let info = Command::new(path).arg("info").output()?;
-    let raw = String::from_utf8(info.stdout)?.contains("\"raw\":true");
+    let info = String::from_utf8(info.stdout)?;
+    let raw = info.contains("\"raw\":true");
     let mut child = Command::new(path)
         .args(["serve", "--runtime", runtime])
         .stdout(Stdio::piped())
@@ -77,18 +79,39 @@ fn check(path: &str, runtime: &str) -> Result<()> {
     for stream in &mut others {
         burst(stream, raw)?;
     }
-    burst(&mut stream, raw)
+    burst(&mut stream, raw)?;
+    if info.contains("\"validates_text\":true") {
+        refuses_invalid_text(&mut stream)?;
+    }
+    Ok(())
+}
+
+fn refuses_invalid_text(stream: &mut TcpStream) -> Result<()> {
+    let (sent, _) = frames(
+        Content::Ascii,
+        b"0123456789abcdefghij\xED\xA0\x80 surrogate",
+        false,
+    );
+    stream.write_all(&sent)?;
+    let mut answer = Vec::new();
+    // A reset is as good as a Close frame here.
+    let _ = stream.take(1).read_to_end(&mut answer);
+    if answer == [0x81] {
+        return Err("echoed a text that is no UTF-8".into());
+    }
+    Ok(())
 }
 
 fn open(port: u16) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
+    // In one write: a request that arrives in pieces is an error to wtx.
+    let request = format!(
         "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     while http::head_len(&head).is_none() {
         let mut byte = [0];

@@ -109,7 +109,12 @@ fn memory<C: Contestant>(scenarios: &[&str]) -> Result<(), BoxError> {
 /// Runs a scenario on a tenth of the messages, checking every byte, then on all of them.
 fn measure<C: Contestant>(scenario: &Scenario) -> Result<Measured, BoxError> {
     let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
-    once::<C>(scenario.op, &prepared, scenario.messages.div_ceil(10), Mode::Verify)?;
+    once::<C>(
+        scenario.op,
+        &prepared,
+        scenario.messages.div_ceil(10),
+        Mode::Verify,
+    )?;
     once::<C>(scenario.op, &prepared, scenario.messages, Mode::Measure)
 }
 

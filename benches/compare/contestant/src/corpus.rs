@@ -21,6 +21,7 @@ impl Random {
     }
 
     /// Returns 64 random bits.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -72,7 +73,6 @@ fn ascii(size: usize, random: &mut Random) -> Vec<u8> {
 /// Appends words until there are `size` bytes, and fills with spaces where a character would not fit.
 fn cut(size: usize, random: &mut Random, word: fn(&mut String, &mut Random)) -> Vec<u8> {
     let mut text = String::with_capacity(size + 64);
-    // Messages start anywhere in the language, not all at the beginning of the same sentence.
     while text.len() < size {
         word(&mut text, random);
     }
@@ -161,7 +161,12 @@ mod tests {
 
     #[test]
     fn messages_are_distinct() {
-        for content in [Content::Ascii, Content::Json, Content::Multi, Content::Binary] {
+        for content in [
+            Content::Ascii,
+            Content::Json,
+            Content::Multi,
+            Content::Binary,
+        ] {
             let pool = messages(content, 16, POOL_BYTES);
             let distinct: std::collections::HashSet<_> = pool.iter().collect();
             assert_eq!(pool.len(), 4096);

@@ -4,11 +4,7 @@ use std::{hint::black_box, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use crate::{
-    BoxError, MemoryTransport, Role, Scenario, alloc, corpus,
-    transport::Written,
-    wire,
-};
+use crate::{BoxError, MemoryTransport, Role, Scenario, alloc, corpus, transport::Written, wire};
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,6 +144,11 @@ impl Prepared {
 }
 
 impl Decode {
+    /// Returns whether messages outlive the next one, so that a lent payload must be copied.
+    pub fn keeps(&self) -> bool {
+        self.keep > 0
+    }
+
     /// Starts the clock.
     pub fn meter<M>(&self) -> Meter<M> {
         let mut meter = Meter::start(self.keep, self.mode);
@@ -175,6 +176,13 @@ impl Encode {
                     binary(payload)
                 }
             })
+            .collect()
+    }
+
+    /// Returns the payloads as text; nothing if they are binary.
+    pub fn texts(&self) -> Vec<&str> {
+        let pool = self.pool.iter().filter(|_| self.text);
+        pool.map(|payload| str::from_utf8(payload).expect("the corpus is UTF-8"))
             .collect()
     }
 

@@ -98,7 +98,11 @@ impl Contestant for Adapter {
     }
 
     async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let opcode = if job.text { OpCode::Text } else { OpCode::Binary };
+        let opcode = if job.text {
+            OpCode::Text
+        } else {
+            OpCode::Binary
+        };
         let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
         let mut ws = memory(io, job.role);
         let meter = job.meter();
@@ -106,7 +110,8 @@ impl Contestant for Adapter {
         for _ in 0..job.messages {
             // Written here and lent for the call: the client masks the sender's own buffer.
             let payload = Payload::BorrowedMut(&mut pool[next]);
-            ws.write_frame(Frame::new(true, opcode, None, payload)).await?;
+            ws.write_frame(Frame::new(true, opcode, None, payload))
+                .await?;
             next = (next + 1) % job.pool.len();
         }
         Ok(meter.stop())

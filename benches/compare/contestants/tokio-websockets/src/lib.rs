@@ -74,7 +74,10 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     fn info() -> Info {
         let (name, note) = if BATCHED {
-            ("tokio-websockets-batched", "next and feed, flushed when no more is ready")
+            (
+                "tokio-websockets-batched",
+                "next and feed, flushed when no more is ready",
+            )
         } else {
             ("tokio-websockets", "next and send")
         };

@@ -1,6 +1,5 @@
 //! What the four programs of the crate under test share.
 
-
 use std::future::Future;
 
 use contestant::{
@@ -47,7 +46,10 @@ where
 
 /// Makes the messages that an encoder sends.
 pub fn messages(job: &Encode) -> Vec<Message> {
-    job.prepare(|text| Message::from(text), |bytes| Message::from(bytes.clone()))
+    job.prepare(
+        |text| Message::from(text),
+        |bytes| Message::from(bytes.clone()),
+    )
 }
 
 /// Receives all messages of a job.

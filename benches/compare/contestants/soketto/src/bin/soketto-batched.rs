@@ -1,0 +1,7 @@
+//! soketto, flushed when no more is ready.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    contestant::run::<contestant_soketto::Adapter<true>>()
+}

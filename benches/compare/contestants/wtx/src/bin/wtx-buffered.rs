@@ -1,0 +1,7 @@
+//! wtx with 64 KiB allocated beforehand.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    contestant::run::<contestant_wtx::Adapter<true>>()
+}
