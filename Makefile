@@ -11,9 +11,13 @@ CARGO_FUZZ_VERSION := 0.13.2
 # Where the seeds that a short run of a fuzz target finds go; the committed ones stay as they are.
 FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 
+COMPARE_PARTS := memory loopback idle kernels instructions
+COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
+
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
-	autobahn peers claimed-lengths check
+	autobahn peers claimed-lengths compare compare-full compare-smoke compare-guard check \
+	$(COMPARE_PARTS:%=compare-%)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +76,21 @@ peers: ## Python websockets and Node ws over loopback, in both roles (installs t
 
 claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	tests/claimed_lengths.sh $(CONNECTIONS)
+
+compare: ## the comparison with other libraries, about 10 minutes (compare-memory, -loopback …: a part)
+	$(COMPARE) run --quick
+
+compare-full: ## the same over all scenarios and more rounds: hours
+	$(COMPARE) run --full
+
+compare-smoke: ## every contestant of the comparison echoes correctly
+	$(COMPARE) smoke
+
+compare-guard: ## instructions per message against the recorded baseline
+	$(COMPARE) guard benches/results/instructions-baseline.json
+
+$(COMPARE_PARTS:%=compare-%): ## one part of the comparison: memory, loopback, idle, kernels, instructions
+	$(COMPARE) run --quick --part $(@:compare-%=%)
 
 check: ## everything that CI runs
 	.ci/run

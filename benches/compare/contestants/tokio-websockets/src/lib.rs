@@ -1,11 +1,11 @@
 //! tokio-websockets, set up as its own echo example: an unconstrained task, a frame for every
-//! message. Batched by hand: `feed`, flushed when no more is ready, 64 KiB queued before that.
+//! message. Batched by hand: all messages that are ready, then `feed` for each and one flush.
 
 use contestant::{
     BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop, echo_batched,
+    Role, accept_loop,
 };
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -17,6 +17,9 @@ use tokio_websockets::{
 
 /// The library flushes at this many queued bytes; 8 KiB by default.
 const FLUSH_THRESHOLD: usize = 64 << 10;
+
+/// How many messages are received at the most before they are sent back.
+const MAX_BURST: usize = 64;
 
 /// The library, with or without batching.
 pub struct Adapter<const BATCHED: bool>;
@@ -61,7 +64,7 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
     // Boxed: the handshake needs room that a connection should not keep.
     let mut ws = Box::pin(accept(stream)).await?;
     if BATCHED {
-        return echo_batched(&mut ws, WebSocketStream::poll_next_unpin, answer).await;
+        return echo_bursts(&mut ws).await;
     }
     while let Some(message) = ws.next().await {
         if let Some(message) = answer(message?) {
@@ -71,12 +74,30 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reading flushes what is queued, so a burst is received whole before any of it is sent back.
+async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), Error> {
+    let mut burst = Vec::new();
+    while let Some(message) = ws.next().await {
+        burst.extend(answer(message?));
+        while burst.len() < MAX_BURST
+            && let Some(Some(message)) = ws.next().now_or_never()
+        {
+            burst.extend(answer(message?));
+        }
+        for message in burst.drain(..) {
+            ws.feed(message).await?;
+        }
+        ws.flush().await?;
+    }
+    Ok(())
+}
+
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     fn info() -> Info {
         let (name, note) = if BATCHED {
             (
                 "tokio-websockets-batched",
-                "next and feed, flushed when no more is ready",
+                "all messages that are ready, then feed for each and one flush",
             )
         } else {
             ("tokio-websockets", "next and send")

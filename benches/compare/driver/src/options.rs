@@ -1,0 +1,172 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use crate::Outcome;
+
+pub const USAGE: &str = "\
+usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instructions]
+                   [--only NAME,...] [--rounds N] [--out DIR]
+       compare smoke [--only NAME,...]
+       compare report DIR
+       compare guard BASELINE [--record]
+WSIMD_COMPARE_EXTRA=\"name=/path/to/executable,...\" adds echo servers that understand `serve`.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Quick,
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Memory,
+    Loopback,
+    Idle,
+    Kernels,
+    Instructions,
+}
+
+impl Part {
+    pub const ALL: [Self; 5] = [
+        Self::Memory,
+        Self::Loopback,
+        Self::Idle,
+        Self::Kernels,
+        Self::Instructions,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Loopback => "loopback",
+            Self::Idle => "idle",
+            Self::Kernels => "kernels",
+            Self::Instructions => "instructions",
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    Run(Options),
+    Smoke(Options),
+    Report(PathBuf),
+    Guard { baseline: PathBuf, record: bool },
+}
+
+#[derive(Debug)]
+pub struct Options {
+    pub mode: Mode,
+    pub parts: Vec<Part>,
+    /// Names of contestants, or none for all.
+    pub only: Vec<String>,
+    pub rounds: Option<u32>,
+    pub out: Option<PathBuf>,
+}
+
+impl Options {
+    fn new() -> Self {
+        Self {
+            mode: Mode::Quick,
+            parts: Part::ALL.to_vec(),
+            only: Vec::new(),
+            rounds: None,
+            out: None,
+        }
+    }
+
+    /// Whether a contestant is to take part.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+
+    /// Whether everything is run: only then is the latest table of the README replaced.
+    pub fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.parts.len() == Part::ALL.len() && self.out.is_none()
+    }
+}
+
+pub fn parse(arguments: &[String]) -> Outcome<Command> {
+    let (command, rest) = arguments.split_first().ok_or(USAGE)?;
+    match (command.as_str(), rest) {
+        ("run", rest) => Ok(Command::Run(flags(rest)?)),
+        ("smoke", rest) => Ok(Command::Smoke(flags(rest)?)),
+        ("report", [folder]) => Ok(Command::Report(folder.into())),
+        ("guard", [baseline]) => Ok(Command::Guard {
+            baseline: baseline.into(),
+            record: false,
+        }),
+        ("guard", [baseline, flag]) if flag == "--record" => Ok(Command::Guard {
+            baseline: baseline.into(),
+            record: true,
+        }),
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn flags(arguments: &[String]) -> Outcome<Options> {
+    let mut options = Options::new();
+    let mut rest = arguments.iter();
+    while let Some(flag) = rest.next() {
+        let mut value = || {
+            rest.next()
+                .ok_or_else(|| format!("{flag} wants a value\n{USAGE}"))
+        };
+        match flag.as_str() {
+            "--quick" => options.mode = Mode::Quick,
+            "--full" => options.mode = Mode::Full,
+            "--part" => options.parts = value()?.split(',').map(part).collect::<Outcome<_>>()?,
+            "--only" => options.only = value()?.split(',').map(str::to_string).collect(),
+            "--rounds" => options.rounds = Some(positive(value()?)?),
+            "--out" => options.out = Some(value()?.into()),
+            _ => return Err(format!("{flag} is not understood\n{USAGE}")),
+        }
+    }
+    Ok(options)
+}
+
+fn part(name: &str) -> Outcome<Part> {
+    let found = Part::ALL.into_iter().find(|part| part.name() == name);
+    found.ok_or_else(|| format!("{name} is no part\n{USAGE}"))
+}
+
+fn positive(number: &str) -> Outcome<u32> {
+    let number = number.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "rounds are counted from 1".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Outcome<Command> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        parse(&words)
+    }
+
+    #[test]
+    fn run_with_flags() {
+        let Ok(Command::Run(options)) = parsed("run --full --part idle,memory --only a,b") else {
+            panic!("not understood");
+        };
+        assert_eq!(options.mode, Mode::Full);
+        assert_eq!(options.parts, [Part::Idle, Part::Memory]);
+        assert!(options.wants("a") && !options.wants("c") && !options.is_whole());
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for line in [
+            "",
+            "race",
+            "run --part soup",
+            "run --out",
+            "run --rounds 0",
+            "report",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

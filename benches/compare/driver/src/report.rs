@@ -1,0 +1,432 @@
+//! The report in Markdown and the figures as CSV.
+
+use std::{fmt::Write, fs, path::Path};
+
+use crate::{
+    Outcome,
+    contestants::{CONTROL, FLOOR},
+    options::Part,
+    records::{Listing, Meta},
+    stats,
+    summary::{Row, Summary, Table},
+};
+
+/// A column of a scenario's table: measure, heading, digits after the point.
+type Column = (&'static str, &'static str, usize);
+
+/// Writes `report.md` and `summary.csv` into a folder.
+pub fn write(summary: &Summary, folder: &Path) -> Outcome<()> {
+    save(&folder.join("report.md"), &report(summary))?;
+    save(&folder.join("summary.csv"), &csv(summary))
+}
+
+pub fn save(path: &Path, text: &str) -> Outcome<()> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// One line on machine, versions, commit and date.
+pub fn label(meta: &Meta) -> String {
+    format!(
+        "{}, {} cores, {}; {}; commit {}, {}, {} run",
+        meta.cpu, meta.cores, meta.kernel, meta.rust, meta.commit, meta.date, meta.mode
+    )
+}
+
+fn report(summary: &Summary) -> String {
+    let meta = &summary.meta;
+    let mut text = format!("# Comparison\n\n{}.\n", label(meta));
+    let _ = writeln!(text, "System calls counted by: {}.", meta.syscalls_by);
+    let _ = writeln!(text, "Measured in {:.1} minutes.\n", meta.seconds / 60.0);
+    text.push_str(EXPLANATION);
+    text.push_str(&contestants(summary));
+    text.push_str(&spreads(summary));
+    for part in Part::ALL.map(Part::name) {
+        if summary.of(part).next().is_none() {
+            continue;
+        }
+        let _ = write!(text, "\n## {}\n\n{}\n", heading(part), about(part));
+        for table in summary.of(part) {
+            text.push_str(&scenario(table));
+        }
+    }
+    text.push_str(&missing(summary));
+    text
+}
+
+const EXPLANATION: &str = "\
+All figures are medians over rounds; the rounds of all contestants are interleaved, in rotated order.
+`±` is the interquartile range in percent of the median. Ratios are medians of the ratios within a
+round: `× floor` to plain TCP echo on tokio (on loopback and idle) or to malloc + memcpy (in memory),
+`× peer` to the best library of others that validates text. The control is the floor under two names;
+ratios closer to 1 than the control is to itself are ties, marked `≈`. The best library
+of those that validate text is **bold**.
+";
+
+fn contestants(summary: &Summary) -> String {
+    let mut text = String::from("\n## Contestants\n\n| name | version | validates text | note |\n");
+    text.push_str("| --- | --- | --- | --- |\n");
+    for listing in &summary.listings {
+        let Listing {
+            name,
+            version,
+            note,
+            ..
+        } = listing;
+        let validates = match (listing.raw, listing.validates_text) {
+            (true, _) => "a limit",
+            (_, true) => "yes",
+            (_, false) => "no",
+        };
+        let _ = match &listing.missing {
+            Some(reason) => writeln!(text, "| {name} | | | MISSING: {} |", cell(reason)),
+            None => writeln!(
+                text,
+                "| {name} | {version} | {validates} | {} |",
+                cell(note)
+            ),
+        };
+    }
+    text
+}
+
+/// How much each measure varies: what a reader may take for real.
+fn spreads(summary: &Summary) -> String {
+    let mut text = String::from("\n## Spread\n\n");
+    text.push_str("Over all scenarios and contestants of a part; rounds of one run.\n\n");
+    text.push_str("| part | measure | median ± | worst ± | control, median | control, worst |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for part in Part::ALL.map(Part::name) {
+        let controls = summary.controls(part);
+        for (measure, heading, _) in columns(part) {
+            let rows = summary
+                .of(part)
+                .flat_map(|table| &table.rows)
+                .filter(|row| row.rounds > 1);
+            let spreads: Vec<f64> = rows
+                .filter_map(|row| row.spreads.get(measure).copied())
+                .collect();
+            let (Some(median), Some(worst)) =
+                (stats::median(&spreads), stats::quantile(&spreads, 1.0))
+            else {
+                continue;
+            };
+            let of_main = summary.of(part).any(|table| table.main == measure);
+            let controls: &[f64] = if of_main { &controls } else { &[] };
+            let _ = writeln!(
+                text,
+                "| {part} | {heading} | {} | {} | {} | {} |",
+                percent(Some(median)),
+                percent(Some(worst)),
+                percent(stats::median(controls)),
+                percent(stats::quantile(controls, 1.0)),
+            );
+        }
+    }
+    text
+}
+
+fn scenario(table: &Table) -> String {
+    let columns: Vec<Column> = columns(&table.part)
+        .into_iter()
+        .filter(|(measure, ..)| {
+            table
+                .rows
+                .iter()
+                .any(|row| row.medians.contains_key(*measure))
+        })
+        .collect();
+    let mut text = format!("\n### {}\n\n", table.scenario);
+    if let Some(control) = table.control {
+        let _ = writeln!(
+            text,
+            "Control: {}; differences up to {} are ties.\n",
+            percent(Some(control)),
+            percent(table.threshold)
+        );
+    }
+    let headings: Vec<&str> = columns.iter().map(|(_, heading, _)| *heading).collect();
+    let _ = writeln!(
+        text,
+        "| | × floor | × peer | ± | {} |",
+        headings.join(" | ")
+    );
+    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(columns.len() + 3));
+    for row in &table.rows {
+        let name = if row.best {
+            format!("**{}**", row.contestant)
+        } else {
+            row.contestant.clone()
+        };
+        let figures: Vec<String> = columns
+            .iter()
+            .map(|(measure, _, digits)| number(row.medians.get(*measure).copied(), *digits))
+            .collect();
+        let peer = format!(
+            "{}{}",
+            number(row.to_peer, 2),
+            if row.ties_peer { " ≈" } else { "" }
+        );
+        let spread = row
+            .spreads
+            .get(table.main)
+            .copied()
+            .filter(|_| row.rounds > 1);
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {peer} | {} | {} |",
+            number(row.to_floor, 2),
+            percent(spread),
+            figures.join(" | ")
+        );
+    }
+    text
+}
+
+fn missing(summary: &Summary) -> String {
+    if summary.missing.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n## Not measured\n\n| part | scenario | who | why |\n");
+    text.push_str("| --- | --- | --- | --- |\n");
+    for missing in &summary.missing {
+        let reason = cell(&missing.reason);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {reason} |",
+            missing.part, missing.scenario, missing.contestant
+        );
+    }
+    text
+}
+
+fn heading(part: &str) -> &'static str {
+    match part {
+        "memory" => "In memory",
+        "loopback" => "Echo on loopback",
+        "idle" => "Idle connections",
+        "kernels" => "Kernels",
+        _ => "Instructions",
+    }
+}
+
+fn about(part: &str) -> &'static str {
+    match part {
+        "memory" => {
+            "From prepared bytes to messages and back, no socket. The transport hands out 64 KiB at \
+             a time and messages are dropped at once, unless the scenario says otherwise."
+        }
+        "loopback" => {
+            "Named by size, content, connections x messages in flight, runtime. CPU is that of the \
+             server process: the sum from its CPU clock, the parts as /proc/PID/stat samples them. \
+             On `current`, server and load have a core each; on `multi2` nothing is pinned. \
+             `busy` is CPU time over wall-clock time: near 1 the server was the bottleneck."
+        }
+        "idle" => "Growth of the server's memory per connection, after one message of 1 KiB each.",
+        "kernels" => "Byte kernels side by side in one process; the floor is memcpy.",
+        _ => "Instructions per message under callgrind (which offers AVX2, not AVX-512).",
+    }
+}
+
+fn columns(part: &str) -> Vec<Column> {
+    match part {
+        "memory" => vec![
+            ("ns", "ns/message", 1),
+            ("gb_per_s", "GB/s", 2),
+            ("allocs", "allocations", 2),
+            ("alloc_bytes", "bytes allocated", 0),
+        ],
+        "loopback" => vec![
+            ("cpu_ns", "CPU ns/message", 0),
+            ("user_ns", "user", 0),
+            ("system_ns", "system", 0),
+            ("syscalls", "system calls", 2),
+            ("per_s", "messages/s", 0),
+            ("p50_us", "p50 µs", 0),
+            ("p99_us", "p99 µs", 0),
+            ("busy", "busy", 2),
+        ],
+        "idle" => vec![("rss", "resident bytes", 0), ("pss", "Pss bytes", 0)],
+        "kernels" => vec![("ns", "ns", 1), ("gb_per_s", "GB/s", 2)],
+        _ => vec![("instructions", "instructions", 0)],
+    }
+}
+
+/// The table of the README: a row for each scenario, a column for each contestant.
+pub fn latest(summary: &Summary) -> String {
+    let names = columns_of_latest(summary);
+    let mut text = format!(
+        "<!-- Written by `compare`; do not edit. -->\n{}.\n\n",
+        label(&summary.meta)
+    );
+    text.push_str(
+        "On loopback: server CPU per message, as a multiple of a plain tokio TCP echo. In memory: time \
+         per message, as a multiple of malloc + memcpy. Idle: resident bytes per connection. \
+         **Bold** is the least of a row, ≈ a tie with it; ± is how far the control, the plain echo \
+         under two names, is from itself. † does not validate text: not ranked.\n\n",
+    );
+    let headings: Vec<String> = names.iter().map(|name| heading_of(summary, name)).collect();
+    let _ = writeln!(text, "| | {} | ± |", headings.join(" | "));
+    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(names.len() + 1));
+    for (part, prefix) in [("loopback", ""), ("memory", ""), ("idle", "idle ")] {
+        for table in summary.of(part) {
+            let cells: Vec<String> = names
+                .iter()
+                .map(|name| {
+                    table
+                        .row(name)
+                        .map_or_else(|| "–".into(), |row| latest_cell(table, row))
+                })
+                .collect();
+            let control = percent(table.control);
+            let unit = if table.part == "memory" && !table.has_floor {
+                " (ns)"
+            } else {
+                ""
+            };
+            let scenario = &table.scenario;
+            let _ = writeln!(
+                text,
+                "| {prefix}{scenario}{unit} | {} | {control} |",
+                cells.join(" | ")
+            );
+        }
+    }
+    for listing in &summary.listings {
+        if let Some(reason) = &listing.missing {
+            let _ = writeln!(text, "\n{} is missing: {}.", listing.name, cell(reason));
+        }
+    }
+    text
+}
+
+/// The name, marked if its library does not validate text.
+fn heading_of(summary: &Summary, name: &str) -> String {
+    let listing = summary.listings.iter().find(|listing| listing.name == name);
+    let careless = listing.is_some_and(|listing| !listing.raw && !listing.validates_text);
+    if careless {
+        format!("{name} †")
+    } else {
+        name.to_string()
+    }
+}
+
+/// Ours, then the others by name, then the limits; who is missing has no column.
+fn columns_of_latest(summary: &Summary) -> Vec<&str> {
+    let shown = summary
+        .listings
+        .iter()
+        .filter(|it| it.missing.is_none() && it.name != CONTROL);
+    let mut shown: Vec<&Listing> = shown.collect();
+    shown.sort_by_key(|listing| (listing.raw, !listing.is_ours(), listing.name.clone()));
+    shown.iter().map(|listing| listing.name.as_str()).collect()
+}
+
+fn latest_cell(table: &Table, row: &Row) -> String {
+    let value = match (table.part.as_str(), row.to_floor) {
+        ("idle", _) => number(Some(row.main), 0),
+        (_, Some(ratio)) => number(Some(ratio), if ratio < 10.0 { 2 } else { 1 }),
+        (_, None) => number(Some(row.main), 0),
+    };
+    match (row.best, row.ties_best) {
+        (true, _) => format!("**{value}**"),
+        (false, true) => format!("{value} ≈"),
+        (false, false) => value,
+    }
+}
+
+fn csv(summary: &Summary) -> String {
+    let mut text = String::from(
+        "part,scenario,contestant,measure,rounds,median,iqr_percent,ratio_to_floor,ratio_to_best_peer,\
+         control_percent,tie_with_best,tie_with_best_peer\n",
+    );
+    let optional =
+        |value: Option<f64>| value.map(|value| format!("{value:.4}")).unwrap_or_default();
+    for table in &summary.tables {
+        for row in &table.rows {
+            for (measure, median) in &row.medians {
+                let main = measure == table.main;
+                let only_main = |value: Option<f64>| optional(value.filter(|_| main));
+                let _ = writeln!(
+                    text,
+                    "{},{},{},{measure},{},{median:.4},{},{},{},{},{},{}",
+                    table.part,
+                    table.scenario,
+                    row.contestant,
+                    row.rounds,
+                    optional(row.spreads.get(measure).map(|spread| spread * 100.0)),
+                    only_main(row.to_floor),
+                    only_main(row.to_peer),
+                    only_main(table.control.map(|control| control * 100.0)),
+                    main && row.ties_best,
+                    main && row.ties_peer,
+                );
+            }
+        }
+    }
+    text
+}
+
+/// Says on stdout how ours do against the floor and the best peer.
+pub fn print(summary: &Summary) {
+    for table in summary
+        .tables
+        .iter()
+        .filter(|table| table.part != "kernels")
+    {
+        let Some(row) = table.row("wsimd") else {
+            continue;
+        };
+        println!(
+            "{:<13}{:<34} wsimd × {FLOOR} {:>6}, × best peer {:>6}{} ({})",
+            table.part,
+            table.scenario,
+            number(row.to_floor, 2),
+            number(row.to_peer, 2),
+            if row.ties_peer { " ≈" } else { "  " },
+            table.best_peer.as_deref().unwrap_or("none"),
+        );
+    }
+}
+
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| format!("{:.1} %", share * 100.0))
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(String::new, |value| grouped(&format!("{value:.digits$}")))
+}
+
+/// Puts a comma between groups of three digits.
+fn grouped(number: &str) -> String {
+    let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
+    let mut text = String::from(sign);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + rest
+}
+
+/// What may stand in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "/").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(Some(1_234_567.0), 0), "1,234,567");
+        assert_eq!(number(Some(999.5), 1), "999.5");
+        assert_eq!(number(Some(-1234.0), 0), "-1,234");
+        assert_eq!(number(None, 2), "");
+        assert_eq!(percent(Some(0.0123)), "1.2 %");
+    }
+}

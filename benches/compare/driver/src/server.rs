@@ -1,0 +1,271 @@
+//! A contestant's server as a child process: started, pinned, checked to be the one that answers, and
+//! its CPU time and memory read.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Seek},
+    os::{fd::FromRawFd, unix::process::CommandExt},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use crate::{Outcome, contestants::Contestant};
+
+const START: Duration = Duration::from_secs(10);
+
+/// CPU time of a process: the sum from its CPU clock (nanoseconds, exact also for a thread that is
+/// running), the parts from `/proc/PID/stat` (ticks; the kernel samples them).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    pub total: f64,
+    pub user_ticks: f64,
+    pub system_ticks: f64,
+}
+
+impl Cpu {
+    /// Nanoseconds of user and of system time since `before`: the exact sum, divided as sampled.
+    pub fn since(self, before: Self) -> (f64, f64) {
+        let total = self.total - before.total;
+        let user = self.user_ticks - before.user_ticks;
+        let system = self.system_ticks - before.system_ticks;
+        let share = if user + system > 0.0 {
+            user / (user + system)
+        } else {
+            0.5
+        };
+        (total * share, total * (1.0 - share))
+    }
+}
+
+/// Bytes of physical memory: resident, and resident with shared pages divided among their users.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub resident: f64,
+    pub proportional: f64,
+}
+
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    stderr: File,
+    pub port: u16,
+}
+
+impl Server {
+    pub fn start(contestant: &Contestant, runtime: &str, core: Option<usize>) -> Outcome<Self> {
+        let mut command = Command::new(&contestant.path);
+        command.arg("serve");
+        if !contestant.extra {
+            command.args(["--runtime", runtime]);
+        }
+        let stderr = memory_file().map_err(|error| error.to_string())?;
+        let for_child = stderr.try_clone().map_err(|error| error.to_string())?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(for_child);
+        prepare(&mut command, core);
+        let mut child = command
+            .spawn()
+            .map_err(|error| format!("does not start: {error}"))?;
+        let stdout = child.stdout.take();
+        let mut server = Self {
+            child,
+            stderr,
+            port: 0,
+        };
+        let port = stdout.and_then(listening);
+        server.port = port.ok_or_else(|| server.explain("printed no `listening PORT`"))?;
+        server.check()?;
+        Ok(server)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process lives and it, no other, listens on the port.
+    pub fn check(&mut self) -> Outcome<()> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(self.explain(&format!("the server died ({status})")));
+        }
+        let inode = listener_inode(self.port).ok_or("nobody listens on the port")?;
+        let wanted = format!("socket:[{inode}]");
+        let folder = format!("/proc/{}/fd", self.pid());
+        let descriptors = fs::read_dir(folder).map_err(|error| error.to_string())?;
+        let owns = descriptors
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .any(|target| target == Path::new(&wanted));
+        if owns {
+            Ok(())
+        } else {
+            Err("another process listens on the port".into())
+        }
+    }
+
+    /// A failure, with the end of what the server wrote to stderr.
+    pub fn explain(&mut self, failure: &str) -> String {
+        let mut text = String::new();
+        let _ = self.stderr.rewind();
+        let _ = self.stderr.read_to_string(&mut text);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(3)..];
+        if last.is_empty() {
+            failure.into()
+        } else {
+            format!("{failure}: {}", last.join(" / "))
+        }
+    }
+
+    pub fn cpu(&self) -> Outcome<Cpu> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))
+            .map_err(|error| error.to_string())?;
+        // The name, in parentheses, may hold spaces; `utime` and `stime` are the 12th and 13th after it.
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let mut fields = after_name.split_whitespace().skip(11).map(str::parse);
+        let (Some(Ok(user_ticks)), Some(Ok(system_ticks))) = (fields.next(), fields.next()) else {
+            return Err("/proc/PID/stat reads otherwise".into());
+        };
+        Ok(Cpu {
+            total: cpu_clock(self.pid()).map_err(|error| error.to_string())?,
+            user_ticks,
+            system_ticks,
+        })
+    }
+
+    pub fn memory(&self) -> Outcome<Memory> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()))
+            .map_err(|error| error.to_string())?;
+        let field = |name: &str| -> Outcome<f64> {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            let kilobytes: f64 = number
+                .and_then(|number| number.parse().ok())
+                .ok_or("smaps_rollup reads otherwise")?;
+            Ok(kilobytes * 1024.0)
+        };
+        Ok(Memory {
+            resident: field("Rss:")?,
+            proportional: field("Pss:")?,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Pins a child to a core, and lets it die with this process.
+pub fn prepare(command: &mut Command, core: Option<usize>) {
+    let setup = move || {
+        // SAFETY: a plain system call.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        core.map_or(Ok(()), |core| pin(&[core]))
+    };
+    // SAFETY: the closure makes two system calls and allocates nothing.
+    unsafe { command.pre_exec(setup) };
+}
+
+/// Pins the calling thread to these cores.
+pub fn pin(cores: &[usize]) -> io::Result<()> {
+    // SAFETY: a set of cores is plain bits, none set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for core in cores {
+        // SAFETY: writes into `set`, bounded by its length.
+        unsafe { libc::CPU_SET(*core, &mut set) };
+    }
+    // SAFETY: the pointer and the length are those of `set`.
+    let answer =
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Waits for `listening PORT`; what follows on stdout is read and dropped.
+fn listening(stdout: ChildStdout) -> Option<u16> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let port = line
+                .strip_prefix("listening ")
+                .and_then(|port| port.trim().parse().ok());
+            if let Some(port) = port {
+                let _ = sender.send(port);
+            }
+        }
+    });
+    receiver.recv_timeout(START).ok()
+}
+
+/// The socket that listens on a port of IPv4, from `/proc/net/tcp`.
+fn listener_inode(port: u16) -> Option<String> {
+    let mut table = fs::read_to_string("/proc/net/tcp").ok()?;
+    table.push_str(&fs::read_to_string("/proc/net/tcp6").unwrap_or_default());
+    let wanted = format!(":{port:04X}");
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&wanted) && *fields.get(3)? == "0A";
+        listens.then(|| fields.get(9).map(|inode| (*inode).to_string()))?
+    })
+}
+
+/// CPU nanoseconds of all threads of a process, up to now.
+fn cpu_clock(pid: u32) -> io::Result<f64> {
+    let mut clock = 0;
+    // SAFETY: the pointer is that of a local.
+    let answer = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &mut clock) };
+    if answer != 0 {
+        return Err(io::Error::from_raw_os_error(answer));
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is that of a local.
+    if unsafe { libc::clock_gettime(clock, &mut time) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(time.tv_sec as f64 * 1e9 + time.tv_nsec as f64)
+}
+
+/// A file without a name, for a child's stderr.
+fn memory_file() -> io::Result<File> {
+    // SAFETY: the name is a C string; the descriptor, if there is one, is owned by nobody else.
+    let descriptor = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// Raises the limit on open files, for this process and its children; returns what it is then.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is that of a local.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let mut raised = limit;
+    raised.rlim_cur = wanted.max(limit.rlim_cur);
+    raised.rlim_max = wanted.max(limit.rlim_max);
+    // SAFETY: as above.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
+        return raised.rlim_cur;
+    }
+    raised.rlim_max = limit.rlim_max;
+    raised.rlim_cur = raised.rlim_cur.min(limit.rlim_max);
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) };
+    raised.rlim_cur
+}
