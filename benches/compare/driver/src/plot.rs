@@ -116,8 +116,8 @@ fn draw(
     let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
     let drawn = || -> Drawn {
         root.fill(&WHITE)?;
-        text(&root, page.title, (20, 14), 24, INK, HPos::Left)?;
-        text(&root, page.label, (20, 46), 13, INK, HPos::Left)?;
+        text(&root, page.title, (20, 14), (24, INK), HPos::Left)?;
+        text(&root, page.label, (20, 46), (13, INK), HPos::Left)?;
         content(&root)?;
         root.present()?;
         Ok(())
@@ -129,8 +129,7 @@ fn text(
     area: &Area<'_>,
     words: &str,
     place: (i32, i32),
-    size: i32,
-    colour: RGBColor,
+    (size, colour): (i32, RGBColor),
     side: HPos,
 ) -> Drawn {
     let style = TextStyle::from((FONT, size).into_font())
@@ -247,7 +246,7 @@ fn bar_panel(area: &Area<'_>, panel: &BarPanel) -> Drawn {
     values.extend(panel.line);
     let scale = Scale::new(&values, (NAMES, width as i32 - VALUES));
     let bottom = BAR_TOP + panel.bars.len() as i32 * BAR_STEP as i32 + 2;
-    text(area, &panel.title, (20, 6), 16, INK, HPos::Left)?;
+    text(area, &panel.title, (20, 6), (16, INK), HPos::Left)?;
     if let Some(line) = panel.line {
         let low = scale.place(line / (1.0 + panel.spread));
         let high = scale.place(line * (1.0 + panel.spread)).max(low + 1);
@@ -260,7 +259,7 @@ fn bar_panel(area: &Area<'_>, panel: &BarPanel) -> Drawn {
     for tick in scale.ticks() {
         let x = scale.place(tick);
         area.draw(&PathElement::new([(x, BAR_TOP - 4), (x, bottom)], FAINT))?;
-        text(area, &short(tick), (x, bottom + 4), 12, INK, HPos::Center)?;
+        text(area, &short(tick), (x, bottom + 4), (12, INK), HPos::Center)?;
     }
     for (index, bar) in panel.bars.iter().enumerate() {
         let top = BAR_TOP + index as i32 * BAR_STEP as i32;
@@ -268,8 +267,8 @@ fn bar_panel(area: &Area<'_>, panel: &BarPanel) -> Drawn {
         let shape = Rectangle::new([(NAMES, top), (end, top + 14)], bar.colour.filled());
         area.draw(&shape)?;
         let ink = if bar.colour == OURS { OURS } else { INK };
-        text(area, &bar.name, (NAMES - 8, top), 13, ink, HPos::Right)?;
-        text(area, &bar.text, (end + 6, top), 13, ink, HPos::Left)?;
+        text(area, &bar.name, (NAMES - 8, top), (13, ink), HPos::Right)?;
+        text(area, &bar.text, (end + 6, top), (13, ink), HPos::Left)?;
     }
     if let Some(line) = panel.line {
         let x = scale.place(line);
@@ -281,7 +280,7 @@ fn bar_panel(area: &Area<'_>, panel: &BarPanel) -> Drawn {
     } else {
         panel.axis.clone()
     };
-    text(area, &axis, (centre, bottom + 20), 12, INK, HPos::Center)
+    text(area, &axis, (centre, bottom + 20), (12, INK), HPos::Center)
 }
 
 fn bar_legend(root: &Area<'_>, top: u32) -> Drawn {
@@ -297,7 +296,7 @@ fn bar_legend(root: &Area<'_>, top: u32) -> Drawn {
     let (mut x, y) = (20, top as i32);
     for (colour, words) in entries {
         root.draw(&Rectangle::new([(x, y), (x + 16, y + 12)], colour.filled()))?;
-        text(root, words, (x + 22, y), 13, INK, HPos::Left)?;
+        text(root, words, (x + 22, y), (13, INK), HPos::Left)?;
         x += 60 + words.len() as i32 * 7;
     }
     Ok(())
@@ -323,11 +322,17 @@ fn line_panel(area: &Area<'_>, panel: &LinePanel) -> Drawn {
         right: top.into(),
         logarithmic: true,
     };
-    text(area, &panel.title, (20, 6), 16, INK, HPos::Left)?;
+    text(area, &panel.title, (20, 6), (16, INK), HPos::Left)?;
     for tick in y_scale.ticks() {
         let y = y_scale.place(tick);
         area.draw(&PathElement::new([(left, y), (right, y)], FAINT))?;
-        text(area, &short(tick), (left - 6, y - 7), 12, INK, HPos::Right)?;
+        text(
+            area,
+            &short(tick),
+            (left - 6, y - 7),
+            (12, INK),
+            HPos::Right,
+        )?;
     }
     let mut sizes = xs;
     sizes.sort_by(f64::total_cmp);
@@ -341,7 +346,7 @@ fn line_panel(area: &Area<'_>, panel: &LinePanel) -> Drawn {
         }
         labelled = x;
         let name = crate::plan::bytes(size as usize);
-        text(area, &name, (x, bottom + 4), 12, INK, HPos::Center)?;
+        text(area, &name, (x, bottom + 4), (12, INK), HPos::Center)?;
     }
     let (ours, others): (Vec<&Line>, Vec<&Line>) = panel.lines.iter().partition(|line| line.bold);
     // The thin lines come last: where two lie on one another, both are seen.
@@ -366,16 +371,14 @@ fn line_panel(area: &Area<'_>, panel: &LinePanel) -> Drawn {
         area,
         &format!("{} (log)", panel.x_axis),
         ((left + right) / 2, bottom + 22),
-        12,
-        INK,
+        (12, INK),
         HPos::Center,
     )?;
     text(
         area,
         &format!("{} (log)", panel.y_axis),
         (left, 24),
-        12,
-        INK,
+        (12, INK),
         HPos::Right,
     )
 }
@@ -396,7 +399,7 @@ fn line_legend(area: &Area<'_>, panel: &LinePanel, left: i32) -> Drawn {
             [(left, y + 6), (left + 18, y + 6)],
             style,
         ))?;
-        text(area, &line.name, (left + 24, y), 12, INK, HPos::Left)?;
+        text(area, &line.name, (left + 24, y), (12, INK), HPos::Left)?;
     }
     Ok(())
 }

@@ -251,46 +251,66 @@ fn columns(part: &str) -> Vec<Column> {
     }
 }
 
-/// The table of the README: a row for each scenario, a column for each contestant.
+/// The scenarios of the short table: part, scenario, and what its column is called.
+const SHORT: [(&str, &str, &str); 8] = [
+    ("loopback", "20 B binary 100x1 current", "20 B"),
+    (
+        "loopback",
+        "20 B binary 100x16 current",
+        "20 B, 16 in flight",
+    ),
+    ("loopback", "16 KiB multi 100x1 current", "16 KiB text"),
+    ("loopback", "4 MiB binary 1x1 current", "4 MiB"),
+    ("memory", "decode server 16 B binary", "decode 16 B"),
+    ("memory", "decode server 16 KiB multi", "decode 16 KiB text"),
+    ("memory", "encode server 125 B json", "encode 125 B"),
+    ("idle", "2000 connections", "idle bytes"),
+];
+
+/// The table for the README: a row for each contestant, some of the scenarios.
 pub fn latest(summary: &Summary) -> String {
-    let names = columns_of_latest(summary);
     let mut text = format!(
         "<!-- Written by `compare`; do not edit. -->\n{}.\n\n",
         label(&summary.meta)
     );
     text.push_str(
-        "On loopback: server CPU per message, as a multiple of a plain tokio TCP echo. In memory: time \
-         per message, as a multiple of malloc + memcpy. Idle: resident bytes per connection. \
-         **Bold** is the least of a row, ≈ a tie with it; ± is how far the control, the plain echo \
-         under two names, is from itself. † does not validate text: not ranked.\n\n",
+        "Echo on loopback, 100 connections (4 MiB: one): server CPU per message, as a multiple of a \
+         plain tokio TCP echo. Decode and encode in memory, as a server: time per message, as a \
+         multiple of malloc + memcpy. Idle: resident bytes of a connection. Text is multi-byte. \
+         **Bold** is the least of a column, ≈ a tie with it. † does not validate text: not ranked.\n\n",
     );
-    let headings: Vec<String> = names.iter().map(|name| heading_of(summary, name)).collect();
-    let _ = writeln!(text, "| | {} | ± |", headings.join(" | "));
-    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(names.len() + 1));
-    for (part, prefix) in [("loopback", ""), ("memory", ""), ("idle", "idle ")] {
-        for table in summary.of(part) {
-            let cells: Vec<String> = names
-                .iter()
-                .map(|name| {
-                    table
-                        .row(name)
-                        .map_or_else(|| "–".into(), |row| latest_cell(table, row))
-                })
-                .collect();
-            let control = percent(table.control);
-            let unit = if table.part == "memory" && !table.has_floor {
-                " (ns)"
-            } else {
-                ""
-            };
-            let scenario = &table.scenario;
-            let _ = writeln!(
-                text,
-                "| {prefix}{scenario}{unit} | {} | {control} |",
-                cells.join(" | ")
-            );
-        }
+    let tables: Vec<(&Table, &str)> = SHORT
+        .iter()
+        .filter_map(|(part, scenario, heading)| {
+            let mut tables = summary.of(part);
+            let table = tables.find(|table| table.scenario == *scenario)?;
+            Some((table, *heading))
+        })
+        .collect();
+    let headings: Vec<&str> = tables.iter().map(|(_, heading)| *heading).collect();
+    let _ = writeln!(text, "| | {} |", headings.join(" | "));
+    let _ = writeln!(text, "| --- |{}", " ---: |".repeat(headings.len()));
+    for name in columns_of_latest(summary) {
+        let cells: Vec<String> = tables
+            .iter()
+            .map(|(table, _)| {
+                table
+                    .row(name)
+                    .map_or_else(|| "–".into(), |row| latest_cell(table, row))
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} |",
+            heading_of(summary, name),
+            cells.join(" | ")
+        );
     }
+    let controls: Vec<String> = tables
+        .iter()
+        .map(|(table, _)| percent(table.control))
+        .collect();
+    let _ = writeln!(text, "| *control, off by* | {} |", controls.join(" | "));
     for listing in &summary.listings {
         if let Some(reason) = &listing.missing {
             let _ = writeln!(text, "\n{} is missing: {}.", listing.name, cell(reason));
