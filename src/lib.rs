@@ -58,6 +58,10 @@ pub mod net;
 pub mod protocol;
 #[cfg(feature = "server")]
 mod server;
+#[expect(
+    unsafe_code,
+    reason = "CPU features and raw pointers; the only module but for one function of `text`"
+)]
 pub mod simd;
 mod text;
 pub mod utf8;

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
+use bytes::BufMut;
+
 use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Role};
-use crate::simd::Append;
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
@@ -237,7 +238,7 @@ impl FrameHeader {
         clippy::cast_possible_truncation,
         reason = "each arm has checked the range of the length"
     )]
-    pub fn write(&self, output: &mut impl Append) {
+    pub fn write(&self, output: &mut impl BufMut) {
         let mut bytes = [0; Self::MAX_LEN];
         let fin = if self.fin { FIN } else { 0 };
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
@@ -262,7 +263,7 @@ impl FrameHeader {
             bytes[len..len + 4].copy_from_slice(&key.to_bytes());
             len += 4;
         }
-        output.append(&bytes[..len]);
+        output.put_slice(&bytes[..len]);
     }
 }
 

@@ -19,6 +19,33 @@ impl Carry {
         self.0 == 0
     }
 
+    /// The word that vector kernels compute with.
+    pub(super) const fn to_word(self) -> u32 {
+        self.0
+    }
+
+    pub(super) const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// What is unfinished after the last four bytes of a text that is valid so far, but for its last
+    /// byte: one that begins no sequence is proven wrong only by what follows it, and fails here.
+    #[inline(always)]
+    pub(super) const fn after(last: u32) -> Verdict {
+        if last & 0x8080_8000 == 0 {
+            return Ok(Self::NONE);
+        }
+        let [_, third, second, first] = last.to_le_bytes();
+        let unfinished = match (first, second, third) {
+            (0xc2..=0xf4, _, _) => 0xff00_0000,
+            (0xc0.., _, _) => return Err(InvalidUtf8),
+            (_, 0xe0.., _) => 0xffff_0000,
+            (_, _, 0xf0..) => 0xffff_ff00,
+            _ => 0,
+        };
+        Ok(Self(last & unfinished))
+    }
+
     /// Appends a byte: none is left when it ends the sequence.
     pub(super) fn push(self, byte: u8) -> Result<Self, InvalidUtf8> {
         let next = Self((self.0 >> 8) | (u32::from(byte) << 24));
@@ -33,6 +60,9 @@ impl Carry {
         self.0.trailing_zeros() as usize / 8
     }
 }
+
+/// What a validating kernel answers.
+pub(super) type Verdict = Result<Carry, InvalidUtf8>;
 
 /// A text contains bytes that are not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

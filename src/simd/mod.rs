@@ -7,14 +7,48 @@
 //! ([`MaskingKey::rotate`](crate::frame::MaskingKey::rotate)); the key `[0; 4]` leaves bytes as they
 //! are, which is how payloads that carry no mask take the same path.
 //!
-//! `scalar` is the reference: what every other backend must agree with, byte for byte.
+//! | backend | CPU | chosen |
+//! | --- | --- | --- |
+//! | `avx512` | x86-64 with AVX-512 F, BW, VL, VBMI and VBMI2 | at run time |
+//! | `avx2` | x86-64 with AVX2 | at run time |
+//! | `sse` | x86-64 with SSSE3 and SSE4.1 | at run time |
+//! | `neon` | aarch64, little-endian | at run time |
+//! | `simd128` | wasm32 | when built with `-C target-feature=+simd128` |
+//! | `scalar` | any | where there is no other |
+//!
+//! [`Simd::detect`] takes the first that is there. To have another, build with
+//! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`, or hand one of [`Simd::available`] to
+//! [`Receiver::with_simd`](crate::protocol::Receiver::with_simd).
+//!
+//! `scalar` is the reference that the others must agree with, byte for byte, and shares no code with
+//! them. They share the one `kernel`, and differ in the `vector` that it computes with.
 
+mod backend;
 mod carry;
+mod kernel;
 mod scalar;
+mod tables;
 #[cfg(test)]
 mod tests;
+mod vector;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
+#[cfg(target_arch = "x86_64")]
+mod sse;
+
+use std::{fmt, mem::MaybeUninit};
 
 use bytes::BytesMut;
+
+use backend::Backend;
+use carry::Verdict;
 
 pub use carry::{Carry, InvalidUtf8};
 
@@ -29,44 +63,52 @@ pub use carry::{Carry, InvalidUtf8};
 /// assert!(carry.is_none());
 /// # Ok::<(), wsimd::simd::InvalidUtf8>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Simd(Backend);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Backend {
-    Scalar,
+#[derive(Clone, Copy)]
+pub struct Simd {
+    /// INVARIANT: available, so the CPU has the instructions that its functions ask for.
+    backend: &'static Backend,
 }
 
 impl Simd {
     /// Chooses the fastest backend that this CPU can run.
+    ///
+    /// If the crate was built with `--cfg wsimd_backend="…"` it is the one of that name, unless this
+    /// CPU cannot run it.
     pub fn detect() -> Self {
-        Self(Backend::Scalar)
+        let forced = Self::available().find(|simd| simd.backend.is_forced);
+        let fastest = || Self::available().last();
+        forced.or_else(fastest).unwrap_or(Self {
+            backend: &scalar::BACKEND,
+        })
     }
 
-    /// Lists every backend that this CPU can run, the reference first.
+    /// Lists every backend that this CPU can run, the reference first and the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
-        [Self(Backend::Scalar)].into_iter()
+        let available = backend::ALL.iter().filter(|it| (it.is_available)());
+        available.map(|backend| Self { backend })
     }
 
     /// Names the backend, for logs and benchmarks.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            Backend::Scalar => "scalar",
-        }
+        self.backend.name
     }
 
     /// Masks or unmasks `bytes` in place (RFC 6455 §5.3).
     pub fn mask(self, bytes: &mut [u8], key: [u8; 4]) {
-        match self.0 {
-            Backend::Scalar => scalar::mask(bytes, key),
-        }
+        let start = bytes.as_mut_ptr();
+        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        unsafe { (self.backend.mask)(start, start, bytes.len(), u32::from_le_bytes(key)) }
     }
 
     /// Appends `bytes` to `output`, masked or unmasked with `key`.
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
-        match self.0 {
-            Backend::Scalar => scalar::copy_mask(bytes, output, key),
-        }
+        let (source, len) = (bytes.as_ptr(), bytes.len());
+        let target = start(output.room(len));
+        // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room, of no fewer
+        // bytes, are valid, and apart because `output` is borrowed exclusively.
+        unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
+        // SAFETY: that has written so many bytes of the room.
+        unsafe { output.advance_mut(len) };
     }
 
     /// Validates the next `bytes` of a text that began with `carry`.
@@ -75,9 +117,8 @@ impl Simd {
     ///
     /// [`InvalidUtf8`] as soon as no continuation could make the text valid.
     pub fn validate(self, bytes: &[u8], carry: Carry) -> Result<Carry, InvalidUtf8> {
-        match self.0 {
-            Backend::Scalar => scalar::validate(bytes, carry),
-        }
+        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        unsafe { (self.backend.validate)(bytes.as_ptr(), bytes.len(), carry.to_word()) }
     }
 
     /// Unmasks `bytes` in place and validates them as the next bytes of a text.
@@ -91,9 +132,12 @@ impl Simd {
         key: [u8; 4],
         carry: Carry,
     ) -> Result<Carry, InvalidUtf8> {
-        match self.0 {
-            Backend::Scalar => scalar::unmask_validate(bytes, key, carry),
+        if key == [0; 4] {
+            return self.validate(bytes, carry);
         }
+        let (start, key) = (bytes.as_mut_ptr(), u32::from_le_bytes(key));
+        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        unsafe { (self.backend.unmask_validate)(start, start, bytes.len(), key, carry.to_word()) }
     }
 
     /// Appends `bytes` to `output`, unmasked with `key`, and validates them as the next of a text.
@@ -108,10 +152,34 @@ impl Simd {
         key: [u8; 4],
         carry: Carry,
     ) -> Result<Carry, InvalidUtf8> {
-        match self.0 {
-            Backend::Scalar => scalar::copy_unmask_validate(bytes, output, key, carry),
-        }
+        let (source, len) = (bytes.as_ptr(), bytes.len());
+        let (key, carry) = (u32::from_le_bytes(key), carry.to_word());
+        let target = start(output.room(len));
+        // SAFETY: as in `copy_mask`.
+        let verdict = unsafe { (self.backend.unmask_validate)(source, target, len, key, carry) };
+        // SAFETY: that has written so many bytes of the room, whatever it found.
+        unsafe { output.advance_mut(len) };
+        verdict
     }
+}
+
+impl PartialEq for Simd {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Simd {}
+
+impl fmt::Debug for Simd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Simd").field(&self.name()).finish()
+    }
+}
+
+/// The address of bytes that need not have been written.
+fn start(room: &mut [MaybeUninit<u8>]) -> *mut u8 {
+    room.as_mut_ptr().cast()
 }
 
 /// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`.
@@ -121,30 +189,30 @@ impl Append for Vec<u8> {}
 impl Append for BytesMut {}
 
 mod private {
-    use bytes::BytesMut;
+    use std::mem::MaybeUninit;
+
+    use bytes::{BufMut, BytesMut};
 
     #[expect(
         unnameable_types,
-        reason = "sealed: kernels rely on what these methods do"
+        reason = "sealed: kernels rely on what this method does"
     )]
-    pub trait Append {
-        /// Appends `bytes` and returns the appended part.
-        fn append(&mut self, bytes: &[u8]) -> &mut [u8];
+    pub trait Append: BufMut {
+        /// Makes room for at least `len` more bytes, and returns it.
+        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>];
     }
 
     impl Append for Vec<u8> {
-        fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
-            let start = self.len();
-            self.extend_from_slice(bytes);
-            &mut self[start..]
+        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+            self.reserve(len);
+            self.spare_capacity_mut()
         }
     }
 
     impl Append for BytesMut {
-        fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
-            let start = self.len();
-            self.extend_from_slice(bytes);
-            &mut self[start..]
+        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+            self.reserve(len);
+            self.spare_capacity_mut()
         }
     }
 }

@@ -1,30 +1,56 @@
 //! The reference kernels, for any CPU: 64-bit words and the standard library's validator.
 
+use std::slice;
+
 use super::{
-    Append,
-    carry::{Carry, InvalidUtf8},
+    backend::Backend,
+    carry::{Carry, InvalidUtf8, Verdict},
 };
 
-pub(super) fn mask(bytes: &mut [u8], key: [u8; 4]) {
-    let [a, b, c, d] = key;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+/// Where there is no other.
+pub(super) static BACKEND: Backend = Backend {
+    name: "scalar",
+    is_forced: cfg!(wsimd_backend = "scalar"),
+    is_available: || true,
+    mask,
+    validate,
+    unmask_validate,
+};
+
+unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
+    // SAFETY: `Backend` says that both are valid for `len` bytes.
+    unsafe { source.copy_to(target, len) };
+    // SAFETY: as above; they have just been written.
+    let bytes = unsafe { slice::from_raw_parts_mut(target, len) };
     let (words, tail) = bytes.as_chunks_mut::<8>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        *word = (u64::from_le_bytes(*word) ^ (u64::from(key) << 32 | u64::from(key))).to_le_bytes();
     }
-    for (byte, key) in tail.iter_mut().zip(key.into_iter().cycle()) {
+    for (byte, key) in tail.iter_mut().zip(key.to_le_bytes().into_iter().cycle()) {
         *byte ^= key;
     }
 }
 
-pub(super) fn copy_mask(bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
-    let copy = output.append(bytes);
-    if key != [0; 4] {
-        mask(copy, key);
-    }
+unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
+    // SAFETY: `Backend` says that they are valid.
+    let bytes = unsafe { slice::from_raw_parts(source, len) };
+    check(bytes, Carry::from_word(carry))
 }
 
-pub(super) fn validate(mut bytes: &[u8], mut carry: Carry) -> Result<Carry, InvalidUtf8> {
+unsafe fn unmask_validate(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u32,
+    carry: u32,
+) -> Verdict {
+    // SAFETY: as for this function.
+    unsafe { mask(source, target, len, key) };
+    // SAFETY: as for this function; they have just been written.
+    unsafe { validate(target, len, carry) }
+}
+
+fn check(mut bytes: &[u8], mut carry: Carry) -> Result<Carry, InvalidUtf8> {
     while !carry.is_none() {
         let Some((&byte, rest)) = bytes.split_first() else {
             return Ok(carry);
@@ -39,26 +65,4 @@ pub(super) fn validate(mut bytes: &[u8], mut carry: Carry) -> Result<Carry, Inva
             .iter()
             .try_fold(Carry::NONE, |carry, &byte| carry.push(byte)),
     }
-}
-
-pub(super) fn unmask_validate(
-    bytes: &mut [u8],
-    key: [u8; 4],
-    carry: Carry,
-) -> Result<Carry, InvalidUtf8> {
-    mask(bytes, key);
-    validate(bytes, carry)
-}
-
-pub(super) fn copy_unmask_validate(
-    bytes: &[u8],
-    output: &mut impl Append,
-    key: [u8; 4],
-    carry: Carry,
-) -> Result<Carry, InvalidUtf8> {
-    let copy = output.append(bytes);
-    if key != [0; 4] {
-        mask(copy, key);
-    }
-    validate(copy, carry)
 }

@@ -1,0 +1,119 @@
+//! 256-bit vectors of x86-64: AVX2.
+
+use std::arch::x86_64::*;
+
+use super::{
+    backend::backend,
+    sse::Sse,
+    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
+    vector::Vector,
+};
+
+backend! {
+    name: "avx2",
+    vector: Avx2,
+    features: "avx2",
+    is_available: is_x86_feature_detected!("avx2"),
+}
+
+/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(__m256i);
+
+impl Vector for Avx2 {
+    const LANES: usize = 32;
+
+    type Half = Sse;
+
+    #[inline(always)]
+    unsafe fn splat(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm256_set1_epi32(word.cast_signed()) })
+    }
+
+    #[inline(always)]
+    unsafe fn last_lanes(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm256_set_epi32(word.cast_signed(), 0, 0, 0, 0, 0, 0, 0) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm256_loadu_si256(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: as the caller says.
+        unsafe { _mm256_storeu_si256(to.cast(), self.0) }
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm256_xor_si256(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm256_or_si256(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm256_and_si256(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { _mm256_testz_si256(self.0, self.0) == 1 }
+    }
+
+    #[inline(always)]
+    fn is_ascii(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { _mm256_movemask_epi8(self.0) == 0 }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "arithmetic throughout"
+    )]
+    fn errors(self, previous: Self) -> Self {
+        let (bytes, previous) = (self.0, previous.0);
+        // SAFETY: the vectors exist, and a table has 16 bytes.
+        unsafe {
+            let table = |table: &[u8; 16]| {
+                _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()))
+            };
+            // `alignr` shifts within halves: the bytes before each half are to be in the same one.
+            let previous = _mm256_permute2x128_si256(previous, bytes, 0x21);
+            let one_back = _mm256_alignr_epi8(bytes, previous, 15);
+            let two_back = _mm256_alignr_epi8(bytes, previous, 14);
+            let three_back = _mm256_alignr_epi8(bytes, previous, 13);
+
+            let nibble = _mm256_set1_epi8(0x0f);
+            let first_high = _mm256_and_si256(_mm256_srli_epi16(one_back, 4), nibble);
+            let first_low = _mm256_and_si256(one_back, nibble);
+            let second_high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+            let pair = _mm256_and_si256(
+                _mm256_and_si256(
+                    _mm256_shuffle_epi8(table(&FIRST_HIGH), first_high),
+                    _mm256_shuffle_epi8(table(&FIRST_LOW), first_low),
+                ),
+                _mm256_shuffle_epi8(table(&SECOND_HIGH), second_high),
+            );
+            let required = _mm256_or_si256(
+                _mm256_subs_epu8(two_back, _mm256_set1_epi8(THIRD.cast_signed())),
+                _mm256_subs_epu8(three_back, _mm256_set1_epi8(FOURTH.cast_signed())),
+            );
+            let required = _mm256_and_si256(required, _mm256_set1_epi8(i8::MIN));
+            Self(_mm256_xor_si256(pair, required))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! 512-bit vectors of x86-64: AVX-512 F, BW, VL, VBMI and VBMI2.
+//!
+//! VBMI2 is not used. It tells the CPUs that do not slow down for such vectors.
+
+use std::arch::x86_64::*;
+
+use super::{
+    avx2::Avx2,
+    backend::backend,
+    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
+    vector::Vector,
+};
+
+backend! {
+    name: "avx512",
+    vector: Avx512,
+    features: "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2",
+    is_available: is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512vbmi2"),
+}
+
+/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512i);
+
+impl Vector for Avx512 {
+    const LANES: usize = 64;
+
+    type Half = Avx2;
+
+    #[inline(always)]
+    unsafe fn splat(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm512_set1_epi32(word.cast_signed()) })
+    }
+
+    #[inline(always)]
+    unsafe fn last_lanes(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm512_maskz_set1_epi32(0x8000, word.cast_signed()) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { _mm512_loadu_si512(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: as the caller says.
+        unsafe { _mm512_storeu_si512(to.cast(), self.0) }
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_xor_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_or_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_and_si512(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { _mm512_test_epi8_mask(self.0, self.0) == 0 }
+    }
+
+    #[inline(always)]
+    fn is_ascii(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { _mm512_movepi8_mask(self.0) == 0 }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "arithmetic throughout"
+    )]
+    fn errors(self, previous: Self) -> Self {
+        let (bytes, previous) = (self.0, previous.0);
+        // SAFETY: the vectors exist, and the arrays have 16 and 64 bytes.
+        unsafe {
+            // A lookup takes six bits of the index, so a table of four is repeated and the index
+            // needs no masking.
+            let table =
+                |table: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
+            let back = |lanes: &[u8; 64]| {
+                _mm512_permutex2var_epi8(previous, _mm512_loadu_si512(lanes.as_ptr().cast()), bytes)
+            };
+            let one_back = back(&ONE_BACK);
+            let two_back = back(&TWO_BACK);
+            let three_back = back(&THREE_BACK);
+
+            let first_high = _mm512_srli_epi16(one_back, 4);
+            let second_high = _mm512_srli_epi16(bytes, 4);
+            let pair = _mm512_and_si512(
+                _mm512_and_si512(
+                    _mm512_permutexvar_epi8(first_high, table(&FIRST_HIGH)),
+                    _mm512_permutexvar_epi8(one_back, table(&FIRST_LOW)),
+                ),
+                _mm512_permutexvar_epi8(second_high, table(&SECOND_HIGH)),
+            );
+            let required = _mm512_or_si512(
+                _mm512_subs_epu8(two_back, _mm512_set1_epi8(THIRD.cast_signed())),
+                _mm512_subs_epu8(three_back, _mm512_set1_epi8(FOURTH.cast_signed())),
+            );
+            let required = _mm512_and_si512(required, _mm512_set1_epi8(i8::MIN));
+            Self(_mm512_xor_si512(pair, required))
+        }
+    }
+}
+
+const ONE_BACK: [u8; 64] = back(1);
+const TWO_BACK: [u8; 64] = back(2);
+const THREE_BACK: [u8; 64] = back(3);
+
+/// For each byte of a vector, where the byte `distance` before it is in the previous vector and
+/// this one.
+const fn back(distance: u8) -> [u8; 64] {
+    let mut lanes = [64 - distance; 64];
+    let mut i = 1;
+    while i < 64 {
+        lanes[i] = lanes[i - 1] + 1;
+        i += 1;
+    }
+    lanes
+}

@@ -1,0 +1,459 @@
+//! The kernel: unmasks a chunk of bytes, validates it, or does both, reading each byte once.
+//!
+//! One body for all CPUs: [`Vector`] says what differs, `MASK` and `CHECK` what is done. Short
+//! chunks are covered by vectors that overlap instead of by loops, and no byte outside the chunk is
+//! ever touched. Unmasking twice masks again, so of vectors that overlap in place all are loaded
+//! before the first is stored; the bytes they share are then written twice, with the same value.
+
+use super::{
+    carry::{Carry, InvalidUtf8, Verdict},
+    vector::Vector,
+};
+
+/// From this length on, vectors are aligned to where they are stored: stores across cache lines
+/// cost up to half of the time there. Below it, the vector spent on aligning costs more.
+const ALIGN_FROM: usize = 1024;
+
+/// The vectors between two questions whether there is anything but ASCII: a wrong guess of the
+/// answer costs the CPU as much as validating two of them.
+const GROUP: usize = 4;
+
+/// The lanes of the smallest vectors.
+const SMALLEST: usize = 16;
+
+/// The last three of four bytes, which are what a sequence can be unfinished in.
+const RECENT: u32 = 0xffff_ff00;
+
+/// Copies `len` bytes from `source` to `target`, unmasked with `key` (if `MASK`; else nothing is
+/// written), and validates them as the next of a text that began with `carry` (if `CHECK`).
+///
+/// # Safety
+///
+/// The CPU has the instructions of `V`. `source` is valid for reading `len` bytes; if `MASK`,
+/// `target` is valid for writing as many, and is `source` itself or does not overlap it.
+#[inline(always)]
+pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u32,
+    carry: u32,
+) -> Verdict {
+    let chunk = Chunk::<MASK, CHECK> {
+        source,
+        target,
+        len,
+        key,
+        carry,
+    };
+    // SAFETY: what this function asks for is what `Chunk::run` does.
+    unsafe { chunk.run::<V>() }
+}
+
+/// What [`run`] was called with.
+///
+/// Every unsafe method relies on what the caller of `run` promised: the pointers are valid, and the
+/// CPU has the instructions of `V` and so those of `V::Half`. A method names what else it needs.
+#[derive(Clone, Copy)]
+struct Chunk<const MASK: bool, const CHECK: bool> {
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u32,
+    carry: u32,
+}
+
+impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
+    /// Chooses by length.
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) -> Verdict {
+        let (len, lanes) = (self.len, V::LANES);
+        if len < lanes {
+            if lanes > SMALLEST {
+                // SAFETY: as promised.
+                return unsafe { self.run::<V::Half>() };
+            }
+            // SAFETY: `V` is the smallest vector.
+            return unsafe { self.short::<V>() };
+        }
+        if len <= 2 * lanes {
+            // SAFETY: there is at least one vector.
+            return unsafe { self.overlapping::<V, 2>([0, len - lanes]) };
+        }
+        if len <= 4 * lanes {
+            // SAFETY: there are at least two vectors.
+            return unsafe { self.overlapping::<V, 4>([0, lanes, len - 2 * lanes, len - lanes]) };
+        }
+        // SAFETY: there are more than four vectors.
+        unsafe { self.long::<V>() }
+    }
+
+    /// Processes fewer than 16 bytes.
+    ///
+    /// # Safety
+    ///
+    /// `V` has 16 lanes.
+    #[inline(always)]
+    unsafe fn short<V: Vector>(self) -> Verdict {
+        match self.len {
+            // SAFETY: there are `8..16` bytes.
+            8.. => unsafe { self.integers::<V, 8>() },
+            // SAFETY: there are `4..8` bytes.
+            4.. => unsafe { self.integers::<V, 4>() },
+            // SAFETY: there are `2..4` bytes.
+            2.. => unsafe { self.integers::<V, 2>() },
+            // SAFETY: there is one byte.
+            1 => unsafe { self.integers::<V, 1>() },
+            0 => Ok(Carry::from_word(self.carry)),
+        }
+    }
+
+    /// Processes the first `N` bytes and the last `N`, which are all.
+    ///
+    /// # Safety
+    ///
+    /// `V` has 16 lanes, and `N <= len <= 2 * N`.
+    #[inline(always)]
+    unsafe fn integers<V: Vector, const N: usize>(self) -> Verdict {
+        let (len, tail) = (self.len, self.len - N);
+        // SAFETY: `N <= len`.
+        let first = unsafe { self.integer::<N>(0) };
+        // SAFETY: `tail + N == len`.
+        let last = unsafe { self.integer::<N>(tail) };
+        // SAFETY: `N <= len`.
+        unsafe { self.store_integer::<N>(first, 0) };
+        // SAFETY: `tail + N == len`.
+        unsafe { self.store_integer::<N>(last, tail) };
+        if !CHECK || (self.carry == 0 && (first | last) & 0x8080_8080_8080_8080 == 0) {
+            return Ok(Carry::NONE);
+        }
+        // The text so far, at the end of two vectors: the carry and then the bytes.
+        let carry = u128::from(self.carry);
+        let previous = carry << (8 * (SMALLEST - len));
+        let text = ((carry << 96) >> (8 * len))
+            | (u128::from(first) << (8 * (SMALLEST - len)))
+            | (u128::from(last) << (8 * (SMALLEST - N)));
+        // SAFETY: `V` has as many lanes as the array has bytes.
+        let vector = unsafe { V::load(text.to_le_bytes().as_ptr()) };
+        // SAFETY: as promised.
+        let previous = unsafe { V::last_lanes(low_word(previous)) };
+        verdict(vector.errors(previous), low_word(text >> 96))
+    }
+
+    /// Processes the vectors that begin `at` these places, which cover the chunk.
+    ///
+    /// # Safety
+    ///
+    /// Each place is at most `len - V::LANES`. Of four, the second follows the first without a gap,
+    /// and the fourth the third.
+    #[inline(always)]
+    unsafe fn overlapping<V: Vector, const N: usize>(self, at: [usize; N]) -> Verdict {
+        // SAFETY: as promised.
+        let zero = unsafe { V::splat(0) };
+        let mut vectors = [zero; N];
+        let mut all = zero;
+        for i in 0..N {
+            // SAFETY: a vector begins there.
+            vectors[i] = unsafe { self.load(at[i], self.key_at(at[i])) };
+            all = all.or(vectors[i]);
+        }
+        if !CHECK || (self.carry == 0 && all.is_ascii()) {
+            // SAFETY: vectors begin there.
+            unsafe { self.store_all(vectors, at) };
+            return Ok(Carry::NONE);
+        }
+        let mut errors = zero;
+        for i in 0..N {
+            let previous = if N == 4 && i % 2 == 1 {
+                vectors[i - 1]
+            } else {
+                // SAFETY: a vector begins there.
+                unsafe { self.before(at[i]) }
+            };
+            errors = errors.or(vectors[i].errors(previous));
+        }
+        // SAFETY: there is at least a vector.
+        let last = unsafe { self.word(self.len - 4) };
+        // SAFETY: vectors begin there.
+        unsafe { self.store_all(vectors, at) };
+        verdict(errors, last)
+    }
+
+    /// Processes a vector at the start, groups of vectors, single vectors, and one at the end.
+    ///
+    /// # Safety
+    ///
+    /// There are more than four vectors.
+    #[inline(always)]
+    unsafe fn long<V: Vector>(self) -> Verdict {
+        let (lanes, tail_at) = (V::LANES, self.len - V::LANES);
+        let mut at = lanes;
+        if MASK && self.len >= ALIGN_FROM {
+            at -= self.target.addr() % lanes;
+        }
+        // Loaded before anything is stored: the vectors that overlap others, and what stands before.
+        // SAFETY: a vector begins there.
+        let head = unsafe { self.load::<V>(0, self.key) };
+        // SAFETY: a vector begins there.
+        let tail = unsafe { self.load::<V>(tail_at, self.key_at(tail_at)) };
+        // SAFETY: a vector begins there.
+        let before_head = unsafe { self.before::<V>(0) };
+        // SAFETY: a vector begins there, at most one away from the start.
+        let before_group = unsafe { self.before::<V>(at) };
+        // SAFETY: a vector begins there.
+        let before_tail = unsafe { self.before::<V>(tail_at) };
+        // SAFETY: a vector is longer than four bytes.
+        let last = unsafe { self.word(self.len - 4) };
+        // SAFETY: as promised.
+        let key = unsafe { V::splat(self.key_at(at)) };
+
+        // SAFETY: as promised.
+        let mut check = unsafe { Check::<V, CHECK>::new(before_head) };
+        check.group([head]);
+        check.previous = before_group;
+        while at + GROUP * lanes <= self.len {
+            let mut group = [key; GROUP];
+            for (i, vector) in group.iter_mut().enumerate() {
+                // SAFETY: a group begins at `at`.
+                *vector = unsafe { self.load_with(at + i * lanes, key) };
+            }
+            for (i, vector) in group.into_iter().enumerate() {
+                // SAFETY: as above.
+                unsafe { self.store(vector, at + i * lanes) };
+            }
+            check.group(group);
+            at += GROUP * lanes;
+        }
+        check.end_groups();
+        while at < tail_at {
+            // SAFETY: `tail_at + V::LANES == len`.
+            let vector = unsafe { self.load_with(at, key) };
+            // SAFETY: as above.
+            unsafe { self.store(vector, at) };
+            check.vector(vector);
+            at += lanes;
+        }
+        check.previous = before_tail;
+        check.vector(tail);
+        // SAFETY: there are vectors at either end.
+        unsafe { self.store(tail, tail_at) };
+        // SAFETY: as above.
+        unsafe { self.store(head, 0) };
+        verdict(check.errors, last)
+    }
+
+    /// The key as it applies from byte `at` on.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "below four")]
+    fn key_at(self, at: usize) -> u32 {
+        self.key.rotate_right(8 * (at % 4) as u32)
+    }
+
+    /// Loads a vector and unmasks it with a key that applies from byte `at` on.
+    ///
+    /// # Safety
+    ///
+    /// `at + V::LANES <= len`.
+    #[inline(always)]
+    unsafe fn load<V: Vector>(self, at: usize, key: u32) -> V {
+        // SAFETY: as promised.
+        let key = unsafe { V::splat(key) };
+        // SAFETY: as the caller says.
+        unsafe { self.load_with(at, key) }
+    }
+
+    /// As [`load`](Self::load), with the key repeated in a vector.
+    ///
+    /// # Safety
+    ///
+    /// `at + V::LANES <= len`.
+    #[inline(always)]
+    unsafe fn load_with<V: Vector>(self, at: usize, key: V) -> V {
+        debug_assert!(at + V::LANES <= self.len);
+        // SAFETY: as the caller says, all lanes lie in `source`.
+        let vector = unsafe { V::load(self.source.wrapping_add(at)) };
+        if MASK { vector.xor(key) } else { vector }
+    }
+
+    /// Stores a vector.
+    ///
+    /// # Safety
+    ///
+    /// `at + V::LANES <= len`.
+    #[inline(always)]
+    unsafe fn store<V: Vector>(self, vector: V, at: usize) {
+        debug_assert!(at + V::LANES <= self.len);
+        if MASK {
+            // SAFETY: as the caller says, all lanes lie in `target`.
+            unsafe { vector.store(self.target.wrapping_add(at)) };
+        }
+    }
+
+    /// Stores vectors.
+    ///
+    /// # Safety
+    ///
+    /// Each `at + V::LANES <= len`.
+    #[inline(always)]
+    unsafe fn store_all<V: Vector, const N: usize>(self, vectors: [V; N], at: [usize; N]) {
+        for i in 0..N {
+            // SAFETY: as the caller says.
+            unsafe { self.store(vectors[i], at[i]) };
+        }
+    }
+
+    /// Loads `N` bytes, at most eight, and unmasks them. The first is the lowest of the integer.
+    ///
+    /// # Safety
+    ///
+    /// `at + N <= len`.
+    #[inline(always)]
+    unsafe fn integer<const N: usize>(self, at: usize) -> u64 {
+        debug_assert!(at + N <= self.len);
+        let source = self.source.wrapping_add(at).cast::<[u8; N]>();
+        // SAFETY: as the caller says, the bytes lie in `source`; an array of bytes needs no alignment.
+        let bytes = unsafe { source.read() };
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(&bytes);
+        let integer = u64::from_le_bytes(wide);
+        if !MASK {
+            return integer;
+        }
+        let key = u64::from(self.key_at(at));
+        (integer ^ (key << 32 | key)) & (u64::MAX >> (64 - 8 * N))
+    }
+
+    /// Stores the lowest `N` bytes of an integer, the first the lowest.
+    ///
+    /// # Safety
+    ///
+    /// `at + N <= len`.
+    #[inline(always)]
+    unsafe fn store_integer<const N: usize>(self, integer: u64, at: usize) {
+        debug_assert!(at + N <= self.len);
+        if MASK {
+            let mut bytes = [0; N];
+            bytes.copy_from_slice(&integer.to_le_bytes()[..N]);
+            let target = self.target.wrapping_add(at).cast::<[u8; N]>();
+            // SAFETY: as the caller says, the bytes lie in `target`.
+            unsafe { target.write(bytes) };
+        }
+    }
+
+    /// Loads four bytes and unmasks them.
+    ///
+    /// # Safety
+    ///
+    /// `at + 4 <= len`.
+    #[inline(always)]
+    unsafe fn word(self, at: usize) -> u32 {
+        // SAFETY: as the caller says.
+        low_word(u128::from(unsafe { self.integer::<4>(at) }))
+    }
+
+    /// The four bytes of the text before byte `at`, in the last lanes: the chunk's and the carry.
+    ///
+    /// # Safety
+    ///
+    /// `at + 4 <= len`.
+    #[inline(always)]
+    unsafe fn before<V: Vector>(self, at: usize) -> V {
+        let word = if at < 4 {
+            // SAFETY: as the caller says, there are four bytes.
+            let first = unsafe { self.integer::<4>(0) };
+            let joined = u128::from(first << 32 | u64::from(self.carry));
+            low_word(joined >> (8 * at))
+        } else {
+            // SAFETY: the bytes before `at` belong to the chunk.
+            unsafe { self.word(at - 4) }
+        };
+        // SAFETY: as promised.
+        unsafe { V::last_lanes(word) }
+    }
+}
+
+/// The validation of vector after vector, of which ASCII is only looked at.
+struct Check<V, const CHECK: bool> {
+    errors: V,
+    /// The vector before the next one; its last three lanes are what matters.
+    previous: V,
+    /// Not ASCII if single vectors have to be validated.
+    seen: V,
+    /// Selects the last three lanes.
+    recent: V,
+}
+
+impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
+    /// # Safety
+    ///
+    /// The CPU has the instructions of `V`.
+    #[inline(always)]
+    unsafe fn new(previous: V) -> Self {
+        // SAFETY: as the caller says.
+        let zero = unsafe { V::splat(0) };
+        // SAFETY: as the caller says.
+        let recent = unsafe { V::last_lanes(RECENT) };
+        Self {
+            errors: zero,
+            previous,
+            seen: zero,
+            recent,
+        }
+    }
+
+    /// Validates the next vectors, unless all are ASCII and no sequence is unfinished before them.
+    #[inline(always)]
+    fn group<const N: usize>(&mut self, vectors: [V; N]) {
+        if !CHECK {
+            return;
+        }
+        let mut all = self.previous.and(self.recent);
+        for vector in vectors {
+            all = all.or(vector);
+        }
+        if all.is_ascii() {
+            self.previous = vectors[N - 1];
+            return;
+        }
+        for vector in vectors {
+            self.errors = self.errors.or(vector.errors(self.previous));
+            self.previous = vector;
+        }
+    }
+
+    /// Says that single vectors follow.
+    #[inline(always)]
+    fn end_groups(&mut self) {
+        self.seen = self.previous.and(self.recent);
+    }
+
+    /// Validates the next vector, unless it and those since the last group are ASCII: the answer
+    /// changes at most once.
+    #[inline(always)]
+    fn vector(&mut self, vector: V) {
+        if !CHECK {
+            return;
+        }
+        self.seen = self.seen.or(vector);
+        if !self.seen.is_ascii() {
+            self.errors = self.errors.or(vector.errors(self.previous));
+        }
+        self.previous = vector;
+    }
+}
+
+/// Judges a chunk by the errors in it and by the last four bytes of the text so far.
+#[inline(always)]
+fn verdict<V: Vector>(errors: V, last: u32) -> Verdict {
+    if errors.is_zero() {
+        Carry::after(last)
+    } else {
+        Err(InvalidUtf8)
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the rest is not wanted")]
+fn low_word(wide: u128) -> u32 {
+    wide as u32
+}

@@ -1,0 +1,110 @@
+//! 128-bit vectors of aarch64: NEON.
+
+use std::arch::aarch64::*;
+
+use super::{
+    backend::backend,
+    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
+    vector::Vector,
+};
+
+backend! {
+    name: "neon",
+    vector: Neon,
+    features: "neon",
+    is_available: std::arch::is_aarch64_feature_detected!("neon"),
+}
+
+/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+#[derive(Clone, Copy)]
+pub(super) struct Neon(uint8x16_t);
+
+impl Vector for Neon {
+    const LANES: usize = 16;
+
+    type Half = Self;
+
+    #[inline(always)]
+    unsafe fn splat(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { vreinterpretq_u8_u32(vdupq_n_u32(word)) })
+    }
+
+    #[inline(always)]
+    unsafe fn last_lanes(word: u32) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { vreinterpretq_u8_u32(vsetq_lane_u32(word, vdupq_n_u32(0), 3)) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> Self {
+        // SAFETY: as the caller says.
+        Self(unsafe { vld1q_u8(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        // SAFETY: as the caller says.
+        unsafe { vst1q_u8(to, self.0) }
+    }
+
+    #[inline(always)]
+    fn xor(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { veorq_u8(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { vorrq_u8(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { vandq_u8(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn is_zero(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { vmaxvq_u8(self.0) == 0 }
+    }
+
+    #[inline(always)]
+    fn is_ascii(self) -> bool {
+        // SAFETY: the vector exists.
+        unsafe { vmaxvq_u8(self.0) < 0x80 }
+    }
+
+    #[inline(always)]
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "arithmetic throughout"
+    )]
+    fn errors(self, previous: Self) -> Self {
+        let (bytes, previous) = (self.0, previous.0);
+        // SAFETY: the vectors exist, and a table has 16 bytes.
+        unsafe {
+            let one_back = vextq_u8(previous, bytes, 15);
+            let two_back = vextq_u8(previous, bytes, 14);
+            let three_back = vextq_u8(previous, bytes, 13);
+
+            let lookup = |table: &[u8; 16], nibbles| vqtbl1q_u8(vld1q_u8(table.as_ptr()), nibbles);
+            let pair = vandq_u8(
+                vandq_u8(
+                    lookup(&FIRST_HIGH, vshrq_n_u8(one_back, 4)),
+                    lookup(&FIRST_LOW, vandq_u8(one_back, vdupq_n_u8(0x0f))),
+                ),
+                lookup(&SECOND_HIGH, vshrq_n_u8(bytes, 4)),
+            );
+            let required = vorrq_u8(
+                vqsubq_u8(two_back, vdupq_n_u8(THIRD)),
+                vqsubq_u8(three_back, vdupq_n_u8(FOURTH)),
+            );
+            let required = vandq_u8(required, vdupq_n_u8(0x80));
+            Self(veorq_u8(pair, required))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! [`Vector`]: the few operations that the kernel is made of.
+
+/// A register full of bytes.
+///
+/// Making one is unsafe: the CPU must have the instructions of the type. What takes a vector is
+/// safe, because its existence is the proof that they are there.
+///
+/// Methods are to be `#[inline(always)]`: only inlined into a function that enables the
+/// instructions is an intrinsic an instruction rather than a call.
+pub(super) trait Vector: Copy {
+    /// The number of bytes.
+    const LANES: usize;
+
+    /// What fewer bytes than `LANES` are processed with, down to 16 lanes.
+    type Half: Vector;
+
+    /// Repeats four bytes, the lowest of the word first.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has the instructions of this type.
+    unsafe fn splat(word: u32) -> Self;
+
+    /// Puts four bytes into the last lanes, and zero into the others.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has the instructions of this type.
+    unsafe fn last_lanes(word: u32) -> Self;
+
+    /// Reads `LANES` bytes.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has the instructions of this type, and `from` is valid for reading `LANES` bytes.
+    unsafe fn load(from: *const u8) -> Self;
+
+    /// Writes `LANES` bytes.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writing `LANES` bytes.
+    unsafe fn store(self, to: *mut u8);
+
+    /// The bits that differ.
+    fn xor(self, other: Self) -> Self;
+
+    /// The bits that either has.
+    fn or(self, other: Self) -> Self;
+
+    /// The bits that both have.
+    fn and(self, other: Self) -> Self;
+
+    /// Whether no bit is set.
+    fn is_zero(self) -> bool;
+
+    /// Whether no byte has its top bit set.
+    fn is_ascii(self) -> bool;
+
+    /// Marks the bytes that prove the text invalid, given the vector `previous` to this one.
+    ///
+    /// A byte is judged with the three before it. What an unfinished sequence at the end lacks is
+    /// the next vector's concern.
+    fn errors(self, previous: Self) -> Self;
+}
