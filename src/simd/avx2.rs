@@ -22,6 +22,7 @@ pub(super) struct Avx2(__m256i);
 
 impl Vector for Avx2 {
     const LANES: usize = 32;
+    const SHORTEST: usize = Self::LANES;
 
     type Half = Sse;
 

@@ -6,20 +6,114 @@ use std::arch::x86_64::*;
 
 use super::{
     avx2::Avx2,
-    backend::backend,
+    backend::Backend,
+    carry::{Carry, InvalidUtf8, Verdict},
+    kernel,
     tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
     vector::Vector,
 };
 
-backend! {
+/// The longest chunk that is validated without asking for ASCII: the answer is different with every
+/// short message, and a wrong guess costs more than validating two vectors.
+const SHORT: usize = 128;
+
+pub(super) static BACKEND: Backend = Backend {
     name: "avx512",
-    vector: Avx512,
-    features: "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2",
-    is_available: is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vbmi")
-        && is_x86_feature_detected!("avx512vbmi2"),
+    is_forced: cfg!(wsimd_backend = "avx512"),
+    is_available: || {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512vbmi2")
+    },
+    mask,
+    validate,
+    unmask_validate,
+};
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
+    // SAFETY: `Backend` asks for what the kernel does.
+    let _ = unsafe { kernel::run::<Avx512, true, false>(source, target, len, key, 0) };
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
+    if len <= SHORT {
+        // SAFETY: `Backend` says that the bytes are valid.
+        return unsafe { validate_short(source, len, 0, carry) };
+    }
+    let target = source.cast_mut();
+    // SAFETY: `Backend` asks for what the kernel does, which writes nothing here.
+    unsafe { kernel::run::<Avx512, false, true>(source, target, len, 0, carry) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+unsafe fn unmask_validate(
+    source: *const u8,
+    target: *mut u8,
+    len: usize,
+    key: u32,
+    carry: u32,
+) -> Verdict {
+    if len <= SHORT {
+        // SAFETY: `Backend` says that the bytes are valid.
+        let verdict = unsafe { validate_short(source, len, key, carry) };
+        // SAFETY: as for this function.
+        unsafe { mask(source, target, len, key) };
+        return verdict;
+    }
+    // SAFETY: `Backend` asks for what the kernel does.
+    unsafe { kernel::run::<Avx512, true, true>(source, target, len, key, carry) }
+}
+
+/// Validates a short chunk as two vectors of which not all lanes are filled.
+///
+/// It is not stored from them: what is read next would have to wait for such a store.
+///
+/// # Safety
+///
+/// `source` is valid for reading `len` bytes, at most 128.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lowest bits are wanted"
+)]
+unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) -> Verdict {
+    let (first_lanes, second_lanes) = (lanes(len), lanes(len.saturating_sub(64)));
+    let wide_key = _mm512_set1_epi32(key.cast_signed());
+    // SAFETY: only the lanes below `len` are read.
+    let first = unsafe { _mm512_maskz_loadu_epi8(first_lanes, source.cast()) };
+    let first = _mm512_maskz_mov_epi8(first_lanes, _mm512_xor_si512(first, wide_key));
+    // SAFETY: only the lanes below `len` are read.
+    let second = unsafe { _mm512_maskz_loadu_epi8(second_lanes, source.wrapping_add(64).cast()) };
+    let second = _mm512_xor_si512(second, wide_key);
+
+    let before = _mm512_maskz_set1_epi32(0x8000, carry.cast_signed());
+    let first_errors = Avx512(first).errors(Avx512(before)).0;
+    let second_errors = Avx512(second).errors(Avx512(first)).0;
+    let wrong = _mm512_mask_test_epi8_mask(first_lanes, first_errors, first_errors)
+        | _mm512_mask_test_epi8_mask(second_lanes, second_errors, second_errors);
+    if wrong != 0 {
+        return Err(InvalidUtf8);
+    }
+    let last = if let Some(at) = len.checked_sub(4) {
+        // SAFETY: they are the last four bytes.
+        let word = unsafe { source.wrapping_add(at).cast::<[u8; 4]>().read() };
+        u32::from_le_bytes(word) ^ key.rotate_right(8 * (at as u32 % 4))
+    } else {
+        let word = _mm512_cvtsi512_si32(first).cast_unsigned();
+        let text = u64::from(word) << 32 | u64::from(carry);
+        (text >> (8 * len)) as u32
+    };
+    Carry::after(last)
+}
+
+/// The first `len` lanes, or all.
+fn lanes(len: usize) -> __mmask64 {
+    if len < 64 { (1 << len) - 1 } else { u64::MAX }
 }
 
 /// Exists only where the CPU has the instructions: the callers of the constructors say so.
@@ -28,6 +122,7 @@ pub(super) struct Avx512(__m512i);
 
 impl Vector for Avx512 {
     const LANES: usize = 64;
+    const SHORTEST: usize = 129;
 
     type Half = Avx2;
 

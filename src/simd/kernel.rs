@@ -68,7 +68,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> Verdict {
         let (len, lanes) = (self.len, V::LANES);
-        if len < lanes {
+        if len < V::SHORTEST {
             if lanes > SMALLEST {
                 // SAFETY: as promised.
                 return unsafe { self.run::<V::Half>() };
@@ -76,13 +76,9 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             // SAFETY: `V` is the smallest vector.
             return unsafe { self.short::<V>() };
         }
-        if len <= 2 * lanes {
-            // SAFETY: there is at least one vector.
-            return unsafe { self.overlapping::<V, 2>([0, len - lanes]) };
-        }
         if len <= 4 * lanes {
-            // SAFETY: there are at least two vectors.
-            return unsafe { self.overlapping::<V, 4>([0, lanes, len - 2 * lanes, len - lanes]) };
+            // SAFETY: there is at least one vector.
+            return unsafe { self.overlapping::<V>() };
         }
         // SAFETY: there are more than four vectors.
         unsafe { self.long::<V>() }
@@ -140,19 +136,22 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         verdict(vector.errors(previous), low_word(text >> 96))
     }
 
-    /// Processes the vectors that begin `at` these places, which cover the chunk.
+    /// Processes up to four vectors as four, the last two as far from the end as the first two are
+    /// from the start: a branch for each number would be guessed wrong more often than it pays.
     ///
     /// # Safety
     ///
-    /// Each place is at most `len - V::LANES`. Of four, the second follows the first without a gap,
-    /// and the fourth the third.
+    /// There is at least one vector, and at most four.
     #[inline(always)]
-    unsafe fn overlapping<V: Vector, const N: usize>(self, at: [usize; N]) -> Verdict {
+    unsafe fn overlapping<V: Vector>(self) -> Verdict {
+        let tail = self.len - V::LANES;
+        let step = tail.min(V::LANES);
+        let at = [0, step, tail - step, tail];
         // SAFETY: as promised.
         let zero = unsafe { V::splat(0) };
-        let mut vectors = [zero; N];
+        let mut vectors = [zero; 4];
         let mut all = zero;
-        for i in 0..N {
+        for i in 0..4 {
             // SAFETY: a vector begins there.
             vectors[i] = unsafe { self.load(at[i], self.key_at(at[i])) };
             all = all.or(vectors[i]);
@@ -163,13 +162,9 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             return Ok(Carry::NONE);
         }
         let mut errors = zero;
-        for i in 0..N {
-            let previous = if N == 4 && i % 2 == 1 {
-                vectors[i - 1]
-            } else {
-                // SAFETY: a vector begins there.
-                unsafe { self.before(at[i]) }
-            };
+        for i in 0..4 {
+            // SAFETY: a vector begins there.
+            let previous = unsafe { self.before(at[i]) };
             errors = errors.or(vectors[i].errors(previous));
         }
         // SAFETY: there is at least a vector.
@@ -295,8 +290,8 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     ///
     /// Each `at + V::LANES <= len`.
     #[inline(always)]
-    unsafe fn store_all<V: Vector, const N: usize>(self, vectors: [V; N], at: [usize; N]) {
-        for i in 0..N {
+    unsafe fn store_all<V: Vector>(self, vectors: [V; 4], at: [usize; 4]) {
+        for i in 0..4 {
             // SAFETY: as the caller says.
             unsafe { self.store(vectors[i], at[i]) };
         }

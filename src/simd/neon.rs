@@ -21,19 +21,25 @@ pub(super) struct Neon(uint8x16_t);
 
 impl Vector for Neon {
     const LANES: usize = 16;
+    const SHORTEST: usize = Self::LANES;
 
     type Half = Self;
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
         // SAFETY: as the caller says.
-        Self(unsafe { vreinterpretq_u8_u32(vdupq_n_u32(word)) })
+        let words = unsafe { vdupq_n_u32(word) };
+        // SAFETY: as the caller says.
+        Self(unsafe { vreinterpretq_u8_u32(words) })
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
+        let words = [0, 0, 0, word];
+        // SAFETY: as the caller says, and there are four words.
+        let words = unsafe { vld1q_u32(words.as_ptr()) };
         // SAFETY: as the caller says.
-        Self(unsafe { vreinterpretq_u8_u32(vsetq_lane_u32(word, vdupq_n_u32(0), 3)) })
+        Self(unsafe { vreinterpretq_u8_u32(words) })
     }
 
     #[inline(always)]

@@ -23,19 +23,18 @@ pub(super) struct Simd128(v128);
 
 impl Vector for Simd128 {
     const LANES: usize = 16;
+    const SHORTEST: usize = Self::LANES;
 
     type Half = Self;
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
-        // SAFETY: as the caller says.
-        Self(unsafe { i32x4_splat(word.cast_signed()) })
+        Self(i32x4_splat(word.cast_signed()))
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
-        // SAFETY: as the caller says.
-        Self(unsafe { i32x4(0, 0, 0, word.cast_signed()) })
+        Self(i32x4(0, 0, 0, word.cast_signed()))
     }
 
     #[inline(always)]
@@ -52,39 +51,30 @@ impl Vector for Simd128 {
 
     #[inline(always)]
     fn xor(self, other: Self) -> Self {
-        // SAFETY: the vector exists.
-        Self(unsafe { v128_xor(self.0, other.0) })
+        Self(v128_xor(self.0, other.0))
     }
 
     #[inline(always)]
     fn or(self, other: Self) -> Self {
-        // SAFETY: the vector exists.
-        Self(unsafe { v128_or(self.0, other.0) })
+        Self(v128_or(self.0, other.0))
     }
 
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        // SAFETY: the vector exists.
-        Self(unsafe { v128_and(self.0, other.0) })
+        Self(v128_and(self.0, other.0))
     }
 
     #[inline(always)]
     fn is_zero(self) -> bool {
-        // SAFETY: the vector exists.
-        unsafe { !v128_any_true(self.0) }
+        !v128_any_true(self.0)
     }
 
     #[inline(always)]
     fn is_ascii(self) -> bool {
-        // SAFETY: the vector exists.
-        unsafe { i8x16_bitmask(self.0) == 0 }
+        i8x16_bitmask(self.0) == 0
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "arithmetic throughout"
-    )]
     fn errors(self, previous: Self) -> Self {
         let (bytes, previous) = (self.0, previous.0);
         let one_back =
@@ -100,9 +90,10 @@ impl Vector for Simd128 {
                 previous, bytes,
             );
 
-        // SAFETY: a table has 16 bytes.
         let lookup = |table: &[u8; 16], nibbles| {
-            u8x16_swizzle(unsafe { v128_load(table.as_ptr().cast()) }, nibbles)
+            // SAFETY: a table has 16 bytes.
+            let table = unsafe { v128_load(table.as_ptr().cast()) };
+            u8x16_swizzle(table, nibbles)
         };
         let pair = v128_and(
             v128_and(

@@ -21,6 +21,7 @@ pub(super) struct Sse(__m128i);
 
 impl Vector for Sse {
     const LANES: usize = 16;
+    const SHORTEST: usize = Self::LANES;
 
     type Half = Self;
 

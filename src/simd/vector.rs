@@ -11,6 +11,9 @@ pub(super) trait Vector: Copy {
     /// The number of bytes.
     const LANES: usize;
 
+    /// The fewest bytes that these vectors are used for.
+    const SHORTEST: usize;
+
     /// What fewer bytes than `LANES` are processed with, down to 16 lanes.
     type Half: Vector;
 

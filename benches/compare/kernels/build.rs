@@ -1,6 +1,7 @@
 //! tokio-websockets keeps its masking to itself, so this finds where cargo has put the sources of
-//! that crate and writes a module that includes src/mask.rs from there, as it is. Where that fails,
-//! the module holds the reason instead, and the contender is reported as missing.
+//! that crate and writes a module that includes src/mask.rs from there, as it is, and one of a copy
+//! that never finds AVX-512. Where that fails, the module holds the reason instead, and the contender
+//! is reported as missing.
 
 use std::{
     env,
@@ -14,6 +15,8 @@ use serde_json::Value;
 
 const PACKAGE: &str = "tokio-websockets";
 const SIGNATURE: &str = "pub fn frame(key: &mut [u8; 4], input: &mut [u8])";
+/// What the copy has `false` for.
+const DETECTION: &str = r#"is_x86_feature_detected!("avx512f")"#;
 /// The features that its mask.rs asks for; none is on here.
 const FEATURES: &str = r#"values("client", "fastrand", "nightly")"#;
 
@@ -23,12 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", lock.display());
     println!("cargo::rustc-check-cfg=cfg(feature, {FEATURES})");
-    let module = match mask_source(&manifest) {
-        Ok(source) => including(&source),
-        Err(reason) => format!("pub const MASK: Result<Mask, &str> = Err({reason:?});\n"),
-    };
-    let out = Path::new(&env::var("OUT_DIR")?).join("tokio_websockets.rs");
-    fs::write(out, module)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let source = mask_source(&manifest);
+    let copy = source
+        .clone()
+        .and_then(|source| without_avx512(&source, &out.join("mask_avx2.rs")));
+    let modules = module("best", source) + &module("avx2", copy);
+    fs::write(out.join("tokio_websockets.rs"), modules)?;
     Ok(())
 }
 
@@ -66,11 +70,30 @@ fn package_folder(manifest: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(PathBuf::from(path).with_file_name(""))
 }
 
-fn including(source: &Path) -> String {
-    format!(
-        "#[path = {source:?}]\n\
-         #[allow(clippy::all, clippy::pedantic, unsafe_code, reason = \"not ours\")]\n\
-         mod mask;\n\
-         pub const MASK: Result<Mask, &str> = Ok(mask::frame);\n"
-    )
+/// Writes a copy of mask.rs that chooses AVX2 at best.
+fn without_avx512(source: &Path, copy: &Path) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(source).map_err(|error| error.to_string())?;
+    if text.matches(DETECTION).count() != 1 {
+        return Err(format!("src/mask.rs does not ask once for `{DETECTION}`"));
+    }
+    fs::write(copy, text.replace(DETECTION, "false")).map_err(|error| error.to_string())?;
+    Ok(copy.into())
+}
+
+/// Writes a module with the function of a source file, or with the reason why there is none.
+fn module(name: &str, source: Result<PathBuf, String>) -> String {
+    let content = match source {
+        Ok(source) => format!(
+            "#[path = {source:?}]\n\
+             #[allow(clippy::all, clippy::pedantic, dead_code, unsafe_code, reason = \"not ours\")]\n\
+             mod mask;\n\
+             pub use mask::frame;\n\
+             pub const MISSING: Option<&str> = None;\n"
+        ),
+        Err(reason) => format!(
+            "pub fn frame(_: &mut [u8; 4], _: &mut [u8]) {{ unreachable!() }}\n\
+             pub const MISSING: Option<&str> = Some({reason:?});\n"
+        ),
+    };
+    format!("pub mod {name} {{\n{content}}}\n")
 }

@@ -70,8 +70,8 @@ fn ascii(size: usize, random: &mut Random) -> Vec<u8> {
         .collect()
 }
 
-/// Appends words until there are `size` bytes, and fills with spaces where a character would not fit.
-fn cut(size: usize, random: &mut Random, word: fn(&mut String, &mut Random)) -> Vec<u8> {
+/// Makes text of words of exactly `size` bytes, with spaces at the end where a character would not fit.
+pub fn cut(size: usize, random: &mut Random, word: fn(&mut String, &mut Random)) -> Vec<u8> {
     let mut text = String::with_capacity(size + 64);
     while text.len() < size {
         word(&mut text, random);

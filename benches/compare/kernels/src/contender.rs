@@ -1,13 +1,18 @@
 //! What is measured: every implementation of every kernel, behind one kind of call that the
 //! compiler cannot see through, so that none gains by being inlined into the loop.
 
-use contestant::Content;
+use std::cell::RefCell;
+
 use wsimd::simd::{Carry, Simd};
 
-use crate::{pool::xor, tokio_websockets};
+use crate::{
+    content::Content,
+    pool::xor,
+    tokio_websockets::{self, avx2, best},
+};
 
 /// The work to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
     /// Masking in place.
     Mask,
@@ -19,11 +24,20 @@ pub enum Kernel {
     Fused,
     /// As `Fused` (binary: as `Mask`) for payloads of 4 to 125 bytes in a read buffer.
     Small,
+    /// As `Fused` for ASCII that is in the nearest cache already: for the gates only.
+    Hot,
 }
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Mask, Self::Copy, Self::Utf8, Self::Fused, Self::Small];
+    pub const ALL: [Self; 6] = [
+        Self::Mask,
+        Self::Copy,
+        Self::Utf8,
+        Self::Fused,
+        Self::Small,
+        Self::Hot,
+    ];
 
     /// Returns the name on the command line and in results.
     pub fn name(self) -> &'static str {
@@ -33,16 +47,20 @@ impl Kernel {
             Self::Utf8 => "utf8",
             Self::Fused => "fused",
             Self::Small => "small",
+            Self::Hot => "hot",
         }
     }
 
-    /// Returns what its messages are made of.
-    pub fn contents(self) -> &'static [Content] {
-        use Content::{Ascii, Binary, Json, Multi};
-        match self {
-            Self::Mask | Self::Copy => &[Binary],
-            Self::Utf8 | Self::Fused => &[Ascii, Json, Multi],
-            Self::Small => &[Ascii, Json, Multi, Binary],
+    /// Returns what its messages are made of in the tables; more of it unless in a hurry.
+    pub fn contents(self, quick: bool) -> &'static [Content] {
+        use Content::{Ascii, Binary, Cjk, Cyrillic, Emoji, Json, Mixed, Multi};
+        match (self, quick) {
+            (Self::Mask | Self::Copy, _) => &[Binary],
+            (Self::Utf8 | Self::Fused, true) => &[Ascii, Json, Multi],
+            (Self::Utf8 | Self::Fused, false) => &[Ascii, Json, Multi, Cyrillic, Cjk, Emoji, Mixed],
+            (Self::Small, true) => &[Ascii, Json, Multi, Binary],
+            (Self::Small, false) => &[Ascii, Json, Multi, Cyrillic, Cjk, Emoji, Mixed, Binary],
+            (Self::Hot, _) => &[],
         }
     }
 
@@ -73,6 +91,8 @@ pub struct Contender {
     pub backend: &'static str,
     /// What a call leaves behind.
     pub effect: Effect,
+    /// Nobody would run it here: it is measured for the gates only.
+    pub yardstick: bool,
     /// Takes a payload, its key and the output. Returns false if the text is invalid.
     pub call: Box<Call>,
 }
@@ -89,8 +109,37 @@ impl Contender {
             name,
             backend,
             effect,
+            yardstick: false,
             call,
         }
+    }
+
+    fn yardstick(self) -> Self {
+        let yardstick = true;
+        Self { yardstick, ..self }
+    }
+
+    fn mask(
+        name: &'static str,
+        backend: &'static str,
+        frame: impl Fn(&mut [u8; 4], &mut [u8]) + 'static,
+    ) -> Self {
+        Self::in_place(name, backend, move |payload, mut key| {
+            frame(&mut key, payload);
+            true
+        })
+    }
+
+    fn two_passes(
+        name: &'static str,
+        backend: &'static str,
+        frame: impl Fn(&mut [u8; 4], &mut [u8]) + 'static,
+        validate: impl Fn(&[u8]) -> bool + 'static,
+    ) -> Self {
+        Self::in_place(name, backend, move |payload, mut key| {
+            frame(&mut key, payload);
+            validate(payload)
+        })
     }
 
     fn in_place(
@@ -122,25 +171,39 @@ pub fn contenders(kernel: Kernel, content: Content, backends: &[Simd]) -> Vec<Co
         Kernel::Small if !content.is_text() => mask(&mut all, backends),
         Kernel::Copy => copy(&mut all, backends),
         Kernel::Utf8 => utf8(&mut all, backends),
-        Kernel::Fused | Kernel::Small => fused(&mut all, backends),
+        Kernel::Fused | Kernel::Small | Kernel::Hot => fused(&mut all, backends),
     }
     all
 }
 
-/// Names the contenders of a kernel that could not be built, with the reason.
-pub fn missing(kernel: Kernel) -> Option<(&'static str, &'static str)> {
-    let name = match kernel {
-        Kernel::Utf8 => return None,
-        Kernel::Mask => TOKIO_WEBSOCKETS,
-        Kernel::Copy => COPIED_TOKIO_WEBSOCKETS,
-        Kernel::Fused | Kernel::Small => TOKIO_WEBSOCKETS_SIMDUTF8,
-    };
-    tokio_websockets::MASK.err().map(|reason| (name, reason))
+/// Names the contenders that could not be built, with the reason.
+pub fn missing() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let simdutf = (!cfg!(feature = "simdutf")).then_some("the feature `simdutf` is off");
+    [
+        ("tokio-websockets", best::MISSING),
+        ("tokio-websockets (avx2)", avx2::MISSING),
+        ("simdutf", simdutf),
+    ]
+    .into_iter()
+    .filter_map(|(name, reason)| Some((name, reason?)))
 }
 
-const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
+/// tokio-websockets' masking.
+pub const TOKIO_WEBSOCKETS: &str = "tokio-websockets";
 const COPIED_TOKIO_WEBSOCKETS: &str = "memcpy+tokio-websockets";
-const TOKIO_WEBSOCKETS_SIMDUTF8: &str = "tokio-websockets+simdutf8";
+/// tokio-websockets' masking, then simdutf8.
+pub const TOKIO_WEBSOCKETS_SIMDUTF8: &str = "tokio-websockets+simdutf8";
+/// tokio-websockets' masking, then simdutf.
+pub const TOKIO_WEBSOCKETS_SIMDUTF: &str = "tokio-websockets+simdutf";
+/// The loop with nothing in it; the first of all contenders.
+pub const EMPTY: &str = "empty";
+/// memcpy to where copies go: what copying costs at least.
+pub const MEMCPY: &str = "memcpy";
+/// memcpy to one place: a stricter measure of what works in place and has no output to look after.
+pub const BARE_MEMCPY: &str = "bare-memcpy";
+
+/// The most that `BARE_MEMCPY` has room for.
+const BARE_ROOM: usize = 16 << 20;
 
 /// The loop with nothing in it, and memcpy under two names: what differs less than these are a tie.
 fn limits() -> Vec<Contender> {
@@ -150,8 +213,13 @@ fn limits() -> Vec<Contender> {
             true
         })
     };
-    let empty = Contender::validator("empty", "", |_| true);
-    vec![empty, memcpy("memcpy"), memcpy("control")]
+    let empty = Contender::validator(EMPTY, "", |_| true);
+    let room = RefCell::new(vec![0; BARE_ROOM]);
+    let bare = Contender::validator(BARE_MEMCPY, "", move |payload| {
+        room.borrow_mut()[..payload.len()].copy_from_slice(payload);
+        true
+    });
+    vec![empty, memcpy(MEMCPY), memcpy("control"), bare.yardstick()]
 }
 
 fn mask(all: &mut Vec<Contender>, backends: &[Simd]) {
@@ -163,16 +231,12 @@ fn mask(all: &mut Vec<Contender>, backends: &[Simd]) {
         fastwebsockets::unmask(payload, key);
         true
     }));
-    if let Ok(frame) = tokio_websockets::MASK {
-        let backend = tokio_websockets_backend();
-        all.push(Contender::in_place(
-            TOKIO_WEBSOCKETS,
-            backend,
-            move |payload, mut key| {
-                frame(&mut key, payload);
-                true
-            },
-        ));
+    if best::MISSING.is_none() {
+        let backend = tokio_websockets::backend();
+        all.push(Contender::mask(TOKIO_WEBSOCKETS, backend, best::frame));
+    }
+    if avx2::MISSING.is_none() && tokio_websockets::has_avx512() {
+        all.push(Contender::mask(TOKIO_WEBSOCKETS, "avx2", avx2::frame).yardstick());
     }
     for &simd in backends {
         let call = move |payload: &mut [u8], key| {
@@ -193,13 +257,13 @@ fn copy(all: &mut Vec<Contender>, backends: &[Simd]) {
             true
         },
     ));
-    if let Ok(frame) = tokio_websockets::MASK {
+    if best::MISSING.is_none() {
         all.push(Contender::new(
             COPIED_TOKIO_WEBSOCKETS,
-            tokio_websockets_backend(),
+            tokio_websockets::backend(),
             Effect::Copied,
             move |payload, mut key, output| {
-                frame(&mut key, append(payload, output));
+                best::frame(&mut key, append(payload, output));
                 true
             },
         ));
@@ -224,7 +288,13 @@ fn utf8(all: &mut Vec<Contender>, backends: &[Simd]) {
     all.push(Contender::validator(
         "simdutf8",
         simdutf8_backend(),
-        |text| simdutf8::basic::from_utf8(text).is_ok(),
+        is_utf8_by_simdutf8,
+    ));
+    #[cfg(feature = "simdutf")]
+    all.push(Contender::validator(
+        "simdutf",
+        simdutf_backend(),
+        simdutf::validate_utf8,
     ));
     for &simd in backends {
         let call = move |text: &[u8]| simd.validate(text, Carry::NONE) == Ok(Carry::NONE);
@@ -241,16 +311,7 @@ fn fused(all: &mut Vec<Contender>, backends: &[Simd]) {
             str::from_utf8(payload).is_ok()
         },
     ));
-    if let Ok(frame) = tokio_websockets::MASK {
-        all.push(Contender::in_place(
-            TOKIO_WEBSOCKETS_SIMDUTF8,
-            tokio_websockets_backend(),
-            move |payload, mut key| {
-                frame(&mut key, payload);
-                simdutf8::basic::from_utf8(payload).is_ok()
-            },
-        ));
-    }
+    two_passes(all);
     for &simd in backends {
         all.push(Contender::in_place(
             "wsimd",
@@ -269,23 +330,40 @@ fn fused(all: &mut Vec<Contender>, backends: &[Simd]) {
     }
 }
 
+/// tokio-websockets' masking followed by each of the fast validators.
+fn two_passes(all: &mut Vec<Contender>) {
+    let backend = tokio_websockets::backend();
+    if best::MISSING.is_none() {
+        all.push(Contender::two_passes(
+            TOKIO_WEBSOCKETS_SIMDUTF8,
+            backend,
+            best::frame,
+            is_utf8_by_simdutf8,
+        ));
+        #[cfg(feature = "simdutf")]
+        all.push(Contender::two_passes(
+            TOKIO_WEBSOCKETS_SIMDUTF,
+            backend,
+            best::frame,
+            simdutf::validate_utf8,
+        ));
+    }
+    if avx2::MISSING.is_none() && tokio_websockets::has_avx512() {
+        let name = TOKIO_WEBSOCKETS_SIMDUTF8;
+        let two = Contender::two_passes(name, "avx2", avx2::frame, is_utf8_by_simdutf8);
+        all.push(two.yardstick());
+    }
+}
+
+fn is_utf8_by_simdutf8(text: &[u8]) -> bool {
+    simdutf8::basic::from_utf8(text).is_ok()
+}
+
 /// Appends a payload and returns the copy.
 fn append<'a>(payload: &[u8], output: &'a mut Vec<u8>) -> &'a mut [u8] {
     let start = output.len();
     output.extend_from_slice(payload);
     &mut output[start..]
-}
-
-/// Names what tokio-websockets detects: on x86-64 the first of these that the CPU has.
-#[cfg(target_arch = "x86_64")]
-fn tokio_websockets_backend() -> &'static str {
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        "avx512"
-    } else if std::arch::is_x86_feature_detected!("avx2") {
-        "avx2"
-    } else {
-        "sse2"
-    }
 }
 
 /// Names what simdutf8 detects: on x86-64 the first of these that the CPU has.
@@ -300,8 +378,20 @@ fn simdutf8_backend() -> &'static str {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn tokio_websockets_backend() -> &'static str {
+/// Names what simdutf detects, as far as it matters here: its AVX-512 asks for Ice Lake's.
+#[cfg(all(feature = "simdutf", target_arch = "x86_64"))]
+fn simdutf_backend() -> &'static str {
+    let icelake = std::arch::is_x86_feature_detected!("avx512vbmi2")
+        && std::arch::is_x86_feature_detected!("avx512vpopcntdq");
+    if icelake {
+        "avx512"
+    } else {
+        simdutf8_backend()
+    }
+}
+
+#[cfg(all(feature = "simdutf", not(target_arch = "x86_64")))]
+fn simdutf_backend() -> &'static str {
     std::env::consts::ARCH
 }
 

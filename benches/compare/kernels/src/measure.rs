@@ -19,29 +19,50 @@ pub struct Effort {
     pub passes: usize,
 }
 
-/// The time of a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary {
-    /// The median of the rounds, in nanoseconds.
-    pub ns: f64,
-    /// The distance between the quartiles of the rounds, in percent of the median.
-    pub spread_pct: f64,
+/// A figure for each round, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds(Vec<f64>);
+
+impl Rounds {
+    /// Returns the median.
+    pub fn median(&self) -> f64 {
+        quantile(&sorted(self.0.clone()), 0.5)
+    }
+
+    /// Returns the distance between the quartiles in percent of the median.
+    pub fn spread_pct(&self) -> f64 {
+        let rounds = sorted(self.0.clone());
+        let [low, median, high] = [0.25, 0.5, 0.75].map(|part| quantile(&rounds, part));
+        (high - low) / median * 100.0
+    }
+
+    /// Divides round by round.
+    pub fn over(&self, other: &Self) -> Self {
+        Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
+    }
 }
 
-/// Measures contenders over a pool.
-pub fn measure(pool: &mut Pool, contenders: &[Contender], effort: Effort) -> Vec<Summary> {
-    let mut output = Vec::with_capacity(OUTPUT.max(pool.mean_size()));
+/// Measures contenders over a pool: for each the nanoseconds per call.
+pub fn measure(pool: &mut Pool, contenders: &[Contender], effort: Effort) -> Vec<Rounds> {
+    let mut output = Vec::with_capacity(output_size(pool));
     for contender in contenders {
         verify(pool, contender, &mut output);
     }
-    let mut rounds = vec![Vec::new(); contenders.len()];
+    let mut rounds = vec![Rounds::default(); contenders.len()];
     for round in 0..effort.rounds {
         for turn in 0..contenders.len() {
             let turn = (turn + round) % contenders.len();
-            rounds[turn].push(time(pool, &contenders[turn], &mut output, effort.passes));
+            let ns = time(pool, &contenders[turn], &mut output, effort.passes);
+            rounds[turn].0.push(ns);
         }
     }
-    rounds.into_iter().map(summary).collect()
+    rounds
+}
+
+/// What one message was copied to is to be in the nearest cache again, if the message itself is.
+fn output_size(pool: &Pool) -> usize {
+    let least = if pool.repeats() == 1 { OUTPUT } else { 0 };
+    least.max(pool.mean_size())
 }
 
 /// Returns nanoseconds per call: the median of the windows, so that one in which another process
@@ -54,24 +75,29 @@ fn time(pool: &mut Pool, contender: &Contender, output: &mut Vec<u8>, passes: us
         let started = Instant::now();
         let valid = run(pool, window, contender, output);
         let elapsed = started.elapsed();
-        assert_eq!(valid, pool.count(window), "{}: invalid", contender.name);
+        let count = pool.count(window) * pool.repeats();
+        assert_eq!(valid, count, "{}: invalid", contender.name);
         black_box(&*output);
         times.push(elapsed.as_secs_f64() * 1e9 / valid as f64);
     }
     quantile(&sorted(times), 0.5)
 }
 
-/// Calls a contender once for each message of a window. Returns how many are valid.
+/// Calls a contender for each message of a window, as often as the pool says. Returns how many times
+/// the text was valid.
 #[inline(never)]
 fn run(pool: &mut Pool, window: usize, contender: &Contender, output: &mut Vec<u8>) -> usize {
     output.clear();
     let capacity = output.capacity();
-    pool.visit(window, |payload, key| {
+    let mut call = |payload: &mut [u8], key| {
         if output.len() + payload.len() > capacity {
             output.clear();
         }
         (contender.call)(payload, key, output)
-    })
+    };
+    (0..pool.repeats())
+        .map(|_| pool.visit(window, &mut call))
+        .sum()
 }
 
 /// Checks that a contender does the work.
@@ -97,13 +123,6 @@ fn verify(pool: &mut Pool, contender: &Contender, output: &mut Vec<u8>) {
         assert_eq!(right, pool.count(window), "{name}: wrong or invalid");
         assert!(pool.is_intact(window), "{name}: payload masked wrongly");
     }
-}
-
-fn summary(rounds: Vec<f64>) -> Summary {
-    let rounds = sorted(rounds);
-    let ns = quantile(&rounds, 0.5);
-    let spread_pct = (quantile(&rounds, 0.75) - quantile(&rounds, 0.25)) / ns * 100.0;
-    Summary { ns, spread_pct }
 }
 
 fn sorted(mut times: Vec<f64>) -> Vec<f64> {

@@ -7,18 +7,21 @@
 
 use std::ops::Range;
 
-use contestant::{
-    Content,
-    corpus::{self, Random},
-};
+use contestant::corpus::Random;
+
+use crate::content::Content;
 
 /// The bytes that arrive at once, unless one message has more.
 const WINDOW: usize = 256 << 10;
+/// The bytes that are visited before the next message arrives, where one is visited many times.
+const HOT: usize = 256 << 10;
 /// The fewest messages, where one takes more than its share of the image.
 const MIN_MESSAGES: usize = 2;
 /// Bytes of a masked frame's header; in a short frame the second is the payload's length.
 const HEADER: usize = 6;
 const LINE: usize = 64;
+/// Loads are held up by stores to the same place of another page.
+const PAGE: usize = 4 << 10;
 /// The shortest payload of random length.
 const SHORTEST: usize = 4;
 /// The longest payload of random length.
@@ -41,6 +44,7 @@ pub struct Pool {
     windows: Vec<Window>,
     messages: usize,
     payload: usize,
+    repeats: usize,
     arrived: Vec<u8>,
     arrived_start: usize,
 }
@@ -59,7 +63,8 @@ impl Pool {
         let mut random = Random::new(size as u64);
         let mut pool = Self::empty(Layout::Slots { size, stride });
         for _ in 0..count {
-            pool.push(content, size, masked, &mut random);
+            let key = (random.next() as u32).to_le_bytes();
+            pool.push(content.message(size, &mut random), key, masked);
             pool.image
                 .resize(pool.image.len().next_multiple_of(LINE), 0);
             pool.extend_window(stride);
@@ -75,9 +80,28 @@ impl Pool {
         let mut pool = Self::empty(Layout::Contiguous);
         while pool.image.len() < bytes {
             let size = SHORTEST + lengths.next() as usize % (LONGEST - SHORTEST + 1);
-            pool.push(content, size, true, &mut random);
+            let key = (random.next() as u32).to_le_bytes();
+            pool.push(content.message(size, &mut random), key, true);
             pool.extend_window(HEADER + size);
         }
+        pool.finish()
+    }
+
+    /// Makes one message at a time of ASCII, masked with ASCII, so that it stays valid text however
+    /// often it is unmasked. It is visited many times in turn, out of the nearest cache.
+    pub fn hot(size: usize, bytes: usize) -> Self {
+        let stride = HEADER + size;
+        let mut random = Random::new(3);
+        let mut pool = Self::empty(Layout::Slots { size, stride });
+        for _ in 0..(bytes / HOT).max(MIN_MESSAGES) {
+            let key = (random.next() as u32 & 0x1F1F_1F1F).to_le_bytes();
+            pool.push(Content::Ascii.message(size, &mut random), key, true);
+            pool.windows.push(Window {
+                range: pool.image.len() - stride..pool.image.len(),
+                count: 1,
+            });
+        }
+        pool.repeats = HOT / size;
         pool.finish()
     }
 
@@ -88,22 +112,22 @@ impl Pool {
             windows: Vec::new(),
             messages: 0,
             payload: 0,
+            repeats: 1,
             arrived: Vec::new(),
             arrived_start: 0,
         }
     }
 
-    fn push(&mut self, content: Content, size: usize, masked: bool, random: &mut Random) {
-        let [a, b, c, d, ..] = random.next().to_le_bytes();
-        let length = u8::try_from(size).unwrap_or(u8::MAX);
-        self.image.extend([0x81, length, a, b, c, d]);
-        let mut message = corpus::message(content, size, random);
+    fn push(&mut self, mut message: Vec<u8>, key: [u8; 4], masked: bool) {
+        let length = u8::try_from(message.len()).unwrap_or(u8::MAX);
+        self.image.extend([0x81, length]);
+        self.image.extend(key);
         if masked {
-            xor(&mut message, [a, b, c, d]);
+            xor(&mut message, key);
         }
-        self.image.append(&mut message);
         self.messages += 1;
-        self.payload += size;
+        self.payload += message.len();
+        self.image.append(&mut message);
     }
 
     /// Gives the last frame, of so many bytes, to the last window or a new one.
@@ -128,7 +152,7 @@ impl Pool {
         let longest = longest.unwrap_or(0);
         self.windows
             .retain(|window| window.range.len() >= longest / 2);
-        self.arrived = vec![0; longest + LINE];
+        self.arrived = vec![0; longest + LINE + PAGE];
         self.arrived_start = self.arrived.as_ptr().align_offset(LINE);
         self
     }
@@ -148,23 +172,35 @@ impl Pool {
         self.payload / self.messages
     }
 
+    /// How often the messages of a window are visited before others arrive.
+    pub fn repeats(&self) -> usize {
+        self.repeats
+    }
+
+    /// Where the bytes of a window arrive: each at another place of a page, lest one be lucky.
+    fn place(&self, window: usize) -> Range<usize> {
+        let start = self.arrived_start + window * 5 * LINE % PAGE;
+        start..start + self.windows[window].range.len()
+    }
+
     /// Lets the bytes of a window arrive.
     pub fn load(&mut self, window: usize) {
         let range = self.windows[window].range.clone();
-        self.arrived[self.arrived_start..][..range.len()].copy_from_slice(&self.image[range]);
+        let place = self.place(window);
+        self.arrived[place].copy_from_slice(&self.image[range]);
     }
 
     /// Returns whether what has arrived is still what the window's bytes were.
     pub fn is_intact(&self, window: usize) -> bool {
         let image = &self.image[self.windows[window].range.clone()];
-        self.arrived[self.arrived_start..].starts_with(image)
+        self.arrived[self.place(window)] == *image
     }
 
     /// Calls `visit` with each payload of a window that has arrived, and with its key. Returns how
     /// many times it answered true.
     pub fn visit(&mut self, window: usize, visit: impl FnMut(&mut [u8], [u8; 4]) -> bool) -> usize {
-        let length = self.windows[window].range.len();
-        let bytes = &mut self.arrived[self.arrived_start..][..length];
+        let place = self.place(window);
+        let bytes = &mut self.arrived[place];
         match self.layout {
             Layout::Slots { size, stride } => visit_slots(bytes, size, stride, visit),
             Layout::Contiguous => visit_frames(bytes, visit),
