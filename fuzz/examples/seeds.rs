@@ -22,7 +22,9 @@ fn main() -> io::Result<()> {
     frames()?;
     requests()?;
     responses()?;
-    events()
+    events()?;
+    masks()?;
+    texts()
 }
 
 fn seed(target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
@@ -654,4 +656,238 @@ fn events() -> io::Result<()> {
 fn record(kind: u8, len: u32) -> Record {
     let [_, a, b, c] = len.to_be_bytes();
     [kind, a, b, c]
+}
+
+/// What fills a payload before and after its pattern, as the input's byte has it.
+const ASCII: u8 = 0;
+const JSON: u8 = 1 << 3;
+const GREEK: u8 = 2 << 3;
+const MIXED: u8 = 3 << 3;
+
+/// Name, kind of filler, its lengths before and after the pattern, lengths of pieces, pattern.
+type Kernel = (&'static str, u8, [u16; 2], [u16; 3], &'static [u8]);
+
+fn masks() -> io::Result<()> {
+    let whole = [0xffff; 3];
+    // By length: around what kernels read at once, their groups, and where they begin to align.
+    for len in [
+        0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257,
+        511, 767, 1023, 1024, 1025, 1087, 2047, 2559,
+    ] {
+        kernel(
+            "mask",
+            &format!("len_{len:04}"),
+            ASCII,
+            [&[len, 0], &whole],
+            b"",
+        )?;
+    }
+    let vectors: &[Kernel] = &[
+        (
+            "repeated",
+            7,
+            [0, 0],
+            whole,
+            b"0123456789abcdefghijklmnopqrstuvwxyz!",
+        ),
+        ("longest", MIXED, [2559, 2559], whole, b"pattern"),
+        ("pieces_of_1", JSON, [40, 0], [1, 1, 1], b""),
+        ("pieces_of_3", JSON, [300, 0], [3, 3, 3], b""),
+        ("pieces_none_5_64", GREEK, [1200, 300], [0, 5, 64], b""),
+        (
+            "pieces_63_257_1025",
+            MIXED,
+            [2500, 2500],
+            [63, 257, 1025],
+            b"",
+        ),
+    ];
+    for (name, kind, fillers, pieces, pattern) in vectors {
+        kernel("mask", name, *kind, [fillers, pieces], pattern)?;
+    }
+    Ok(())
+}
+
+fn texts() -> io::Result<()> {
+    let whole = [0xffff; 3];
+    let vectors: &[Kernel] = &[
+        ("empty", ASCII, [0, 0], whole, b""),
+        ("ascii", ASCII, [2000, 2000], whole, b""),
+        ("ascii_by_1", ASCII, [20, 0], [1, 1, 1], b""),
+        ("json", JSON, [1000, 1000], [125, 126, 1025], b""),
+        ("greek", GREEK, [1500, 0], [1, 64, 1100], b""),
+        ("mixed", MIXED, [2500, 2500], [3, 255, 1033], b""),
+        ("mixed_by_1", MIXED, [24, 0], [1, 1, 1], b""),
+        ("mixed_by_0_1_2", MIXED, [30, 0], [0, 1, 2], b""),
+        ("end_of_2", ASCII, [126, 63], whole, b"\xdf\xbf"),
+        ("end_of_3", GREEK, [253, 258], whole, b"\xed\x9f\xbf"),
+        ("end_of_4", MIXED, [1021, 1100], whole, b"\xf4\x8f\xbf\xbf"),
+        ("unfinished_2", ASCII, [63, 0], whole, b"\xc2"),
+        ("unfinished_3", JSON, [255, 0], whole, b"\xe0\xa0"),
+        ("unfinished_4", GREEK, [1023, 0], whole, b"\xf0\x90\x80"),
+        (
+            "carry_1_of_4",
+            ASCII,
+            [0, 1200],
+            [1, 1100, 0],
+            b"\xf0\x90\x80\x80",
+        ),
+        (
+            "carry_2_of_4",
+            ASCII,
+            [0, 1300],
+            [2, 1200, 0],
+            b"\xf0\x90\x80\x80",
+        ),
+        (
+            "carry_3_of_4",
+            MIXED,
+            [0, 1400],
+            [3, 1300, 0],
+            b"\xf4\x8f\xbf\xbf",
+        ),
+        (
+            "carry_2_of_3",
+            GREEK,
+            [64, 2000],
+            [66, 1100, 7],
+            b"\xe0\xa0\x80",
+        ),
+        (
+            "carry_1_of_2",
+            ASCII,
+            [256, 700],
+            [257, 256, 3],
+            b"\xc2\x80",
+        ),
+        (
+            "carry_then_ascii",
+            ASCII,
+            [0, 1100],
+            [2, 0, 2000],
+            b"\xe2\x82",
+        ),
+        (
+            "carry_3_then_ascii",
+            JSON,
+            [61, 70],
+            [64, 64, 64],
+            b"\xf0\x9f\x98",
+        ),
+        (
+            "unfinished_before_ascii_group",
+            ASCII,
+            [255, 600],
+            whole,
+            b"\xc2",
+        ),
+        ("lone_continuation", ASCII, [64, 64], whole, b"\x80"),
+        (
+            "lone_continuation_first",
+            ASCII,
+            [0, 1100],
+            [0, 1, 64],
+            b"\xbf",
+        ),
+        (
+            "one_continuation_too_many",
+            MIXED,
+            [64, 64],
+            [65, 1, 64],
+            b"\xc2\x80\x80",
+        ),
+        ("c0_last", ASCII, [63, 0], whole, b"\xc0"),
+        (
+            "c1_before_cut",
+            ASCII,
+            [127, 64],
+            [128, 64, 64],
+            b"\xc1\xbf",
+        ),
+        ("f5_last", GREEK, [255, 0], whole, b"\xf5"),
+        ("ff_last", MIXED, [1023, 0], whole, b"\xff"),
+        ("overlong_3", ASCII, [31, 31], whole, b"\xe0\x9f\xbf"),
+        (
+            "overlong_3_cut",
+            ASCII,
+            [0, 1100],
+            [1, 1024, 1],
+            b"\xe0\x9f\xbf",
+        ),
+        (
+            "overlong_4",
+            JSON,
+            [254, 40],
+            [255, 1, 40],
+            b"\xf0\x8f\xbf\xbf",
+        ),
+        ("surrogate", GREEK, [62, 62], whole, b"\xed\xa0\x80"),
+        (
+            "surrogate_cut",
+            ASCII,
+            [15, 1100],
+            [16, 1050, 16],
+            b"\xed\xbf\xbf",
+        ),
+        (
+            "above_10ffff",
+            MIXED,
+            [511, 511],
+            whole,
+            b"\xf4\x90\x80\x80",
+        ),
+        (
+            "above_10ffff_cut",
+            ASCII,
+            [31, 300],
+            [32, 256, 16],
+            b"\xf4\x90\x80\x80",
+        ),
+        ("f5", ASCII, [191, 64], whole, b"\xf5\x80\x80\x80"),
+        (
+            "repeated_4",
+            7,
+            [1, 1],
+            [127, 5, 1025],
+            "\u{1f600}\u{10ffff}".as_bytes(),
+        ),
+        (
+            "repeated_3",
+            GREEK | 7,
+            [5, 0],
+            [64, 1, 1100],
+            "\u{800}\u{ffff}z".as_bytes(),
+        ),
+        (
+            "repeated_2",
+            JSON | 7,
+            [0, 9],
+            [2559, 1, 1],
+            "\u{80}\u{7ff}".as_bytes(),
+        ),
+    ];
+    for (name, kind, fillers, pieces, pattern) in vectors {
+        kernel("utf8", name, *kind, [fillers, pieces], pattern)?;
+    }
+    Ok(())
+}
+
+/// A seed for the byte kernels: a kind of filler, how much of it before and after the pattern, the
+/// lengths of pieces, and the pattern. Where the bytes lie follows from the name.
+fn kernel(
+    target: &str,
+    name: &str,
+    kind: u8,
+    [fillers, pieces]: [&[u16]; 2],
+    pattern: &[u8],
+) -> io::Result<()> {
+    let from = name.bytes().fold(0, u8::wrapping_add);
+    let mut prefix = vec![from, from.wrapping_mul(5), kind, 0x37, 0xfa, 0x21, 0x3d];
+    prefix.extend(
+        [fillers, pieces]
+            .concat()
+            .iter()
+            .flat_map(|len| len.to_be_bytes()),
+    );
+    seed(target, name, &[&prefix, pattern])
 }

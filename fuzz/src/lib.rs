@@ -17,15 +17,20 @@
 mod frame_codec;
 mod handshake;
 mod header;
+mod kernels;
+mod mask;
 mod receive;
 mod roundtrip;
 mod split;
+mod utf8;
 
 pub use frame_codec::frame_codec;
 pub use handshake::{request, response};
 pub use header::header;
+pub use mask::mask;
 pub use receive::receive;
 pub use roundtrip::roundtrip;
+pub use utf8::utf8;
 
 use wsimd::frame::{MaskingKey, Role};
 
@@ -49,4 +54,19 @@ const fn peer_of(role: Role) -> Role {
 /// A masking key that is the same in every run (RFC 6455 §5.7), so that findings can be repeated.
 const fn masking_key() -> MaskingKey {
     MaskingKey::new([0x37, 0xfa, 0x21, 0x3d])
+}
+
+/// A text of exactly `len` bytes; which characters depends on `kind`.
+fn text(kind: u8, len: usize) -> String {
+    const ALPHABETS: [&str; 4] = ["Hello, ", "{\"é\":1}", "κόσμε-", "日本😀\u{7ff}"];
+    let alphabet = ALPHABETS[usize::from(kind >> 3) % ALPHABETS.len()];
+    let mut text = String::with_capacity(len);
+    for char in alphabet.chars().cycle() {
+        if text.len() + char.len_utf8() > len {
+            break;
+        }
+        text.push(char);
+    }
+    text.extend(std::iter::repeat_n('.', len - text.len()));
+    text
 }

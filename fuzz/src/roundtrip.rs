@@ -7,7 +7,7 @@ use wsimd::{
     protocol::{Receiver, Sender},
 };
 
-use super::{masking_key, peer_of, role, split::splits};
+use super::{masking_key, peer_of, role, split::splits, text};
 
 /// How much one input sends, but for the last message: payload bytes, and 64 for each frame.
 const BUDGET: usize = 32 << 10;
@@ -170,21 +170,6 @@ fn event([kind, a, b, c]: [u8; 4], max_len: usize) -> Option<Event> {
         }
         _ => Event::Close(CloseFrame::EMPTY),
     })
-}
-
-/// A text of exactly `len` bytes; which characters depends on `kind`.
-fn text(kind: u8, len: usize) -> String {
-    const ALPHABETS: [&str; 4] = ["Hello, ", "{\"é\":1}", "κόσμε-", "日本😀\u{7ff}"];
-    let alphabet = ALPHABETS[usize::from(kind >> 3) % ALPHABETS.len()];
-    let mut text = String::with_capacity(len);
-    for char in alphabet.chars().cycle() {
-        if text.len() + char.len_utf8() > len {
-            break;
-        }
-        text.push(char);
-    }
-    text.extend(std::iter::repeat_n('.', len - text.len()));
-    text
 }
 
 fn binary(kind: u8, len: usize) -> Bytes {

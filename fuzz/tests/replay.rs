@@ -35,6 +35,16 @@ fn roundtrip() {
     replay("roundtrip", wsimd_fuzz::roundtrip);
 }
 
+#[test]
+fn mask() {
+    replay("mask", wsimd_fuzz::mask);
+}
+
+#[test]
+fn utf8() {
+    replay("utf8", wsimd_fuzz::utf8);
+}
+
 fn replay(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);
     for (file, seed) in &seeds {

@@ -26,19 +26,20 @@ pub(super) static BACKEND: Backend = Backend {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vbmi")
             && is_x86_feature_detected!("avx512vbmi2")
+            && is_x86_feature_detected!("bmi2")
     },
     mask,
     validate,
     unmask_validate,
 };
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
     // SAFETY: `Backend` asks for what the kernel does.
     let _ = unsafe { kernel::run::<Avx512, true, false>(source, target, len, key, 0) };
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
     if len <= SHORT {
         // SAFETY: `Backend` says that the bytes are valid.
@@ -49,7 +50,7 @@ unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
     unsafe { kernel::run::<Avx512, false, true>(source, target, len, 0, carry) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 unsafe fn unmask_validate(
     source: *const u8,
     target: *mut u8,
@@ -76,17 +77,18 @@ unsafe fn unmask_validate(
 ///
 /// `source` is valid for reading `len` bytes, at most 128.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the lowest bits are wanted"
 )]
 unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) -> Verdict {
-    let (first_lanes, second_lanes) = (lanes(len), lanes(len.saturating_sub(64)));
+    let first_lanes = lanes(len);
+    let second_lanes = lanes(len.saturating_sub(64));
     let wide_key = _mm512_set1_epi32(key.cast_signed());
     // SAFETY: only the lanes below `len` are read.
     let first = unsafe { _mm512_maskz_loadu_epi8(first_lanes, source.cast()) };
-    let first = _mm512_maskz_mov_epi8(first_lanes, _mm512_xor_si512(first, wide_key));
+    let first = _mm512_xor_si512(first, wide_key);
     // SAFETY: only the lanes below `len` are read.
     let second = unsafe { _mm512_maskz_loadu_epi8(second_lanes, source.wrapping_add(64).cast()) };
     let second = _mm512_xor_si512(second, wide_key);
@@ -111,9 +113,12 @@ unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) ->
     Carry::after(last)
 }
 
-/// The first `len` lanes, or all.
+/// The first `len` lanes of at most 128, of which there are 64.
+#[inline]
+#[target_feature(enable = "bmi2")]
+#[expect(clippy::cast_possible_truncation, reason = "at most 128")]
 fn lanes(len: usize) -> __mmask64 {
-    if len < 64 { (1 << len) - 1 } else { u64::MAX }
+    _bzhi_u64(u64::MAX, len as u32)
 }
 
 /// Exists only where the CPU has the instructions: the callers of the constructors say so.

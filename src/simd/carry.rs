@@ -28,20 +28,20 @@ impl Carry {
         Self(word)
     }
 
-    /// What is unfinished after the last four bytes of a text that is valid so far, but for its last
-    /// byte: one that begins no sequence is proven wrong only by what follows it, and fails here.
+    /// What is unfinished after the last four bytes of a text that is valid, but for its last byte:
+    /// whether that can begin a sequence at all is only seen here.
     #[inline(always)]
     pub(super) const fn after(last: u32) -> Verdict {
-        if last & 0x8080_8000 == 0 {
+        let [_, third, second, first] = last.to_le_bytes();
+        // One question that complete texts always answer in the same way.
+        if !((first >= 0xc0) | (second >= 0xe0) | (third >= 0xf0)) {
             return Ok(Self::NONE);
         }
-        let [_, third, second, first] = last.to_le_bytes();
-        let unfinished = match (first, second, third) {
-            (0xc2..=0xf4, _, _) => 0xff00_0000,
-            (0xc0.., _, _) => return Err(InvalidUtf8),
-            (_, 0xe0.., _) => 0xffff_0000,
-            (_, _, 0xf0..) => 0xffff_ff00,
-            _ => 0,
+        let unfinished = match first {
+            0xc2..=0xf4 => 0xff00_0000,
+            0xc0.. => return Err(InvalidUtf8),
+            _ if second >= 0xe0 => 0xffff_0000,
+            _ => 0xffff_ff00,
         };
         Ok(Self(last & unfinished))
     }

@@ -145,15 +145,16 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     #[inline(always)]
     unsafe fn overlapping<V: Vector>(self) -> Verdict {
         let tail = self.len - V::LANES;
-        let step = tail.min(V::LANES);
+        let step = tail.min(V::LANES) & !3;
         let at = [0, step, tail - step, tail];
+        let keys = [self.key, self.key, self.key_at(tail), self.key_at(tail)];
         // SAFETY: as promised.
         let zero = unsafe { V::splat(0) };
         let mut vectors = [zero; 4];
         let mut all = zero;
         for i in 0..4 {
             // SAFETY: a vector begins there.
-            vectors[i] = unsafe { self.load(at[i], self.key_at(at[i])) };
+            vectors[i] = unsafe { self.load(at[i], keys[i]) };
             all = all.or(vectors[i]);
         }
         if !CHECK || (self.carry == 0 && all.is_ascii()) {
