@@ -21,8 +21,8 @@ const GROUP: usize = 4;
 /// The lanes of the smallest vectors.
 const SMALLEST: usize = 16;
 
-/// The last three of four bytes, which are what a sequence can be unfinished in.
-const RECENT: u32 = 0xffff_ff00;
+/// The last of four bytes. If it is ASCII, no sequence is unfinished.
+const NEWEST: u32 = 0xff00_0000;
 
 /// Copies `len` bytes from `source` to `target`, unmasked with `key` (if `MASK`; else nothing is
 /// written), and validates them as the next of a text that began with `carry` (if `CHECK`).
@@ -70,7 +70,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         let (len, lanes) = (self.len, V::LANES);
         if len < V::SHORTEST {
             if lanes > SMALLEST {
-                // SAFETY: as promised.
+                // SAFETY: as for this method.
                 return unsafe { self.run::<V::Half>() };
             }
             // SAFETY: `V` is the smallest vector.
@@ -212,10 +212,8 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             for (i, vector) in group.iter_mut().enumerate() {
                 // SAFETY: a group begins at `at`.
                 *vector = unsafe { self.load_with(at + i * lanes, key) };
-            }
-            for (i, vector) in group.into_iter().enumerate() {
                 // SAFETY: as above.
-                unsafe { self.store(vector, at + i * lanes) };
+                unsafe { self.store(*vector, at + i * lanes) };
             }
             check.group(group);
             at += GROUP * lanes;
@@ -375,8 +373,8 @@ struct Check<V, const CHECK: bool> {
     previous: V,
     /// Not ASCII if single vectors have to be validated.
     seen: V,
-    /// Selects the last three lanes.
-    recent: V,
+    /// Selects the last lane.
+    newest: V,
 }
 
 impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
@@ -388,12 +386,12 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
         // SAFETY: as the caller says.
         let zero = unsafe { V::splat(0) };
         // SAFETY: as the caller says.
-        let recent = unsafe { V::last_lanes(RECENT) };
+        let newest = unsafe { V::last_lanes(NEWEST) };
         Self {
             errors: zero,
             previous,
             seen: zero,
-            recent,
+            newest,
         }
     }
 
@@ -403,7 +401,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
         if !CHECK {
             return;
         }
-        let mut all = self.previous.and(self.recent);
+        let mut all = self.previous.and(self.newest);
         for vector in vectors {
             all = all.or(vector);
         }
@@ -420,7 +418,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
     /// Says that single vectors follow.
     #[inline(always)]
     fn end_groups(&mut self) {
-        self.seen = self.previous.and(self.recent);
+        self.seen = self.previous.and(self.newest);
     }
 
     /// Validates the next vector, unless it and those since the last group are ASCII: the answer
