@@ -16,7 +16,8 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
-	autobahn peers claimed-lengths compare compare-full compare-smoke compare-guard check \
+	backends inlined asan mutants neon wasm autobahn peers claimed-lengths compare compare-full \
+	compare-smoke compare-guard check \
 	$(COMPARE_PARTS:%=compare-%)
 
 help: ## list the targets
@@ -60,6 +61,24 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 		cargo +$(NIGHTLY) fuzz run --features libfuzzer "$$target" "$(FUZZ_SCRATCH)/$$target" "$${seeds[@]}" \
 			-- -max_total_time=$(FUZZ_SECONDS); \
 	done
+
+backends: ## the tests of the crate with each backend of the byte kernels forced
+	tests/backends.sh
+
+inlined: ## the byte kernels call nothing: every intrinsic became an instruction
+	tests/inlined.sh
+
+asan: ## the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
+	NIGHTLY=$(NIGHTLY) tests/asan.sh
+
+mutants: ## the tests of the byte kernels notice every fault of tests/mutants/table
+	tests/mutants.sh
+
+neon: ## the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
+	tests/cross/run.sh neon
+
+wasm: ## the byte kernels for wasm32 with simd128: clippy, and the tests in Node (same download)
+	tests/cross/run.sh wasm
 
 bench-smoke: ## every benchmark once, as a test
 	cargo test --all-features --benches

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 nightly=${NIGHTLY:-nightly}
 
 # The fault to plant: a file and an expression for sed.
-file=src/simd/kernel.rs
+file=src/simd/chunk.rs
 fault='s/let vector = unsafe { V::load(self.source.wrapping_add(at)) };/&\
         std::hint::black_box(unsafe { V::load(self.source.wrapping_add(at + 1)) });/'
 

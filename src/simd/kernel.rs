@@ -7,6 +7,7 @@
 
 use super::{
     carry::{Carry, InvalidUtf8, Verdict},
+    chunk::{Chunk, low_word},
     vector::Vector,
 };
 
@@ -48,19 +49,6 @@ pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
     };
     // SAFETY: what this function asks for is what `Chunk::run` does.
     unsafe { chunk.run::<V>() }
-}
-
-/// What [`run`] was called with.
-///
-/// Every unsafe method relies on what the caller of `run` promised: the pointers are valid, and the
-/// CPU has the instructions of `V` and so those of `V::Half`. A method names what else it needs.
-#[derive(Clone, Copy)]
-struct Chunk<const MASK: bool, const CHECK: bool> {
-    source: *const u8,
-    target: *mut u8,
-    len: usize,
-    key: u32,
-    carry: u32,
 }
 
 impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
@@ -235,135 +223,6 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         unsafe { self.store(head, 0) };
         verdict(check.errors, last)
     }
-
-    /// The key as it applies from byte `at` on.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "below four")]
-    fn key_at(self, at: usize) -> u32 {
-        self.key.rotate_right(8 * (at % 4) as u32)
-    }
-
-    /// Loads a vector and unmasks it with a key that applies from byte `at` on.
-    ///
-    /// # Safety
-    ///
-    /// `at + V::LANES <= len`.
-    #[inline(always)]
-    unsafe fn load<V: Vector>(self, at: usize, key: u32) -> V {
-        // SAFETY: as promised.
-        let key = unsafe { V::splat(key) };
-        // SAFETY: as the caller says.
-        unsafe { self.load_with(at, key) }
-    }
-
-    /// As [`load`](Self::load), with the key repeated in a vector.
-    ///
-    /// # Safety
-    ///
-    /// `at + V::LANES <= len`.
-    #[inline(always)]
-    unsafe fn load_with<V: Vector>(self, at: usize, key: V) -> V {
-        debug_assert!(at + V::LANES <= self.len);
-        // SAFETY: as the caller says, all lanes lie in `source`.
-        let vector = unsafe { V::load(self.source.wrapping_add(at)) };
-        if MASK { vector.xor(key) } else { vector }
-    }
-
-    /// Stores a vector.
-    ///
-    /// # Safety
-    ///
-    /// `at + V::LANES <= len`.
-    #[inline(always)]
-    unsafe fn store<V: Vector>(self, vector: V, at: usize) {
-        debug_assert!(at + V::LANES <= self.len);
-        if MASK {
-            // SAFETY: as the caller says, all lanes lie in `target`.
-            unsafe { vector.store(self.target.wrapping_add(at)) };
-        }
-    }
-
-    /// Stores vectors.
-    ///
-    /// # Safety
-    ///
-    /// Each `at + V::LANES <= len`.
-    #[inline(always)]
-    unsafe fn store_all<V: Vector>(self, vectors: [V; 4], at: [usize; 4]) {
-        for i in 0..4 {
-            // SAFETY: as the caller says.
-            unsafe { self.store(vectors[i], at[i]) };
-        }
-    }
-
-    /// Loads `N` bytes, at most eight, and unmasks them. The first is the lowest of the integer.
-    ///
-    /// # Safety
-    ///
-    /// `at + N <= len`.
-    #[inline(always)]
-    unsafe fn integer<const N: usize>(self, at: usize) -> u64 {
-        debug_assert!(at + N <= self.len);
-        let source = self.source.wrapping_add(at).cast::<[u8; N]>();
-        // SAFETY: as the caller says, the bytes lie in `source`; an array of bytes needs no alignment.
-        let bytes = unsafe { source.read() };
-        let mut wide = [0; 8];
-        wide[..N].copy_from_slice(&bytes);
-        let integer = u64::from_le_bytes(wide);
-        if !MASK {
-            return integer;
-        }
-        let key = u64::from(self.key_at(at));
-        (integer ^ (key << 32 | key)) & (u64::MAX >> (64 - 8 * N))
-    }
-
-    /// Stores the lowest `N` bytes of an integer, the first the lowest.
-    ///
-    /// # Safety
-    ///
-    /// `at + N <= len`.
-    #[inline(always)]
-    unsafe fn store_integer<const N: usize>(self, integer: u64, at: usize) {
-        debug_assert!(at + N <= self.len);
-        if MASK {
-            let mut bytes = [0; N];
-            bytes.copy_from_slice(&integer.to_le_bytes()[..N]);
-            let target = self.target.wrapping_add(at).cast::<[u8; N]>();
-            // SAFETY: as the caller says, the bytes lie in `target`.
-            unsafe { target.write(bytes) };
-        }
-    }
-
-    /// Loads four bytes and unmasks them.
-    ///
-    /// # Safety
-    ///
-    /// `at + 4 <= len`.
-    #[inline(always)]
-    unsafe fn word(self, at: usize) -> u32 {
-        // SAFETY: as the caller says.
-        low_word(u128::from(unsafe { self.integer::<4>(at) }))
-    }
-
-    /// The four bytes of the text before byte `at`, in the last lanes: the chunk's and the carry.
-    ///
-    /// # Safety
-    ///
-    /// `at + 4 <= len`.
-    #[inline(always)]
-    unsafe fn before<V: Vector>(self, at: usize) -> V {
-        let word = if at < 4 {
-            // SAFETY: as the caller says, there are four bytes.
-            let first = unsafe { self.integer::<4>(0) };
-            let joined = u128::from(first << 32 | u64::from(self.carry));
-            low_word(joined >> (8 * at))
-        } else {
-            // SAFETY: the bytes before `at` belong to the chunk.
-            unsafe { self.word(at - 4) }
-        };
-        // SAFETY: as promised.
-        unsafe { V::last_lanes(word) }
-    }
 }
 
 /// The validation of vector after vector, of which ASCII is only looked at.
@@ -444,10 +303,4 @@ fn verdict<V: Vector>(errors: V, last: u32) -> Verdict {
     } else {
         Err(InvalidUtf8)
     }
-}
-
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the rest is not wanted")]
-fn low_word(wide: u128) -> u32 {
-    wide as u32
 }

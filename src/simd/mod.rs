@@ -25,6 +25,7 @@
 
 mod backend;
 mod carry;
+mod chunk;
 mod kernel;
 mod scalar;
 mod tables;

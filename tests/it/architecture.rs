@@ -104,7 +104,7 @@ fn sources() -> Vec<Source> {
             let below = path.strip_prefix(&root).unwrap().display().to_string();
             if path.is_dir() {
                 folders.push(path);
-            } else if !below.ends_with("tests.rs") {
+            } else if !below.ends_with("tests.rs") && !below.contains("/tests/") {
                 sources.push(Source::new(&below, &fs::read_to_string(path).unwrap()));
             }
         }

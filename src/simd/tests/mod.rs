@@ -34,6 +34,17 @@ const fn scaled(full: usize, reduced: usize) -> usize {
     }
 }
 
+#[test]
+fn detects_the_fastest_or_the_one_asked_for() {
+    // tests/backends.sh builds with `--cfg wsimd_backend="…"` and says so here.
+    let asked = std::env::var("WSIMD_BACKEND").unwrap_or_default();
+    let names = || Simd::available().map(Simd::name);
+    let wanted = names()
+        .find(|name| *name == asked)
+        .or_else(|| names().last());
+    assert_eq!(Some(Simd::detect().name()), wanted);
+}
+
 /// A text, plain and masked with a key from its first byte on.
 struct Text {
     plain: Vec<u8>,
