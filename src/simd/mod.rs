@@ -44,7 +44,7 @@ mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod sse;
 
-use std::{fmt, mem::MaybeUninit};
+use std::fmt;
 
 use bytes::BytesMut;
 
@@ -104,12 +104,12 @@ impl Simd {
     /// Appends `bytes` to `output`, masked or unmasked with `key`.
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
         let (source, len) = (bytes.as_ptr(), bytes.len());
-        let target = start(output.room(len));
+        let target = output.room(len);
         // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room, of no fewer
         // bytes, are valid, and apart because `output` is borrowed exclusively.
         unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
         // SAFETY: that has written so many bytes of the room.
-        unsafe { output.advance_mut(len) };
+        unsafe { output.grow(len) };
     }
 
     /// Validates the next `bytes` of a text that began with `carry`.
@@ -155,11 +155,11 @@ impl Simd {
     ) -> Result<Carry, InvalidUtf8> {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let (key, carry) = (u32::from_le_bytes(key), carry.to_word());
-        let target = start(output.room(len));
+        let target = output.room(len);
         // SAFETY: as in `copy_mask`.
         let verdict = unsafe { (self.backend.unmask_validate)(source, target, len, key, carry) };
         // SAFETY: that has written so many bytes of the room, whatever it found.
-        unsafe { output.advance_mut(len) };
+        unsafe { output.grow(len) };
         verdict
     }
 }
@@ -178,11 +178,6 @@ impl fmt::Debug for Simd {
     }
 }
 
-/// The address of bytes that need not have been written.
-fn start(room: &mut [MaybeUninit<u8>]) -> *mut u8 {
-    room.as_mut_ptr().cast()
-}
-
 /// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`.
 pub trait Append: private::Append {}
 
@@ -190,30 +185,45 @@ impl Append for Vec<u8> {}
 impl Append for BytesMut {}
 
 mod private {
-    use std::mem::MaybeUninit;
-
-    use bytes::{BufMut, BytesMut};
+    use bytes::BytesMut;
 
     #[expect(
         unnameable_types,
-        reason = "sealed: kernels rely on what this method does"
+        reason = "sealed: kernels rely on what these methods do"
     )]
-    pub trait Append: BufMut {
-        /// Makes room for at least `len` more bytes, and returns it.
-        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>];
+    pub trait Append {
+        /// Makes room for `len` more bytes, and returns where they are to be written.
+        fn room(&mut self, len: usize) -> *mut u8;
+
+        /// Takes in bytes that were written into the room.
+        ///
+        /// # Safety
+        ///
+        /// So many bytes have been written to where the last [`room`](Self::room) was.
+        unsafe fn grow(&mut self, len: usize);
     }
 
     impl Append for Vec<u8> {
-        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+        fn room(&mut self, len: usize) -> *mut u8 {
             self.reserve(len);
-            self.spare_capacity_mut()
+            self.spare_capacity_mut().as_mut_ptr().cast()
+        }
+
+        unsafe fn grow(&mut self, len: usize) {
+            // SAFETY: as the caller says.
+            unsafe { self.set_len(self.len() + len) };
         }
     }
 
     impl Append for BytesMut {
-        fn room(&mut self, len: usize) -> &mut [MaybeUninit<u8>] {
+        fn room(&mut self, len: usize) -> *mut u8 {
             self.reserve(len);
-            self.spare_capacity_mut()
+            self.spare_capacity_mut().as_mut_ptr().cast()
+        }
+
+        unsafe fn grow(&mut self, len: usize) {
+            // SAFETY: as the caller says.
+            unsafe { self.set_len(self.len() + len) };
         }
     }
 }

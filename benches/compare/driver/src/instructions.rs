@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Outcome,
     contestants::{Contestant, Field},
-    machine,
+    dispatch, machine,
     plan::{INSTRUCTIONS_STEP, MemoryScenario},
     session::{Place, Session},
     tools,
@@ -102,21 +102,25 @@ fn count_all(
     counts.into_inner().unwrap_or_default()
 }
 
-/// The difference of two runs, per message.
+fn per_message(contestant: &Contestant, scenario: &MemoryScenario) -> Outcome<f64> {
+    each(messages(scenario.size), |messages| {
+        collect(contestant, &scenario.argument(messages))
+    })
+}
+
+/// The difference of a run of `count` and one of twice as many, for each.
 ///
 /// Most programs repeat to the instruction. Where two equal runs differ (random state at the start),
 /// the least of several is taken on both sides: chance only adds.
-fn per_message(contestant: &Contestant, scenario: &MemoryScenario) -> Outcome<f64> {
-    let messages = messages(scenario.size);
-    let run = |messages| collect(contestant, &scenario.argument(messages));
-    let (mut once, again, mut twice) = (run(messages)?, run(messages)?, run(2 * messages)?);
+pub fn each(count: u64, run: impl Fn(u64) -> Outcome<f64>) -> Outcome<f64> {
+    let (mut once, again, mut twice) = (run(count)?, run(count)?, run(2 * count)?);
     let repeats = (once - again).abs() <= 0.005 * (twice - once).abs();
     once = once.min(again);
     for _ in 0..if repeats { 0 } else { REPETITIONS } {
-        once = once.min(run(messages)?);
-        twice = twice.min(run(2 * messages)?);
+        once = once.min(run(count)?);
+        twice = twice.min(run(2 * count)?);
     }
-    let each = (twice - once) / messages as f64;
+    let each = (twice - once) / count as f64;
     if each > 0.0 {
         Ok(each)
     } else {
@@ -131,22 +135,28 @@ fn messages(size: usize) -> u64 {
     if size <= 1 << 10 { 8 * pool } else { pool }
 }
 
-/// All instructions of a run under callgrind.
+/// All instructions of a run of a contestant.
 fn collect(contestant: &Contestant, argument: &str) -> Outcome<f64> {
+    let (stdout, count) = callgrind(&[], &contestant.path, &["instructions", argument])?;
+    match stdout.split_once("\"unsupported\":") {
+        Some((_, reason)) => Err(format!(
+            "unsupported: {}",
+            reason.trim().trim_matches(['"', '}'])
+        )),
+        None => Ok(count),
+    }
+}
+
+/// What a program prints under callgrind, and the instructions that were counted.
+pub fn callgrind(options: &[String], program: &Path, arguments: &[&str]) -> Outcome<(String, f64)> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(&contestant.path)
-        .args(["instructions", argument])
+        .args(options)
+        .arg(program)
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    if let Some((_, reason)) = stdout.split_once("\"unsupported\":") {
-        return Err(format!(
-            "unsupported: {}",
-            reason.trim().trim_matches(['"', '}'])
-        ));
-    }
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let last = stderr
@@ -158,7 +168,9 @@ fn collect(contestant: &Contestant, argument: &str) -> Outcome<f64> {
             output.status
         ));
     }
-    collected(&stderr).ok_or_else(|| "callgrind printed no count".into())
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count = collected(&stderr).ok_or("callgrind printed no count")?;
+    Ok((stdout, count))
 }
 
 /// The number in callgrind's line `==PID== Collected : N`.
@@ -206,13 +218,17 @@ pub fn guard(
             Err(reason) => return Err(format!("{}: {reason}", contestant.name)),
         }
     }
+    eprintln!("kernels");
+    let kernels = dispatch::count()?;
+    let within_limit = dispatch::is_within_limit(&kernels);
+    now.insert("kernels".into(), kernels);
     if record {
         write(workspace, path, now)?;
-        return Ok(true);
+        return Ok(within_limit);
     }
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let baseline: Baseline = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    Ok(compare(&baseline, &now))
+    Ok(compare(&baseline, &now) && within_limit)
 }
 
 fn write(

@@ -2,6 +2,7 @@
 
 mod charts;
 mod contestants;
+mod dispatch;
 mod idle;
 mod instructions;
 mod kernels;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Smoke(options) => Ok(smoke::run(&Field::build(&workspace()?, |name| {
             options.wants(name)
         })?)),
+        Command::Call { call, size, calls } => dispatch::run(&call, size, calls).map(|()| true),
         Command::Report(folder) => report(&folder).map(|_| true),
         Command::Guard { baseline, record } => {
             let options = options::parse(&["run".into()]);

@@ -10,6 +10,7 @@ usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instr
        compare smoke [--only NAME,...]
        compare report DIR
        compare guard BASELINE [--record]
+       compare call in-place|copying|nothing SIZE CALLS    (what the guard counts)
 WSIMD_COMPARE_EXTRA=\"name=/path/to/executable,...\" adds echo servers that understand `serve`.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,15 @@ pub enum Command {
     Run(Options),
     Smoke(Options),
     Report(PathBuf),
-    Guard { baseline: PathBuf, record: bool },
+    Guard {
+        baseline: PathBuf,
+        record: bool,
+    },
+    Call {
+        call: String,
+        size: usize,
+        calls: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -101,6 +110,11 @@ pub fn parse(arguments: &[String]) -> Outcome<Command> {
         ("guard", [baseline, flag]) if flag == "--record" => Ok(Command::Guard {
             baseline: baseline.into(),
             record: true,
+        }),
+        ("call", [call, size, calls]) => Ok(Command::Call {
+            call: call.clone(),
+            size: size.parse().map_err(|_| USAGE)?,
+            calls: calls.parse().map_err(|_| USAGE)?,
         }),
         _ => Err(USAGE.into()),
     }
@@ -165,6 +179,8 @@ mod tests {
             "run --out",
             "run --rounds 0",
             "report",
+            "call in-place 16",
+            "call in-place 16 often",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }
