@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The unit tests of src/simd notice faults: each mutant of tests/mutants/table is a change of one
 # file, made in a copy of the project, for which the tests must fail. A mutant that changes nothing
-# or does not compile proves nothing, and is an error.
+# or does not compile proves nothing, and is an error. Reading behind a chunk without using what was
+# read is not for this script: tests/asan.sh sees that.
 #
 # Usage: tests/mutants.sh [NAME...]      (default: all)
 # Exits with 0 when every mutant was killed.

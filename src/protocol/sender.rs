@@ -208,7 +208,7 @@ mod keys {
             }
             getrandom::fill(&mut block.bytes).expect("the operating system has a random source");
             block.used = 0;
-            block.take().unwrap_or_default()
+            block.take().expect("a block holds many keys")
         })
     }
 

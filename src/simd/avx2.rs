@@ -20,7 +20,8 @@ backend! {
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(__m256i);
 
-impl Vector for Avx2 {
+// SAFETY: as the intrinsics say; AVX2 includes SSSE3 and SSE4.1.
+unsafe impl Vector for Avx2 {
     const LANES: usize = 32;
     const SHORTEST: usize = Self::LANES;
 

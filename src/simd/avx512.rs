@@ -1,4 +1,4 @@
-//! 512-bit vectors of x86-64: AVX-512 F, BW, VL, VBMI and VBMI2.
+//! 512-bit vectors of x86-64: AVX-512 F, BW, VL, VBMI and VBMI2, with BMI2.
 //!
 //! VBMI2 is not used. It tells the CPUs that do not slow down for such vectors.
 
@@ -21,7 +21,8 @@ pub(super) static BACKEND: Backend = Backend {
     name: "avx512",
     is_forced: cfg!(wsimd_backend = "avx512"),
     is_available: || {
-        is_x86_feature_detected!("avx512f")
+        is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vbmi")
@@ -125,9 +126,11 @@ fn lanes(len: usize) -> __mmask64 {
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512i);
 
-impl Vector for Avx512 {
+// SAFETY: as the intrinsics say; AVX-512 F includes AVX2.
+unsafe impl Vector for Avx512 {
     const LANES: usize = 64;
-    const SHORTEST: usize = 129;
+    /// Up to [`SHORT`], four vectors of half the size are as good.
+    const SHORTEST: usize = SHORT + 1;
 
     type Half = Avx2;
 

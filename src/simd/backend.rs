@@ -4,13 +4,15 @@ use super::carry::Verdict;
 
 /// The kernels that CPUs with certain instructions can run.
 ///
+/// A key is four bytes, the first the lowest, and a carry is the word of a [`Carry`](super::Carry).
+///
 /// # Safety of the functions
 ///
 /// The CPU has the instructions: `is_available` answers true. `source` is valid for reading `len`
-/// bytes. `target`, where there is one, is valid for writing as many, and is `source` itself or does
-/// not overlap it.
+/// bytes. `target`, where there is one, is valid for reading and writing as many, though they need
+/// not be initialised, and is `source` itself or does not overlap it.
 ///
-/// A key is four bytes and a carry as well, the first the lowest; see [`Carry`](super::Carry).
+/// In return, all of `target` has been written in the end, whatever the verdict.
 pub(super) struct Backend {
     pub(super) name: &'static str,
     /// Whether `--cfg wsimd_backend="…"` names it.
@@ -49,7 +51,11 @@ macro_rules! backend {
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn validate(source: *const u8, len: usize, carry: u32) -> $crate::simd::Verdict {
+        unsafe fn validate(
+            source: *const u8,
+            len: usize,
+            carry: u32,
+        ) -> $crate::simd::carry::Verdict {
             // SAFETY: `Backend` asks for what the kernel does, which writes nothing here.
             unsafe {
                 $crate::simd::kernel::run::<$vector, false, true>(
@@ -69,7 +75,7 @@ macro_rules! backend {
             len: usize,
             key: u32,
             carry: u32,
-        ) -> $crate::simd::Verdict {
+        ) -> $crate::simd::carry::Verdict {
             // SAFETY: `Backend` asks for what the kernel does.
             unsafe {
                 $crate::simd::kernel::run::<$vector, true, true>(source, target, len, key, carry)

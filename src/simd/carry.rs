@@ -5,9 +5,20 @@ use std::{error, fmt};
 /// The bytes, at most three, of a UTF-8 sequence that has begun and not ended.
 ///
 /// [`Carry::NONE`] between whole characters: a text may end there and nowhere else.
+///
+/// ```
+/// use wsimd::simd::{Carry, Simd};
+///
+/// let simd = Simd::detect();
+/// let carry = simd.validate(b"caf\xc3", Carry::NONE)?; // the first half of "é"
+/// assert!(!carry.is_none());
+/// assert!(simd.validate(b"\xa9", carry)?.is_none());
+/// # Ok::<(), wsimd::simd::InvalidUtf8>(())
+/// ```
 // The newest byte is the top one and unused bytes are zero, which no unfinished sequence contains:
 // a vector kernel puts the word into the last lanes of the "previous" register as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a text that ends with a carry is not valid"]
 pub struct Carry(u32);
 
 impl Carry {
@@ -28,19 +39,21 @@ impl Carry {
         Self(word)
     }
 
-    /// What is unfinished after the last four bytes of a text that is valid, but for its last byte:
-    /// whether that can begin a sequence at all is only seen here.
+    /// The sequence that the last four bytes of a text leave unfinished.
+    ///
+    /// All of the text has been validated but for the newest byte: whether that can begin a sequence
+    /// at all (C0, C1 and F5..FF cannot) is only asked here.
     #[inline(always)]
     pub(super) const fn after(last: u32) -> Verdict {
-        let [_, third, second, first] = last.to_le_bytes();
-        // One question that complete texts always answer in the same way.
-        if !((first >= 0xc0) | (second >= 0xe0) | (third >= 0xf0)) {
+        let [_, two_back, one_back, newest] = last.to_le_bytes();
+        // One question, to which whole texts always give the same answer.
+        if !((newest >= 0xc0) | (one_back >= 0xe0) | (two_back >= 0xf0)) {
             return Ok(Self::NONE);
         }
-        let unfinished = match first {
+        let unfinished = match newest {
             0xc2..=0xf4 => 0xff00_0000,
             0xc0.. => return Err(InvalidUtf8),
-            _ if second >= 0xe0 => 0xffff_0000,
+            _ if one_back >= 0xe0 => 0xffff_0000,
             _ => 0xffff_ff00,
         };
         Ok(Self(last & unfinished))

@@ -4,8 +4,8 @@ use super::vector::Vector;
 
 /// What [`kernel::run`](super::kernel::run) was called with.
 ///
-/// All unsafe methods rely on what its caller promised: `source` and, if `MASK`, `target` are valid for
-/// `len` bytes, and the CPU has the instructions of `V`. What a method asks for besides, it says.
+/// All unsafe methods rely on what the caller of `run` said: `source` and, if `MASK`, `target` are
+/// valid for `len` bytes, and the CPU has the instructions of `V`. What else they need, they name.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk<const MASK: bool, const CHECK: bool> {
     pub(super) source: *const u8,
@@ -30,7 +30,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     /// `at + V::LANES <= len`.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(self, at: usize, key: u32) -> V {
-        // SAFETY: as promised.
+        // SAFETY: the caller of `run` said that the CPU has the instructions.
         let key = unsafe { V::splat(key) };
         // SAFETY: as the caller says.
         unsafe { self.load_with(at, key) }
@@ -138,10 +138,10 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             let joined = u128::from(first << 32 | u64::from(self.carry));
             low_word(joined >> (8 * at))
         } else {
-            // SAFETY: the bytes before `at` belong to the chunk.
+            // SAFETY: `4 <= at`, and `at <= len`.
             unsafe { self.word(at - 4) }
         };
-        // SAFETY: as promised.
+        // SAFETY: the caller of `run` said that the CPU has the instructions.
         unsafe { V::last_lanes(word) }
     }
 }

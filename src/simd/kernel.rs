@@ -1,4 +1,4 @@
-//! The kernel: unmasks a chunk of bytes, validates it, or does both, reading each byte once.
+//! The kernel: unmasks a chunk of bytes, validates it, or does both in one pass over memory.
 //!
 //! One body for all CPUs: [`Vector`] says what differs, `MASK` and `CHECK` what is done. Short
 //! chunks are covered by vectors that overlap instead of by loops, and no byte outside the chunk is
@@ -32,6 +32,8 @@ const NEWEST: u32 = 0xff00_0000;
 ///
 /// The CPU has the instructions of `V`. `source` is valid for reading `len` bytes; if `MASK`,
 /// `target` is valid for writing as many, and is `source` itself or does not overlap it.
+///
+/// All of `target` has been written in the end, whatever the verdict.
 #[inline(always)]
 pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
     source: *const u8,
@@ -53,22 +55,27 @@ pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
 
 impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     /// Chooses by length.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](run()).
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> Verdict {
+        const { assert!(V::SHORTEST >= V::LANES && V::LANES >= SMALLEST) };
         let (len, lanes) = (self.len, V::LANES);
         if len < V::SHORTEST {
             if lanes > SMALLEST {
-                // SAFETY: as for this method.
+                // SAFETY: as for this method; the instructions of `Half` are among those of `V`.
                 return unsafe { self.run::<V::Half>() };
             }
-            // SAFETY: `V` is the smallest vector.
+            // SAFETY: `V` has 16 lanes, and `len` is not one vector.
             return unsafe { self.short::<V>() };
         }
         if len <= 4 * lanes {
-            // SAFETY: there is at least one vector.
+            // SAFETY: `LANES <= SHORTEST <= len <= 4 * LANES`.
             return unsafe { self.overlapping::<V>() };
         }
-        // SAFETY: there are more than four vectors.
+        // SAFETY: `len > 4 * LANES`.
         unsafe { self.long::<V>() }
     }
 
@@ -119,7 +126,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             | (u128::from(last) << (8 * (SMALLEST - N)));
         // SAFETY: `V` has as many lanes as the array has bytes.
         let vector = unsafe { V::load(text.to_le_bytes().as_ptr()) };
-        // SAFETY: as promised.
+        // SAFETY: the caller of `run` said that the CPU has the instructions.
         let previous = unsafe { V::last_lanes(low_word(previous)) };
         verdict(vector.errors(previous), low_word(text >> 96))
     }
@@ -129,36 +136,36 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     ///
     /// # Safety
     ///
-    /// There is at least one vector, and at most four.
+    /// `LANES <= len <= 4 * LANES`.
     #[inline(always)]
     unsafe fn overlapping<V: Vector>(self) -> Verdict {
         let tail = self.len - V::LANES;
         let step = tail.min(V::LANES) & !3;
         let at = [0, step, tail - step, tail];
         let keys = [self.key, self.key, self.key_at(tail), self.key_at(tail)];
-        // SAFETY: as promised.
+        // SAFETY: the caller of `run` said that the CPU has the instructions.
         let zero = unsafe { V::splat(0) };
         let mut vectors = [zero; 4];
         let mut all = zero;
         for i in 0..4 {
-            // SAFETY: a vector begins there.
+            // SAFETY: `at[i] <= tail`, and `tail + LANES == len`.
             vectors[i] = unsafe { self.load(at[i], keys[i]) };
             all = all.or(vectors[i]);
         }
         if !CHECK || (self.carry == 0 && all.is_ascii()) {
-            // SAFETY: vectors begin there.
+            // SAFETY: as for the loads.
             unsafe { self.store_all(vectors, at) };
             return Ok(Carry::NONE);
         }
         let mut errors = zero;
         for i in 0..4 {
-            // SAFETY: a vector begins there.
+            // SAFETY: `at[i] <= tail`, and a vector is longer than four bytes.
             let previous = unsafe { self.before(at[i]) };
             errors = errors.or(vectors[i].errors(previous));
         }
-        // SAFETY: there is at least a vector.
+        // SAFETY: a vector is longer than four bytes.
         let last = unsafe { self.word(self.len - 4) };
-        // SAFETY: vectors begin there.
+        // SAFETY: as for the loads.
         unsafe { self.store_all(vectors, at) };
         verdict(errors, last)
     }
@@ -167,7 +174,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     ///
     /// # Safety
     ///
-    /// There are more than four vectors.
+    /// `len > 4 * LANES`.
     #[inline(always)]
     unsafe fn long<V: Vector>(self) -> Verdict {
         let (lanes, tail_at) = (V::LANES, self.len - V::LANES);
@@ -176,29 +183,29 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             at -= self.target.addr() % lanes;
         }
         // Loaded before anything is stored: the vectors that overlap others, and what stands before.
-        // SAFETY: a vector begins there.
+        // SAFETY: `LANES <= len`.
         let head = unsafe { self.load::<V>(0, self.key) };
-        // SAFETY: a vector begins there.
+        // SAFETY: `tail_at + LANES == len`.
         let tail = unsafe { self.load::<V>(tail_at, self.key_at(tail_at)) };
-        // SAFETY: a vector begins there.
+        // SAFETY: `4 <= len`.
         let before_head = unsafe { self.before::<V>(0) };
-        // SAFETY: a vector begins there, at most one away from the start.
+        // SAFETY: `at <= LANES`, and there are more than four vectors.
         let before_group = unsafe { self.before::<V>(at) };
-        // SAFETY: a vector begins there.
+        // SAFETY: a vector is longer than four bytes.
         let before_tail = unsafe { self.before::<V>(tail_at) };
         // SAFETY: a vector is longer than four bytes.
         let last = unsafe { self.word(self.len - 4) };
-        // SAFETY: as promised.
+        // SAFETY: the caller of `run` said that the CPU has the instructions.
         let key = unsafe { V::splat(self.key_at(at)) };
 
-        // SAFETY: as promised.
+        // SAFETY: as above.
         let mut check = unsafe { Check::<V, CHECK>::new(before_head) };
         check.group([head]);
         check.previous = before_group;
         while at + GROUP * lanes <= self.len {
             let mut group = [key; GROUP];
             for (i, vector) in group.iter_mut().enumerate() {
-                // SAFETY: a group begins at `at`.
+                // SAFETY: `at + GROUP * LANES <= len`.
                 *vector = unsafe { self.load_with(at + i * lanes, key) };
                 // SAFETY: as above.
                 unsafe { self.store(*vector, at + i * lanes) };
@@ -208,7 +215,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         }
         check.end_groups();
         while at < tail_at {
-            // SAFETY: `tail_at + V::LANES == len`.
+            // SAFETY: `at < tail_at`, and `tail_at + LANES == len`.
             let vector = unsafe { self.load_with(at, key) };
             // SAFETY: as above.
             unsafe { self.store(vector, at) };
@@ -217,9 +224,9 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         }
         check.previous = before_tail;
         check.vector(tail);
-        // SAFETY: there are vectors at either end.
+        // SAFETY: `tail_at + LANES == len`.
         unsafe { self.store(tail, tail_at) };
-        // SAFETY: as above.
+        // SAFETY: `LANES <= len`.
         unsafe { self.store(head, 0) };
         verdict(check.errors, last)
     }

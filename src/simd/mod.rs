@@ -9,7 +9,7 @@
 //!
 //! | backend | CPU | chosen |
 //! | --- | --- | --- |
-//! | `avx512` | x86-64 with AVX-512 F, BW, VL, VBMI and VBMI2 | at run time |
+//! | `avx512` | x86-64 with AVX-512 F, BW, VL, VBMI and VBMI2, and BMI2 | at run time |
 //! | `avx2` | x86-64 with AVX2 | at run time |
 //! | `sse` | x86-64 with SSSE3 and SSE4.1 | at run time |
 //! | `neon` | aarch64, little-endian | at run time |
@@ -19,9 +19,6 @@
 //! [`Simd::detect`] takes the first that is there. To have another, build with
 //! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`, or hand one of [`Simd::available`] to
 //! [`Receiver::with_simd`](crate::protocol::Receiver::with_simd).
-//!
-//! `scalar` is the reference that the others must agree with, byte for byte, and shares no code with
-//! them. They share the one `kernel`, and differ in the `vector` that it computes with.
 
 mod backend;
 mod carry;
@@ -49,8 +46,6 @@ use std::fmt;
 use bytes::BytesMut;
 
 use backend::Backend;
-use carry::Verdict;
-
 pub use carry::{Carry, InvalidUtf8};
 
 /// Proof that this CPU can run a set of kernels, and the way to call them.
@@ -58,9 +53,11 @@ pub use carry::{Carry, InvalidUtf8};
 /// ```
 /// use wsimd::simd::{Carry, Simd};
 ///
-/// let mut payload = *b"\x49\x46\x46";
-/// let carry = Simd::detect().unmask_validate(&mut payload, [0x21, 0x23, 0x25, 0x27], Carry::NONE)?;
-/// assert_eq!(&payload, b"hec");
+/// // RFC 6455 §5.7: a masked "Hello".
+/// let mut payload = *b"\x7f\x9f\x4d\x51\x58";
+/// let key = [0x37, 0xfa, 0x21, 0x3d];
+/// let carry = Simd::detect().unmask_validate(&mut payload, key, Carry::NONE)?;
+/// assert_eq!(&payload, b"Hello");
 /// assert!(carry.is_none());
 /// # Ok::<(), wsimd::simd::InvalidUtf8>(())
 /// ```
@@ -76,11 +73,16 @@ impl Simd {
     /// If the crate was built with `--cfg wsimd_backend="…"` it is the one of that name, unless this
     /// CPU cannot run it.
     pub fn detect() -> Self {
-        let forced = Self::available().find(|simd| simd.backend.is_forced);
-        let fastest = || Self::available().last();
-        forced.or_else(fastest).unwrap_or(Self {
+        let mut fastest = Self {
             backend: &scalar::BACKEND,
-        })
+        };
+        for simd in Self::available() {
+            if simd.backend.is_forced {
+                return simd;
+            }
+            fastest = simd;
+        }
+        fastest
     }
 
     /// Lists every backend that this CPU can run, the reference first and the fastest last.
@@ -94,25 +96,33 @@ impl Simd {
         self.backend.name
     }
 
-    /// Masks or unmasks `bytes` in place (RFC 6455 §5.3).
+    /// Masks or unmasks `bytes` in place (RFC 6455 §5.3). The key applies from their first on.
     pub fn mask(self, bytes: &mut [u8], key: [u8; 4]) {
+        if key == [0; 4] {
+            return;
+        }
         let start = bytes.as_mut_ptr();
         // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
         unsafe { (self.backend.mask)(start, start, bytes.len(), u32::from_le_bytes(key)) }
     }
 
-    /// Appends `bytes` to `output`, masked or unmasked with `key`.
+    /// Appends `bytes` to `output`, masked or unmasked. The key applies from their first on.
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
+        if key == [0; 4] {
+            return output.put_slice(bytes);
+        }
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let target = output.room(len);
         // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room, of no fewer
         // bytes, are valid, and apart because `output` is borrowed exclusively.
         unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
-        // SAFETY: that has written so many bytes of the room.
+        // SAFETY: `Backend` says that all of them have been written.
         unsafe { output.grow(len) };
     }
 
-    /// Validates the next `bytes` of a text that began with `carry`.
+    /// Validates the next `bytes` of a text, after what the call before returned.
+    ///
+    /// Begin a text with [`Carry::NONE`]. It is valid when it ends with it, too.
     ///
     /// # Errors
     ///
@@ -145,7 +155,8 @@ impl Simd {
     ///
     /// # Errors
     ///
-    /// As [`validate`](Self::validate). What was appended after an error is unspecified.
+    /// As [`validate`](Self::validate). As many bytes are appended after an error, of unspecified
+    /// value.
     pub fn copy_unmask_validate(
         self,
         bytes: &[u8],
@@ -158,7 +169,7 @@ impl Simd {
         let target = output.room(len);
         // SAFETY: as in `copy_mask`.
         let verdict = unsafe { (self.backend.unmask_validate)(source, target, len, key, carry) };
-        // SAFETY: that has written so many bytes of the room, whatever it found.
+        // SAFETY: `Backend` says that all of them have been written, whatever the verdict.
         unsafe { output.grow(len) };
         verdict
     }
@@ -178,20 +189,20 @@ impl fmt::Debug for Simd {
     }
 }
 
-/// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`.
+/// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`. Sealed.
 pub trait Append: private::Append {}
 
 impl Append for Vec<u8> {}
 impl Append for BytesMut {}
 
 mod private {
-    use bytes::BytesMut;
+    use bytes::{BufMut, BytesMut};
 
     #[expect(
         unnameable_types,
         reason = "sealed: kernels rely on what these methods do"
     )]
-    pub trait Append {
+    pub trait Append: BufMut {
         /// Makes room for `len` more bytes, and returns where they are to be written.
         fn room(&mut self, len: usize) -> *mut u8;
 

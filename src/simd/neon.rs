@@ -19,7 +19,8 @@ backend! {
 #[derive(Clone, Copy)]
 pub(super) struct Neon(uint8x16_t);
 
-impl Vector for Neon {
+// SAFETY: as the intrinsics say; `Half` is the type itself.
+unsafe impl Vector for Neon {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
 

@@ -21,7 +21,8 @@ backend! {
 #[derive(Clone, Copy)]
 pub(super) struct Simd128(v128);
 
-impl Vector for Simd128 {
+// SAFETY: as the intrinsics say; `Half` is the type itself.
+unsafe impl Vector for Simd128 {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
 

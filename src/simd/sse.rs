@@ -19,7 +19,8 @@ backend! {
 #[derive(Clone, Copy)]
 pub(super) struct Sse(__m128i);
 
-impl Vector for Sse {
+// SAFETY: as the intrinsics say; `Half` is the type itself.
+unsafe impl Vector for Sse {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
 

@@ -66,8 +66,8 @@ pub(super) const SECOND_HIGH: [u8; 16] = {
     table
 };
 
-/// Subtracted, saturating, from the byte two back: the top bit stays for E0 and above.
+/// Subtracted, saturating, from the byte two back: the top bit is then set for E0 and above only.
 pub(super) const THIRD: u8 = 0xe0 - 0x80;
 
-/// Subtracted, saturating, from the byte three back: the top bit stays for F0 and above.
+/// Subtracted, saturating, from the byte three back: the top bit is then set for F0 and above only.
 pub(super) const FOURTH: u8 = 0xf0 - 0x80;

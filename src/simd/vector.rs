@@ -5,16 +5,21 @@
 /// Making one is unsafe: the CPU must have the instructions of the type. What takes a vector is
 /// safe, because its existence is the proof that they are there.
 ///
-/// Methods are to be `#[inline(always)]`: only inlined into a function that enables the
-/// instructions is an intrinsic an instruction rather than a call.
-pub(super) trait Vector: Copy {
+/// Methods are to be `#[inline(always)]`: an intrinsic becomes an instruction only in a function that
+/// enables it, and is a call anywhere else.
+///
+/// # Safety
+///
+/// `load` and `store` touch `LANES` bytes and no others. The instructions of `Half` are among those
+/// of the type itself.
+pub(super) unsafe trait Vector: Copy {
     /// The number of bytes.
     const LANES: usize;
 
-    /// The fewest bytes that these vectors are used for.
+    /// The fewest bytes that these vectors are used for, not fewer than `LANES`.
     const SHORTEST: usize;
 
-    /// What fewer bytes than `LANES` are processed with, down to 16 lanes.
+    /// What fewer bytes than `SHORTEST` are processed with; vectors of 16 lanes name themselves.
     type Half: Vector;
 
     /// Repeats four bytes, the lowest of the word first.
