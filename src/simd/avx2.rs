@@ -2,12 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{
-    backend::backend,
-    sse::Sse,
-    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
-    vector::Vector,
-};
+use super::{backend::backend, sse::Sse, vector::Vector};
 
 backend! {
     name: "avx2",
@@ -82,40 +77,56 @@ unsafe impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "arithmetic throughout"
-    )]
-    fn errors(self, previous: Self) -> Self {
-        let (bytes, previous) = (self.0, previous.0);
-        // SAFETY: the vectors exist, and a table has 16 bytes.
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn back(self, previous: Self) -> [Self; 3] {
+        // SAFETY: the vectors exist.
         unsafe {
-            let table = |table: &[u8; 16]| {
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()))
-            };
-            // `alignr` shifts within halves: the bytes before each half are to be in the same one.
-            let previous = _mm256_permute2x128_si256(previous, bytes, 0x21);
-            let one_back = _mm256_alignr_epi8(bytes, previous, 15);
-            let two_back = _mm256_alignr_epi8(bytes, previous, 14);
-            let three_back = _mm256_alignr_epi8(bytes, previous, 13);
-
-            let nibble = _mm256_set1_epi8(0x0f);
-            let first_high = _mm256_and_si256(_mm256_srli_epi16(one_back, 4), nibble);
-            let first_low = _mm256_and_si256(one_back, nibble);
-            let second_high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
-            let pair = _mm256_and_si256(
-                _mm256_and_si256(
-                    _mm256_shuffle_epi8(table(&FIRST_HIGH), first_high),
-                    _mm256_shuffle_epi8(table(&FIRST_LOW), first_low),
-                ),
-                _mm256_shuffle_epi8(table(&SECOND_HIGH), second_high),
-            );
-            let required = _mm256_or_si256(
-                _mm256_subs_epu8(two_back, _mm256_set1_epi8(THIRD.cast_signed())),
-                _mm256_subs_epu8(three_back, _mm256_set1_epi8(FOURTH.cast_signed())),
-            );
-            let required = _mm256_and_si256(required, _mm256_set1_epi8(i8::MIN));
-            Self(_mm256_xor_si256(pair, required))
+            // `alignr` shifts within halves: what is before a half has to be in the same one.
+            let before = _mm256_permute2x128_si256(previous.0, self.0, 0x21);
+            [
+                Self(_mm256_alignr_epi8(self.0, before, 15)),
+                Self(_mm256_alignr_epi8(self.0, before, 14)),
+                Self(_mm256_alignr_epi8(self.0, before, 13)),
+            ]
         }
     }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_high(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        let nibbles =
+            unsafe { _mm256_and_si256(_mm256_srli_epi16(self.0, 4), _mm256_set1_epi8(0x0f)) };
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { _mm256_shuffle_epi8(load_table(table), nibbles) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_low(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        let nibbles = unsafe { _mm256_and_si256(self.0, _mm256_set1_epi8(0x0f)) };
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { _mm256_shuffle_epi8(load_table(table), nibbles) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn saturating_sub(self, byte: u8) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm256_subs_epu8(self.0, _mm256_set1_epi8(byte.cast_signed())) })
+    }
+}
+
+/// Loads a table twice, once for each half.
+///
+/// # Safety
+///
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn load_table(table: &[u8; 16]) -> __m256i {
+    // SAFETY: SSE2 is part of x86-64, and the table has 16 bytes.
+    let table = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
+    // SAFETY: as the caller says.
+    unsafe { _mm256_broadcastsi128_si256(table) }
 }

@@ -9,7 +9,7 @@ use super::{
     backend::Backend,
     carry::{Carry, InvalidUtf8, Verdict},
     kernel,
-    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
+    lookup::errors,
     vector::Vector,
 };
 
@@ -95,8 +95,8 @@ unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) ->
     let second = _mm512_xor_si512(second, wide_key);
 
     let before = _mm512_maskz_set1_epi32(0x8000, carry.cast_signed());
-    let first_errors = Avx512(first).errors(Avx512(before)).0;
-    let second_errors = Avx512(second).errors(Avx512(first)).0;
+    let first_errors = errors(Avx512(first), Avx512(before)).0;
+    let second_errors = errors(Avx512(second), Avx512(first)).0;
     let wrong = _mm512_mask_test_epi8_mask(first_lanes, first_errors, first_errors)
         | _mm512_mask_test_epi8_mask(second_lanes, second_errors, second_errors);
     if wrong != 0 {
@@ -189,42 +189,54 @@ unsafe impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "arithmetic throughout"
-    )]
-    fn errors(self, previous: Self) -> Self {
-        let (bytes, previous) = (self.0, previous.0);
-        // SAFETY: the vectors exist, and the arrays have 16 and 64 bytes.
-        unsafe {
-            // A lookup takes six bits of the index, so a table of four is repeated and the index
-            // needs no masking.
-            let table =
-                |table: &[u8; 16]| _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().cast()));
-            let back = |lanes: &[u8; 64]| {
-                _mm512_permutex2var_epi8(previous, _mm512_loadu_si512(lanes.as_ptr().cast()), bytes)
-            };
-            let one_back = back(&ONE_BACK);
-            let two_back = back(&TWO_BACK);
-            let three_back = back(&THREE_BACK);
-
-            let first_high = _mm512_srli_epi16(one_back, 4);
-            let second_high = _mm512_srli_epi16(bytes, 4);
-            let pair = _mm512_and_si512(
-                _mm512_and_si512(
-                    _mm512_permutexvar_epi8(first_high, table(&FIRST_HIGH)),
-                    _mm512_permutexvar_epi8(one_back, table(&FIRST_LOW)),
-                ),
-                _mm512_permutexvar_epi8(second_high, table(&SECOND_HIGH)),
-            );
-            let required = _mm512_or_si512(
-                _mm512_subs_epu8(two_back, _mm512_set1_epi8(THIRD.cast_signed())),
-                _mm512_subs_epu8(three_back, _mm512_set1_epi8(FOURTH.cast_signed())),
-            );
-            let required = _mm512_and_si512(required, _mm512_set1_epi8(i8::MIN));
-            Self(_mm512_xor_si512(pair, required))
-        }
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn back(self, previous: Self) -> [Self; 3] {
+        [&ONE_BACK, &TWO_BACK, &THREE_BACK].map(|lanes| {
+            // SAFETY: the vectors exist, and there are 64 lanes.
+            Self(unsafe {
+                _mm512_permutex2var_epi8(
+                    previous.0,
+                    _mm512_loadu_si512(lanes.as_ptr().cast()),
+                    self.0,
+                )
+            })
+        })
     }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_high(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_permutexvar_epi8(_mm512_srli_epi16(self.0, 4), load_table(table)) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_low(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_permutexvar_epi8(self.0, load_table(table)) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn saturating_sub(self, byte: u8) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm512_subs_epu8(self.0, _mm512_set1_epi8(byte.cast_signed())) })
+    }
+}
+
+/// Loads a table four times: a lookup takes six bits of an index, of which the upper two are then
+/// without effect.
+///
+/// # Safety
+///
+/// The CPU has AVX-512 F.
+#[inline(always)]
+unsafe fn load_table(table: &[u8; 16]) -> __m512i {
+    // SAFETY: SSE2 is part of x86-64, and the table has 16 bytes.
+    let table = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
+    // SAFETY: as the caller says.
+    unsafe { _mm512_broadcast_i32x4(table) }
 }
 
 const ONE_BACK: [u8; 64] = back(1);

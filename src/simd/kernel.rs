@@ -8,6 +8,7 @@
 use super::{
     carry::{Carry, InvalidUtf8, Verdict},
     chunk::{Chunk, low_word},
+    lookup::errors,
     vector::Vector,
 };
 
@@ -128,7 +129,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         let vector = unsafe { V::load(text.to_le_bytes().as_ptr()) };
         // SAFETY: the caller of `run` said that the CPU has the instructions.
         let previous = unsafe { V::last_lanes(low_word(previous)) };
-        verdict(vector.errors(previous), low_word(text >> 96))
+        verdict(errors(vector, previous), low_word(text >> 96))
     }
 
     /// Processes up to four vectors as four, the last two as far from the end as the first two are
@@ -157,17 +158,17 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             unsafe { self.store_all(vectors, at) };
             return Ok(Carry::NONE);
         }
-        let mut errors = zero;
+        let mut wrong = zero;
         for i in 0..4 {
             // SAFETY: `at[i] <= tail`, and a vector is longer than four bytes.
             let previous = unsafe { self.before(at[i]) };
-            errors = errors.or(vectors[i].errors(previous));
+            wrong = wrong.or(errors(vectors[i], previous));
         }
         // SAFETY: a vector is longer than four bytes.
         let last = unsafe { self.word(self.len - 4) };
         // SAFETY: as for the loads.
         unsafe { self.store_all(vectors, at) };
-        verdict(errors, last)
+        verdict(wrong, last)
     }
 
     /// Processes a vector at the start, groups of vectors, single vectors, and one at the end.
@@ -276,7 +277,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
             return;
         }
         for vector in vectors {
-            self.errors = self.errors.or(vector.errors(self.previous));
+            self.errors = self.errors.or(errors(vector, self.previous));
             self.previous = vector;
         }
     }
@@ -296,7 +297,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
         }
         self.seen = self.seen.or(vector);
         if !self.seen.is_ascii() {
-            self.errors = self.errors.or(vector.errors(self.previous));
+            self.errors = self.errors.or(errors(vector, self.previous));
         }
         self.previous = vector;
     }

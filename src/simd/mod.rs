@@ -24,8 +24,8 @@ mod backend;
 mod carry;
 mod chunk;
 mod kernel;
+mod lookup;
 mod scalar;
-mod tables;
 #[cfg(test)]
 mod tests;
 mod vector;

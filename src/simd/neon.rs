@@ -2,11 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{
-    backend::backend,
-    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
-    vector::Vector,
-};
+use super::{backend::backend, vector::Vector};
 
 backend! {
     name: "neon",
@@ -86,32 +82,38 @@ unsafe impl Vector for Neon {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "arithmetic throughout"
-    )]
-    fn errors(self, previous: Self) -> Self {
-        let (bytes, previous) = (self.0, previous.0);
-        // SAFETY: the vectors exist, and a table has 16 bytes.
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn back(self, previous: Self) -> [Self; 3] {
+        // SAFETY: the vectors exist.
         unsafe {
-            let one_back = vextq_u8(previous, bytes, 15);
-            let two_back = vextq_u8(previous, bytes, 14);
-            let three_back = vextq_u8(previous, bytes, 13);
-
-            let lookup = |table: &[u8; 16], nibbles| vqtbl1q_u8(vld1q_u8(table.as_ptr()), nibbles);
-            let pair = vandq_u8(
-                vandq_u8(
-                    lookup(&FIRST_HIGH, vshrq_n_u8(one_back, 4)),
-                    lookup(&FIRST_LOW, vandq_u8(one_back, vdupq_n_u8(0x0f))),
-                ),
-                lookup(&SECOND_HIGH, vshrq_n_u8(bytes, 4)),
-            );
-            let required = vorrq_u8(
-                vqsubq_u8(two_back, vdupq_n_u8(THIRD)),
-                vqsubq_u8(three_back, vdupq_n_u8(FOURTH)),
-            );
-            let required = vandq_u8(required, vdupq_n_u8(0x80));
-            Self(veorq_u8(pair, required))
+            [
+                Self(vextq_u8(previous.0, self.0, 15)),
+                Self(vextq_u8(previous.0, self.0, 14)),
+                Self(vextq_u8(previous.0, self.0, 13)),
+            ]
         }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_high(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { vqtbl1q_u8(vld1q_u8(table.as_ptr()), vshrq_n_u8(self.0, 4)) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_low(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        let nibbles = unsafe { vandq_u8(self.0, vdupq_n_u8(0x0f)) };
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { vqtbl1q_u8(vld1q_u8(table.as_ptr()), nibbles) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn saturating_sub(self, byte: u8) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { vqsubq_u8(self.0, vdupq_n_u8(byte)) })
     }
 }

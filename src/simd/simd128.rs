@@ -4,11 +4,7 @@
 
 use std::arch::wasm32::*;
 
-use super::{
-    backend::backend,
-    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
-    vector::Vector,
-};
+use super::{backend::backend, vector::Vector};
 
 backend! {
     name: "simd128",
@@ -76,38 +72,85 @@ unsafe impl Vector for Simd128 {
     }
 
     #[inline(always)]
-    fn errors(self, previous: Self) -> Self {
-        let (bytes, previous) = (self.0, previous.0);
-        let one_back =
-            i8x16_shuffle::<15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30>(
-                previous, bytes,
-            );
-        let two_back =
-            i8x16_shuffle::<14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29>(
-                previous, bytes,
-            );
-        let three_back =
-            i8x16_shuffle::<13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28>(
-                previous, bytes,
-            );
-
-        let lookup = |table: &[u8; 16], nibbles| {
-            // SAFETY: a table has 16 bytes.
-            let table = unsafe { v128_load(table.as_ptr().cast()) };
-            u8x16_swizzle(table, nibbles)
-        };
-        let pair = v128_and(
-            v128_and(
-                lookup(&FIRST_HIGH, u8x16_shr(one_back, 4)),
-                lookup(&FIRST_LOW, v128_and(one_back, u8x16_splat(0x0f))),
-            ),
-            lookup(&SECOND_HIGH, u8x16_shr(bytes, 4)),
-        );
-        let required = v128_or(
-            u8x16_sub_sat(two_back, u8x16_splat(THIRD)),
-            u8x16_sub_sat(three_back, u8x16_splat(FOURTH)),
-        );
-        let required = v128_and(required, u8x16_splat(0x80));
-        Self(v128_xor(pair, required))
+    fn back(self, previous: Self) -> [Self; 3] {
+        let (before, bytes) = (previous.0, self.0);
+        [
+            Self(i8x16_shuffle::<
+                15,
+                16,
+                17,
+                18,
+                19,
+                20,
+                21,
+                22,
+                23,
+                24,
+                25,
+                26,
+                27,
+                28,
+                29,
+                30,
+            >(before, bytes)),
+            Self(i8x16_shuffle::<
+                14,
+                15,
+                16,
+                17,
+                18,
+                19,
+                20,
+                21,
+                22,
+                23,
+                24,
+                25,
+                26,
+                27,
+                28,
+                29,
+            >(before, bytes)),
+            Self(i8x16_shuffle::<
+                13,
+                14,
+                15,
+                16,
+                17,
+                18,
+                19,
+                20,
+                21,
+                22,
+                23,
+                24,
+                25,
+                26,
+                27,
+                28,
+            >(before, bytes)),
+        ]
     }
+
+    #[inline(always)]
+    fn lookup_high(self, table: &[u8; 16]) -> Self {
+        Self(u8x16_swizzle(load_table(table), u8x16_shr(self.0, 4)))
+    }
+
+    #[inline(always)]
+    fn lookup_low(self, table: &[u8; 16]) -> Self {
+        let nibbles = v128_and(self.0, u8x16_splat(0x0f));
+        Self(u8x16_swizzle(load_table(table), nibbles))
+    }
+
+    #[inline(always)]
+    fn saturating_sub(self, byte: u8) -> Self {
+        Self(u8x16_sub_sat(self.0, u8x16_splat(byte)))
+    }
+}
+
+#[inline(always)]
+fn load_table(table: &[u8; 16]) -> v128 {
+    // SAFETY: the table has 16 bytes.
+    unsafe { v128_load(table.as_ptr().cast()) }
 }

@@ -2,11 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{
-    backend::backend,
-    tables::{FIRST_HIGH, FIRST_LOW, FOURTH, SECOND_HIGH, THIRD},
-    vector::Vector,
-};
+use super::{backend::backend, vector::Vector};
 
 backend! {
     name: "sse",
@@ -81,36 +77,40 @@ unsafe impl Vector for Sse {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::multiple_unsafe_ops_per_block,
-        reason = "arithmetic throughout"
-    )]
-    fn errors(self, previous: Self) -> Self {
-        let (bytes, previous) = (self.0, previous.0);
-        // SAFETY: the vectors exist, and a table has 16 bytes.
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn back(self, previous: Self) -> [Self; 3] {
+        // SAFETY: the vectors exist.
         unsafe {
-            let table = |table: &[u8; 16]| _mm_loadu_si128(table.as_ptr().cast());
-            let one_back = _mm_alignr_epi8(bytes, previous, 15);
-            let two_back = _mm_alignr_epi8(bytes, previous, 14);
-            let three_back = _mm_alignr_epi8(bytes, previous, 13);
-
-            let nibble = _mm_set1_epi8(0x0f);
-            let first_high = _mm_and_si128(_mm_srli_epi16(one_back, 4), nibble);
-            let first_low = _mm_and_si128(one_back, nibble);
-            let second_high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
-            let pair = _mm_and_si128(
-                _mm_and_si128(
-                    _mm_shuffle_epi8(table(&FIRST_HIGH), first_high),
-                    _mm_shuffle_epi8(table(&FIRST_LOW), first_low),
-                ),
-                _mm_shuffle_epi8(table(&SECOND_HIGH), second_high),
-            );
-            let required = _mm_or_si128(
-                _mm_subs_epu8(two_back, _mm_set1_epi8(THIRD.cast_signed())),
-                _mm_subs_epu8(three_back, _mm_set1_epi8(FOURTH.cast_signed())),
-            );
-            let required = _mm_and_si128(required, _mm_set1_epi8(i8::MIN));
-            Self(_mm_xor_si128(pair, required))
+            [
+                Self(_mm_alignr_epi8(self.0, previous.0, 15)),
+                Self(_mm_alignr_epi8(self.0, previous.0, 14)),
+                Self(_mm_alignr_epi8(self.0, previous.0, 13)),
+            ]
         }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_high(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        let nibbles = unsafe { _mm_and_si128(_mm_srli_epi16(self.0, 4), _mm_set1_epi8(0x0f)) };
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { _mm_shuffle_epi8(_mm_loadu_si128(table.as_ptr().cast()), nibbles) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn lookup_low(self, table: &[u8; 16]) -> Self {
+        // SAFETY: the vector exists.
+        let nibbles = unsafe { _mm_and_si128(self.0, _mm_set1_epi8(0x0f)) };
+        // SAFETY: the vector exists, and a table has 16 bytes.
+        Self(unsafe { _mm_shuffle_epi8(_mm_loadu_si128(table.as_ptr().cast()), nibbles) })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "arithmetic")]
+    fn saturating_sub(self, byte: u8) -> Self {
+        // SAFETY: the vector exists.
+        Self(unsafe { _mm_subs_epu8(self.0, _mm_set1_epi8(byte.cast_signed())) })
     }
 }

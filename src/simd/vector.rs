@@ -65,9 +65,15 @@ pub(super) unsafe trait Vector: Copy {
     /// Whether no byte has its top bit set.
     fn is_ascii(self) -> bool;
 
-    /// Marks the bytes that prove the text invalid, given the vector `previous` to this one.
-    ///
-    /// A byte is judged with the three before it. What an unfinished sequence at the end lacks is
-    /// the next vector's concern.
-    fn errors(self, previous: Self) -> Self;
+    /// The bytes that stand one, two and three before each, of which the first are in `previous`.
+    fn back(self, previous: Self) -> [Self; 3];
+
+    /// Looks the high nibble of each byte up.
+    fn lookup_high(self, table: &[u8; 16]) -> Self;
+
+    /// Looks the low nibble of each byte up.
+    fn lookup_low(self, table: &[u8; 16]) -> Self;
+
+    /// Subtracts from each byte, down to zero.
+    fn saturating_sub(self, byte: u8) -> Self;
 }

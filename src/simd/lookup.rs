@@ -1,9 +1,30 @@
-//! The lookup tables of UTF-8 validation after J. Keiser and D. Lemire, "Validating UTF-8 In Less
-//! Than One Instruction Per Byte" (Software: Practice and Experience 51(5), 2021).
+//! [`errors`]: UTF-8 validation by table lookup.
 //!
-//! Each bit is a way in which two neighbouring bytes can be wrong. A table says for one nibble which
-//! of them it does not rule out; a pair is wrong in the ways that all three nibbles leave: both of
-//! the first byte, and the high one of the second.
+//! After J. Keiser and D. Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte" (Software:
+//! Practice and Experience 51(5), 2021). Each bit of a table is a way in which two neighbouring bytes
+//! can be wrong. A table says for one nibble which of them it does not rule out; a pair is wrong in
+//! the ways that all three nibbles leave: both of the first byte, and the high one of the second.
+
+use super::vector::Vector;
+
+/// Marks the bytes that prove a text invalid, given the vector `previous` to them.
+///
+/// A byte is judged with the three before it. What a sequence that is unfinished at the end lacks is
+/// the next vector's concern.
+#[inline(always)]
+pub(super) fn errors<V: Vector>(bytes: V, previous: V) -> V {
+    let [one_back, two_back, three_back] = bytes.back(previous);
+    let pair = one_back
+        .lookup_high(&FIRST_HIGH)
+        .and(one_back.lookup_low(&FIRST_LOW))
+        .and(bytes.lookup_high(&SECOND_HIGH));
+    // SAFETY: vectors exist, so the CPU has their instructions.
+    let top_bits = unsafe { V::splat(0x8080_8080) };
+    let required = two_back
+        .saturating_sub(THIRD)
+        .or(three_back.saturating_sub(FOURTH));
+    pair.xor(required.and(top_bits))
+}
 
 /// A first byte of a sequence, not followed by a continuation.
 const TOO_SHORT: u8 = 1 << 0;
@@ -30,7 +51,7 @@ const TWO_CONTINUATIONS: u8 = 1 << 7;
 const ANY_LOW: u8 = TOO_SHORT | TOO_LONG | TWO_CONTINUATIONS;
 
 /// By the high nibble of the first byte.
-pub(super) const FIRST_HIGH: [u8; 16] = {
+const FIRST_HIGH: [u8; 16] = {
     let mut table = [TOO_LONG; 16];
     table[0x8] = TWO_CONTINUATIONS;
     table[0x9] = TWO_CONTINUATIONS;
@@ -44,7 +65,7 @@ pub(super) const FIRST_HIGH: [u8; 16] = {
 };
 
 /// By the low nibble of the first byte.
-pub(super) const FIRST_LOW: [u8; 16] = {
+const FIRST_LOW: [u8; 16] = {
     let mut table = [ANY_LOW | TOO_LARGE | TOO_LARGE_1000; 16];
     table[0x0] = ANY_LOW | OVERLONG_2 | OVERLONG_3 | OVERLONG_4;
     table[0x1] = ANY_LOW | OVERLONG_2;
@@ -56,7 +77,7 @@ pub(super) const FIRST_LOW: [u8; 16] = {
 };
 
 /// By the high nibble of the second byte.
-pub(super) const SECOND_HIGH: [u8; 16] = {
+const SECOND_HIGH: [u8; 16] = {
     const CONTINUATION: u8 = TOO_LONG | OVERLONG_2 | TWO_CONTINUATIONS;
     let mut table = [TOO_SHORT; 16];
     table[0x8] = CONTINUATION | OVERLONG_3 | OVERLONG_4 | TOO_LARGE_1000;
@@ -67,7 +88,7 @@ pub(super) const SECOND_HIGH: [u8; 16] = {
 };
 
 /// Subtracted, saturating, from the byte two back: the top bit is then set for E0 and above only.
-pub(super) const THIRD: u8 = 0xe0 - 0x80;
+const THIRD: u8 = 0xe0 - 0x80;
 
 /// Subtracted, saturating, from the byte three back: the top bit is then set for F0 and above only.
-pub(super) const FOURTH: u8 = 0xf0 - 0x80;
+const FOURTH: u8 = 0xf0 - 0x80;
