@@ -9,7 +9,7 @@ use super::{
     backend::Backend,
     carry::{Carry, InvalidUtf8, Verdict},
     kernel,
-    lookup::errors,
+    lookup::Classified,
     vector::Vector,
 };
 
@@ -95,8 +95,10 @@ unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) ->
     let second = _mm512_xor_si512(second, wide_key);
 
     let before = _mm512_maskz_set1_epi32(0x8000, carry.cast_signed());
-    let first_errors = errors(Avx512(first), Avx512(before)).0;
-    let second_errors = errors(Avx512(second), Avx512(first)).0;
+    let [before, first_text, second_text] =
+        [before, first, second].map(|it| Classified::new(Avx512(it)));
+    let first_errors = first_text.errors(before).0;
+    let second_errors = second_text.errors(first_text).0;
     let wrong = _mm512_mask_test_epi8_mask(first_lanes, first_errors, first_errors)
         | _mm512_mask_test_epi8_mask(second_lanes, second_errors, second_errors);
     if wrong != 0 {

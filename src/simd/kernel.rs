@@ -8,7 +8,7 @@
 use super::{
     carry::{Carry, InvalidUtf8, Verdict},
     chunk::{Chunk, low_word},
-    lookup::errors,
+    lookup::Classified,
     vector::Vector,
 };
 
@@ -129,7 +129,8 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         let vector = unsafe { V::load(text.to_le_bytes().as_ptr()) };
         // SAFETY: the caller of `run` said that the CPU has the instructions.
         let previous = unsafe { V::last_lanes(low_word(previous)) };
-        verdict(errors(vector, previous), low_word(text >> 96))
+        let errors = Classified::new(vector).errors(Classified::new(previous));
+        verdict(errors, low_word(text >> 96))
     }
 
     /// Processes up to four vectors as four, the last two as far from the end as the first two are
@@ -158,17 +159,18 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             unsafe { self.store_all(vectors, at) };
             return Ok(Carry::NONE);
         }
-        let mut wrong = zero;
+        let mut errors = zero;
         for i in 0..4 {
             // SAFETY: `at[i] <= tail`, and a vector is longer than four bytes.
             let previous = unsafe { self.before(at[i]) };
-            wrong = wrong.or(errors(vectors[i], previous));
+            let previous = Classified::new(previous);
+            errors = errors.or(Classified::new(vectors[i]).errors(previous));
         }
         // SAFETY: a vector is longer than four bytes.
         let last = unsafe { self.word(self.len - 4) };
         // SAFETY: as for the loads.
         unsafe { self.store_all(vectors, at) };
-        verdict(wrong, last)
+        verdict(errors, last)
     }
 
     /// Processes a vector at the start, groups of vectors, single vectors, and one at the end.
@@ -202,7 +204,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         // SAFETY: as above.
         let mut check = unsafe { Check::<V, CHECK>::new(before_head) };
         check.group([head]);
-        check.previous = before_group;
+        check.previous = Classified::new(before_group);
         while at + GROUP * lanes <= self.len {
             let mut group = [key; GROUP];
             for (i, vector) in group.iter_mut().enumerate() {
@@ -220,11 +222,11 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             let vector = unsafe { self.load_with(at, key) };
             // SAFETY: as above.
             unsafe { self.store(vector, at) };
-            check.vector(vector);
+            check.single(vector);
             at += lanes;
         }
-        check.previous = before_tail;
-        check.vector(tail);
+        check.previous = Classified::new(before_tail);
+        check.single(tail);
         // SAFETY: `tail_at + LANES == len`.
         unsafe { self.store(tail, tail_at) };
         // SAFETY: `LANES <= len`.
@@ -236,8 +238,9 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
 /// The validation of vector after vector, of which ASCII is only looked at.
 struct Check<V, const CHECK: bool> {
     errors: V,
-    /// The vector before the next one; its last three lanes are what matters.
-    previous: V,
+    /// The vector before the next one. While there is but ASCII, one before that: to those that
+    /// follow it is all the same.
+    previous: Classified<V>,
     /// Not ASCII if single vectors have to be validated.
     seen: V,
     /// Selects the last lane.
@@ -256,7 +259,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
         let newest = unsafe { V::last_lanes(NEWEST) };
         Self {
             errors: zero,
-            previous,
+            previous: Classified::new(previous),
             seen: zero,
             newest,
         }
@@ -265,41 +268,38 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
     /// Validates the next vectors, unless all are ASCII and no sequence is unfinished before them.
     #[inline(always)]
     fn group<const N: usize>(&mut self, vectors: [V; N]) {
-        if !CHECK {
-            return;
-        }
-        let mut all = self.previous.and(self.newest);
+        let mut all = self.previous.bytes.and(self.newest);
         for vector in vectors {
             all = all.or(vector);
         }
-        if all.is_ascii() {
-            self.previous = vectors[N - 1];
-            return;
-        }
-        for vector in vectors {
-            self.errors = self.errors.or(errors(vector, self.previous));
-            self.previous = vector;
+        if CHECK && !all.is_ascii() {
+            for vector in vectors {
+                self.validate(vector);
+            }
         }
     }
 
     /// Says that single vectors follow.
     #[inline(always)]
     fn end_groups(&mut self) {
-        self.seen = self.previous.and(self.newest);
+        self.seen = self.previous.bytes.and(self.newest);
     }
 
     /// Validates the next vector, unless it and those since the last group are ASCII: the answer
     /// changes at most once.
     #[inline(always)]
-    fn vector(&mut self, vector: V) {
-        if !CHECK {
-            return;
-        }
+    fn single(&mut self, vector: V) {
         self.seen = self.seen.or(vector);
-        if !self.seen.is_ascii() {
-            self.errors = self.errors.or(errors(vector, self.previous));
+        if CHECK && !self.seen.is_ascii() {
+            self.validate(vector);
         }
-        self.previous = vector;
+    }
+
+    #[inline(always)]
+    fn validate(&mut self, vector: V) {
+        let next = Classified::new(vector);
+        self.errors = self.errors.or(next.errors(self.previous));
+        self.previous = next;
     }
 }
 

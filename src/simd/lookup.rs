@@ -1,4 +1,4 @@
-//! [`errors`]: UTF-8 validation by table lookup.
+//! [`Classified`]: UTF-8 validation by table lookup.
 //!
 //! After J. Keiser and D. Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte" (Software:
 //! Practice and Experience 51(5), 2021). Each bit of a table is a way in which two neighbouring bytes
@@ -7,23 +7,39 @@
 
 use super::vector::Vector;
 
-/// Marks the bytes that prove a text invalid, given the vector `previous` to them.
-///
-/// A byte is judged with the three before it. What a sequence that is unfinished at the end lacks is
-/// the next vector's concern.
-#[inline(always)]
-pub(super) fn errors<V: Vector>(bytes: V, previous: V) -> V {
-    let [one_back, two_back, three_back] = bytes.back(previous);
-    let pair = one_back
-        .lookup_high(&FIRST_HIGH)
-        .and(one_back.lookup_low(&FIRST_LOW))
-        .and(bytes.lookup_high(&SECOND_HIGH));
-    // SAFETY: vectors exist, so the CPU has their instructions.
-    let top_bits = unsafe { V::splat(0x8080_8080) };
-    let required = two_back
-        .saturating_sub(THIRD)
-        .or(three_back.saturating_sub(FOURTH));
-    pair.xor(required.and(top_bits))
+/// A vector of text, and the ways in which each of its bytes can be wrong as the first of a pair.
+#[derive(Clone, Copy)]
+pub(super) struct Classified<V> {
+    pub(super) bytes: V,
+    class: V,
+}
+
+impl<V: Vector> Classified<V> {
+    /// Looks the bytes up.
+    #[inline(always)]
+    pub(super) fn new(bytes: V) -> Self {
+        let class = bytes
+            .lookup_high(&FIRST_HIGH)
+            .and(bytes.lookup_low(&FIRST_LOW));
+        Self { bytes, class }
+    }
+
+    /// Marks the bytes that prove the text invalid, given the vector `previous` to them.
+    ///
+    /// A byte is judged with the three before it. What a sequence that is unfinished at the end
+    /// lacks is the next vector's concern.
+    #[inline(always)]
+    pub(super) fn errors(self, previous: Self) -> V {
+        let [first, _, _] = self.class.back(previous.class);
+        let pair = first.and(self.bytes.lookup_high(&SECOND_HIGH));
+        let [_, two_back, three_back] = self.bytes.back(previous.bytes);
+        let required = two_back
+            .saturating_sub(THIRD)
+            .or(three_back.saturating_sub(FOURTH));
+        // SAFETY: vectors exist, so the CPU has their instructions.
+        let top_bits = unsafe { V::splat(0x8080_8080) };
+        pair.xor(required.and(top_bits))
+    }
 }
 
 /// A first byte of a sequence, not followed by a continuation.
