@@ -62,8 +62,8 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 			-- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-backends: ## the tests of the crate with each backend of the byte kernels forced
-	tests/backends.sh
+backends: ## the tests of the crate with each of BACKENDS (default: all) forced on the byte kernels
+	tests/backends.sh $(BACKENDS)
 
 inlined: ## the byte kernels call nothing: every intrinsic became an instruction
 	tests/inlined.sh

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # The unit and integration tests with each backend of src/simd forced, as a user may force it. One
 # that this CPU cannot run leaves the choice as it is. (The differential tests run all anyway.)
+#
+# Usage: tests/backends.sh [NAME...]      (default: all)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-case $(uname -m) in
-x86_64) backends='scalar sse avx2 avx512' ;;
-*) backends=scalar ;;
+[ $# -gt 0 ] || case $(uname -m) in
+x86_64) set -- scalar sse avx2 avx512 ;;
+*) set -- scalar ;;
 esac
 
 # In a folder of their own, or the other builds would begin anew.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/backends
 
-for backend in $backends; do
+for backend; do
     echo "backends: $backend" >&2
     export WSIMD_BACKEND=$backend RUSTFLAGS="--cfg wsimd_backend=\"$backend\""
     cargo test --all-features --lib -- --skip simd::tests::
