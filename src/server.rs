@@ -1,6 +1,6 @@
 //! [`accept`], [`serve`] and [`ServerBuilder`]: opening connections as a server.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     },
     net::{
         Stream,
+        cork::Cork,
         opening::{by, deadline, head_limits, open, read, read_head},
     },
 };
@@ -312,6 +313,11 @@ impl Server {
     /// What a handler returns is dropped. So is its connection: a handler that does not
     /// [`close`](WebSocket::close) it leaves the peer with 1006.
     ///
+    /// What a handler sends leaves when it next waits, for whatever, or when it has sent 64 KiB: so
+    /// the loop of `recv` and `send` answers a burst with one system call. A task that the handler
+    /// hands its connection to sends at once. A handler that blocks its thread holds its own replies
+    /// up.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future stops listening; the handlers go on.
@@ -341,8 +347,14 @@ impl Server {
             tokio::spawn(async move {
                 let (builder, handler) = &*shared;
                 // Boxed: the handshake needs room that a connection should not keep.
-                if let Some((ws, request)) = Box::pin(opened(builder, stream)).await {
-                    handler(ws, request).await;
+                if let Some((cork, ws, request)) = Box::pin(opened(builder, stream)).await {
+                    {
+                        let mut handler = pin!(handler(ws, request));
+                        poll_fn(|cx| cork.poll(handler.as_mut(), cx)).await;
+                    }
+                    // What the handler sent at the end, without waiting since.
+                    let kept = poll_fn(|cx| cork.poll_kept(cx));
+                    let _ = Box::pin(timeout(builder.config.close_timeout, kept)).await;
                 }
                 drop(permit);
             });
@@ -354,9 +366,11 @@ impl Server {
 async fn opened(
     builder: &ServerBuilder,
     stream: TcpStream,
-) -> Option<(WebSocket<Stream>, Request<()>)> {
+) -> Option<(Cork, WebSocket<Stream>, Request<()>)> {
     let stream = Stream::tcp(stream).ok()?;
-    builder.accept_request(stream).await.ok()
+    let cork = stream.cork();
+    let (ws, request) = builder.accept_request(stream).await.ok()?;
+    Some((cork, ws, request))
 }
 
 /// Waits for a client and for room for it, and pauses while the system has no room.

@@ -1,5 +1,10 @@
 //! [`Stream`]: the transport of a connection that this crate has opened itself.
 
+#[cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "only `serve` polls handlers")
+)]
+pub(crate) mod cork;
 pub(crate) mod opening;
 
 use std::{
@@ -11,14 +16,22 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, tcp::OwnedReadHalf},
 };
+
+use cork::Cork;
 
 /// The stream under a connection that [`connect`](crate::connect) or [`serve`](crate::serve) made.
 ///
 /// What carries it is not part of the type: the same program compiles whatever the features.
+///
+/// Under [`serve`](crate::serve), what is written while the handler is polled leaves when the handler
+/// waits, flushed or not.
 #[derive(Debug)]
-pub struct Stream(TcpStream);
+pub struct Stream {
+    read: OwnedReadHalf,
+    write: Cork,
+}
 
 impl Stream {
     /// Returns the address of this end.
@@ -27,7 +40,7 @@ impl Stream {
     ///
     /// As [`TcpStream::local_addr`].
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.read.local_addr()
     }
 
     /// Returns the address of the other end.
@@ -36,19 +49,35 @@ impl Stream {
     ///
     /// As [`TcpStream::peer_addr`].
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()
+        self.read.peer_addr()
     }
 
     /// Returns the TCP stream that carries the bytes, to look at it and to set its options; `None`
     /// when there is none.
-    pub const fn as_tcp(&self) -> Option<&TcpStream> {
-        Some(&self.0)
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        Some(self.read.as_ref())
     }
 
     /// Takes a TCP stream, with Nagle's algorithm switched off: it would hold small frames back.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self(stream))
+        let (read, write) = stream.into_split();
+        Ok(Self {
+            read,
+            write: Cork::new(write),
+        })
+    }
+
+    /// Returns what the task of a handler polls it with.
+    #[cfg(feature = "server")]
+    pub(crate) fn cork(&self) -> Cork {
+        self.write.clone()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.write.close();
     }
 }
 
@@ -58,36 +87,36 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.read).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        self.write.poll_write(cx, &[IoSlice::new(buf)])
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write.poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
+        self.write.poll_write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        true
     }
 }

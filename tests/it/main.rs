@@ -15,6 +15,7 @@ mod opening_client;
 mod opening_server;
 mod pings;
 mod sending;
+mod serving;
 mod sockets;
 mod support;
 mod utf8;
