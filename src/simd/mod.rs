@@ -108,15 +108,17 @@ impl Simd {
 
     /// Appends `bytes` to `output`, masked or unmasked. The key applies from their first on.
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
-        if key == [0; 4] {
-            return output.put_slice(bytes);
-        }
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let target = output.room(len);
-        // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room, of no fewer
-        // bytes, are valid, and apart because `output` is borrowed exclusively.
-        unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
-        // SAFETY: `Backend` says that all of them have been written.
+        if key == [0; 4] {
+            // SAFETY: `bytes` and the room, of no fewer bytes, are valid, and apart because `output` is
+            // borrowed exclusively.
+            unsafe { source.copy_to_nonoverlapping(target, len) };
+        } else {
+            // SAFETY: as above, and by the invariant of `backend` the CPU can.
+            unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
+        }
+        // SAFETY: all of them have been written; `Backend` says so of its functions.
         unsafe { output.grow(len) };
     }
 
@@ -167,7 +169,8 @@ impl Simd {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let (key, carry) = (u32::from_le_bytes(key), carry.to_word());
         let target = output.room(len);
-        // SAFETY: as in `copy_mask`.
+        // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room are valid and apart,
+        // as in `copy_mask`.
         let verdict = unsafe { (self.backend.unmask_validate)(source, target, len, key, carry) };
         // SAFETY: `Backend` says that all of them have been written, whatever the verdict.
         unsafe { output.grow(len) };
@@ -196,13 +199,13 @@ impl Append for Vec<u8> {}
 impl Append for BytesMut {}
 
 mod private {
-    use bytes::{BufMut, BytesMut};
+    use bytes::BytesMut;
 
     #[expect(
         unnameable_types,
         reason = "sealed: kernels rely on what these methods do"
     )]
-    pub trait Append: BufMut {
+    pub trait Append {
         /// Makes room for `len` more bytes, and returns where they are to be written.
         fn room(&mut self, len: usize) -> *mut u8;
 
