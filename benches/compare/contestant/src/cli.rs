@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    BoxError, Contestant, Info, Measured, Op, Role, Runtime, Scenario, corpus, json,
+    BoxError, Contestant, Info, Measured, Op, Role, Runtime, Scenario, alloc, corpus, json,
     meter::{Mode, Prepared},
     serve, version,
 };
@@ -67,6 +67,7 @@ fn info(info: &Info) -> String {
 fn serve<C: Contestant>(runtime: &str) -> Result<(), BoxError> {
     let runtime: Runtime = runtime.parse()?;
     serve::raise_descriptor_limit();
+    alloc::answer_signals();
     C::serve_on(runtime);
     Ok(())
 }

@@ -14,6 +14,8 @@ use crate::{Outcome, records::Listing};
 pub const FLOOR: &str = "tcp-tokio";
 /// The same program under another name: how far it is from itself is how far figures can be trusted.
 pub const CONTROL: &str = "tcp-tokio (again)";
+/// Keeps a message for each connection: only the gates ask what that costs.
+pub const KEEPER: &str = "wsimd-keep";
 /// Names and executables of further echo servers: `name=path,…`.
 const EXTRA: &str = "WSIMD_COMPARE_EXTRA";
 
@@ -65,6 +67,18 @@ impl Field {
         self.contestants
             .iter()
             .find(|contestant| contestant.name == name)
+    }
+
+    /// Leaves those out that do not validate text, and are no limit.
+    pub fn drop_careless(&mut self) {
+        let careful = |it: &Listing| it.raw || it.validates_text;
+        let listings = &self.listings;
+        self.contestants.retain(|contestant| {
+            let listing = listings.iter().find(|it| it.name == contestant.name);
+            listing.is_none_or(careful)
+        });
+        self.listings
+            .retain(|listing| listing.missing.is_some() || careful(listing));
     }
 
     fn add(&mut self, name: &str, path: Outcome<PathBuf>) {

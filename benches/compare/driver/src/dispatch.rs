@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, env, hint::black_box};
 
 use wsimd::simd::{Carry, InvalidUtf8, Simd};
 
-use crate::{Outcome, instructions, options::USAGE};
+use crate::{
+    Outcome,
+    instructions::{self, ALONE},
+    options::USAGE,
+};
 
 /// Calls of a run, in the second of two runs twice as many.
 const CALLS: u64 = 10_000;
@@ -37,7 +41,8 @@ pub fn count() -> Outcome<Counts> {
     let backend = backend.trim();
     let in_kernel = format!("--toggle-collect=*::simd::{backend}::unmask_validate*");
     let each = |options: &[String], call: &str, size: usize| {
-        let count = instructions::each(CALLS, |calls| Ok(run(options, call, size, calls)?.1));
+        let count =
+            instructions::each(CALLS, ALONE, |calls| Ok(run(options, call, size, calls)?.1));
         count.map_err(|reason| format!("{call} {size} B {options:?}: {reason}"))
     };
 

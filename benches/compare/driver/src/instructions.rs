@@ -18,32 +18,60 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Outcome,
     contestants::{Contestant, Field},
-    dispatch, machine,
-    plan::{INSTRUCTIONS_STEP, MemoryScenario},
+    dispatch, echo, machine,
+    scenario::Counted,
     session::{Place, Session},
-    tools,
+    stats, tools,
 };
 
 const PART: &str = "instructions";
+/// Arguments of valgrind: count, and write no file.
+pub const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
 /// Growth beyond this fails the guard.
 const TOLERANCE: f64 = 0.05;
-/// Further runs where the first ones differ.
-const REPETITIONS: usize = 6;
 
-type Count = (MemoryScenario, Contestant, Outcome<f64>);
+/// What is done about runs that do not repeat.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeats {
+    /// How far two equal runs may differ, as a share of what the work takes.
+    pub tolerance: f64,
+    /// Further runs where they differ more.
+    pub further: usize,
+    /// Which of all the counts holds.
+    pub holds: fn(&[f64]) -> Option<f64>,
+}
+
+/// Where nothing but the work takes part, chance (random state at the start) only adds.
+pub const ALONE: Repeats = Repeats {
+    tolerance: 0.005,
+    further: 6,
+    holds: |counts| stats::quantile(counts, 0.0),
+};
+
+type Job<'a> = (&'a Counted, &'a Contestant);
+type Count = (Counted, Contestant, Outcome<f64>);
 
 pub fn run(session: &mut Session) -> Outcome<()> {
     let scenarios = session.plan.instructions.clone();
     if scenarios.is_empty() {
         return Ok(());
     }
-    let fits = |contestant: &Contestant| contestant.in_memory;
-    let contestants = session.rotated(0, fits);
+    let mut jobs = jobs(&scenarios, &session.field.contestants);
+    jobs.retain(|(scenario, contestant)| {
+        let scenario = scenario.name();
+        let place = Place {
+            part: PART,
+            scenario: &scenario,
+            contestant: &contestant.name,
+            round: 0,
+        };
+        (session.plan.takes_part)(&place)
+    });
     let progress = Mutex::new(&mut session.progress);
-    let counts = count_all(&scenarios, &contestants, |scenario, contestant| {
+    let counts = count_all(&jobs, |scenario, contestant| {
         let what = format!("instructions: {}: {}", scenario.name(), contestant.name);
         if let Ok(mut progress) = progress.lock() {
-            progress.step(&what, INSTRUCTIONS_STEP);
+            progress.step(&what, scenario.step());
         }
     });
     for (scenario, contestant, count) in counts {
@@ -62,20 +90,20 @@ pub fn run(session: &mut Session) -> Outcome<()> {
     Ok(())
 }
 
-/// Counts on all cores at once: others at work do not change the number.
-fn count_all(
-    scenarios: &[MemoryScenario],
-    contestants: &[Contestant],
-    announce: impl Fn(&MemoryScenario, &Contestant) + Sync,
-) -> Vec<Count> {
-    let jobs: Vec<_> = scenarios
+/// Every scenario with every contestant that can be counted in it.
+fn jobs<'a>(scenarios: &'a [Counted], contestants: &'a [Contestant]) -> Vec<Job<'a>> {
+    let pairs = scenarios
         .iter()
-        .flat_map(|scenario| {
-            contestants
-                .iter()
-                .map(move |contestant| (scenario, contestant))
-        })
-        .collect();
+        .flat_map(|scenario| contestants.iter().map(move |it| (scenario, it)));
+    let fits = |(scenario, contestant): &Job<'_>| match scenario {
+        Counted::Memory(_) => contestant.in_memory,
+        Counted::Echo(_) => !contestant.extra,
+    };
+    pairs.filter(fits).collect()
+}
+
+/// Counts on all cores at once: others at work do not change the number.
+fn count_all(jobs: &[Job<'_>], announce: impl Fn(&Counted, &Contestant) + Sync) -> Vec<Count> {
     let has_valgrind = tools::ensure("valgrind", "valgrind");
     let next = AtomicUsize::new(0);
     let counts = Mutex::new(Vec::new());
@@ -102,30 +130,28 @@ fn count_all(
     counts.into_inner().unwrap_or_default()
 }
 
-fn per_message(contestant: &Contestant, scenario: &MemoryScenario) -> Outcome<f64> {
-    each(messages(scenario.size), |messages| {
-        collect(contestant, &scenario.argument(messages))
-    })
+fn per_message(contestant: &Contestant, scenario: &Counted) -> Outcome<f64> {
+    match scenario {
+        Counted::Memory(scenario) => each(messages(scenario.size), ALONE, |messages| {
+            collect(contestant, &scenario.argument(messages))
+        }),
+        Counted::Echo(scenario) => echo::instructions(contestant, scenario),
+    }
 }
 
-/// The difference of a run of `count` and one of twice as many, for each.
-///
-/// Most programs repeat to the instruction. Where two equal runs differ (random state at the start),
-/// the least of several is taken on both sides: chance only adds.
-pub fn each(count: u64, run: impl Fn(u64) -> Outcome<f64>) -> Outcome<f64> {
-    let (mut once, again, mut twice) = (run(count)?, run(count)?, run(2 * count)?);
-    let repeats = (once - again).abs() <= 0.005 * (twice - once).abs();
-    once = once.min(again);
-    for _ in 0..if repeats { 0 } else { REPETITIONS } {
-        once = once.min(run(count)?);
-        twice = twice.min(run(2 * count)?);
+/// The difference of a run of `count` and one of twice as many, for each. Most programs repeat to the
+/// instruction.
+pub fn each(count: u64, repeats: Repeats, run: impl Fn(u64) -> Outcome<f64>) -> Outcome<f64> {
+    let (mut once, mut twice) = (vec![run(count)?, run(count)?], vec![run(2 * count)?]);
+    let differ = (once[0] - once[1]).abs() > repeats.tolerance * (twice[0] - once[0]).abs();
+    for _ in 0..if differ { repeats.further } else { 0 } {
+        once.push(run(count)?);
+        twice.push(run(2 * count)?);
     }
-    let each = (twice - once) / count as f64;
-    if each > 0.0 {
-        Ok(each)
-    } else {
-        Err("does not repeat from run to run".into())
-    }
+    let all = (repeats.holds)(&twice).zip((repeats.holds)(&once));
+    let each = all.map(|(twice, once)| (twice - once) / count as f64);
+    each.filter(|each| *each > 0.0)
+        .ok_or_else(|| "does not repeat from run to run".into())
 }
 
 /// Whole pools of the contestants (1 MiB, 4 to 4,096 messages), so that both runs see the same ones;
@@ -150,7 +176,7 @@ fn collect(contestant: &Contestant, argument: &str) -> Outcome<f64> {
 /// What a program prints under callgrind, and the instructions that were counted.
 pub fn callgrind(options: &[String], program: &Path, arguments: &[&str]) -> Outcome<(String, f64)> {
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(CALLGRIND)
         .args(options)
         .arg(program)
         .args(arguments)
@@ -174,7 +200,7 @@ pub fn callgrind(options: &[String], program: &Path, arguments: &[&str]) -> Outc
 }
 
 /// The number in callgrind's line `==PID== Collected : N`.
-fn collected(stderr: &str) -> Option<f64> {
+pub fn collected(stderr: &str) -> Option<f64> {
     let (_, rest) = stderr.split_once("Collected :")?;
     rest.split_whitespace().next()?.parse().ok()
 }
@@ -190,12 +216,7 @@ struct Baseline {
 }
 
 /// Compares ours with a recorded baseline, or records it. Says whether nothing grew.
-pub fn guard(
-    workspace: &Path,
-    path: &Path,
-    scenarios: &[MemoryScenario],
-    record: bool,
-) -> Outcome<bool> {
+pub fn guard(workspace: &Path, path: &Path, scenarios: &[Counted], record: bool) -> Outcome<bool> {
     let ours = |name: &str| name == "wsimd" || name.starts_with("wsimd-");
     let field = Field::build(workspace, ours)?;
     let mut contestants = field.contestants.clone();
@@ -203,7 +224,7 @@ pub fn guard(
     if contestants.is_empty() {
         return Err("no contestant of this crate builds".into());
     }
-    let counts = count_all(scenarios, &contestants, |scenario, contestant| {
+    let counts = count_all(&jobs(scenarios, &contestants), |scenario, contestant| {
         eprintln!("{}: {}", contestant.name, scenario.name());
     });
     let mut now = BTreeMap::<String, BTreeMap<String, f64>>::new();
@@ -260,6 +281,14 @@ fn compare(baseline: &Baseline, now: &BTreeMap<String, BTreeMap<String, f64>>) -
             println!("{contestant}: {scenario}: {before:.1} recorded, {verdict}");
         }
     }
+    for (contestant, counts) in now {
+        let recorded = baseline.counts.get(contestant);
+        for (scenario, count) in counts {
+            if !recorded.is_some_and(|recorded| recorded.contains_key(scenario)) {
+                println!("{contestant}: {scenario}: {count:.1} now, not recorded yet");
+            }
+        }
+    }
     fine
 }
 
@@ -285,6 +314,24 @@ mod tests {
         let text = "==7== Events    : Ir\n==7== Collected : 1234567\n==7==\n";
         assert_eq!(collected(text), Some(1_234_567.0));
         assert_eq!(collected("==7== nothing"), None);
+    }
+
+    #[test]
+    fn what_does_not_repeat_is_run_again() {
+        let runs = AtomicUsize::new(0);
+        let run = |noise: f64| {
+            let (runs, nth) = (&runs, AtomicUsize::new(0));
+            move |count: u64| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                let odd = nth.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+                Ok(500.0 + 10.0 * count as f64 + if odd { noise } else { 0.0 })
+            }
+        };
+        assert_eq!(each(100, ALONE, run(1.0)), Ok(10.0));
+        assert_eq!(runs.swap(0, Ordering::Relaxed), 3);
+        assert_eq!(each(100, ALONE, run(50.0)), Ok(10.0));
+        assert_eq!(runs.load(Ordering::Relaxed), 3 + 2 * ALONE.further);
+        assert!(each(100, ALONE, |_| Ok(1.0)).is_err());
     }
 
     #[test]

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::{
     Outcome,
     contestants::build_tool,
-    plan::{KERNELS_STEP, bytes},
+    plan::KERNELS_STEP,
+    scenario::bytes,
     server,
     session::{Place, Session},
 };

@@ -14,7 +14,7 @@ use crate::{
     contestants::Contestant,
     load::Load,
     machine,
-    plan::LoopbackScenario,
+    scenario::LoopbackScenario,
     server::Server,
     session::{Place, Session, pin_apart, unpin},
     traffic::Traffic,
@@ -31,6 +31,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
     let mut calibrated = Calibrated::new();
     for round in 0..session.plan.rounds.loopback {
         for (index, scenario) in scenarios.iter().enumerate() {
+            let name = scenario.name();
             let core = if scenario.runtime == "current" {
                 pin_apart()
             } else {
@@ -39,26 +40,29 @@ pub fn run(session: &mut Session) -> Outcome<()> {
             let traffic = Pair::new(scenario);
             let turn = round as usize + index;
             for contestant in session.rotated(turn, |contestant| takes_part(contestant, scenario)) {
-                let name = scenario.name();
-                let what = format!("loopback, round {}: {name}: {}", round + 1, contestant.name);
-                let seconds = session.plan.loopback_step();
-                session.progress.step(&what, seconds);
                 let place = Place {
                     part: PART,
                     scenario: &name,
                     contestant: &contestant.name,
                     round,
                 };
+                if !(session.plan.takes_part)(&place) {
+                    continue;
+                }
+                let what = format!("loopback, round {}: {name}: {}", round + 1, contestant.name);
+                let seconds = session.plan.loopback_step();
+                session.progress.step(&what, seconds);
                 let key = (index, contestant.name.clone());
                 let known = calibrated.get(&key).copied();
                 session.measure(&place, |session| {
                     let run = Run {
+                        contestant: &contestant,
                         scenario,
                         traffic: traffic.of(&contestant),
                         core,
                         known,
                     };
-                    let (values, messages) = run.measure(session, &contestant)?;
+                    let (values, messages) = run.measure(session)?;
                     calibrated.insert(key, messages);
                     Ok(values)
                 })?;
@@ -100,6 +104,7 @@ impl Pair {
 
 /// One measurement.
 struct Run<'a> {
+    contestant: &'a Contestant,
     scenario: &'a LoopbackScenario,
     traffic: &'a Traffic,
     core: Option<usize>,
@@ -108,12 +113,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Returns the values and the number of messages that they come from.
-    fn measure(
-        &self,
-        session: &Session,
-        contestant: &Contestant,
-    ) -> Outcome<(BTreeMap<String, f64>, u64)> {
-        let mut server = Server::start(contestant, self.scenario.runtime, self.core)?;
+    fn measure(&self, session: &Session) -> Outcome<(BTreeMap<String, f64>, u64)> {
+        let mut server = Server::start(self.contestant, self.scenario.runtime, self.core)?;
         let spin = self.core.is_some();
         let connections = self.scenario.connections;
         let mut load = Load::connect(server.port, connections, self.traffic, spin)
@@ -150,9 +151,8 @@ impl Run<'_> {
             ("p50_us", ran.latency.quantile(0.5) / 1e3),
             ("p99_us", ran.latency.quantile(0.99) / 1e3),
         ];
-        if let Some(calls) = self.syscalls(session, server, load, per_second)? {
-            values.push(("syscalls", calls));
-        }
+        let few = ((per_second * plan.warm_up_seconds) as u64).max(self.at_once());
+        values.extend(self.counts(session, server, load, few)?);
         let values = values
             .into_iter()
             .map(|(name, value)| (name.to_string(), value));
@@ -177,19 +177,32 @@ impl Run<'_> {
         self.scenario.connections as u64 * self.scenario.in_flight
     }
 
-    /// System calls per message, in a short run of its own: counting slows each call a little.
-    fn syscalls(
+    /// System calls and allocations per message, in a short run of its own: counting slows each a
+    /// little.
+    fn counts(
         &self,
         session: &Session,
         server: &Server,
         load: &mut Load<'_>,
-        per_second: f64,
-    ) -> Outcome<Option<f64>> {
-        let Ok(counting) = session.syscalls.start(server.pid()) else {
-            return Ok(None);
-        };
-        let messages = ((per_second * session.plan.warm_up_seconds) as u64).max(self.at_once());
+        messages: u64,
+    ) -> Outcome<Vec<(&'static str, f64)>> {
+        let each = |count: f64| count / messages as f64;
+        let mut values = Vec::new();
+        // The counter of allocations is for one thread.
+        let has_allocations = !self.contestant.extra && self.scenario.runtime == "current";
+        if has_allocations {
+            server.toggle_allocations()?;
+        }
+        let counting = session.syscalls.start(server.pid());
         load.run(messages, self.scenario.in_flight)?;
-        Ok(Some(counting.finish()? / messages as f64))
+        if let Ok(counting) = counting {
+            values.push(("syscalls", each(counting.finish()?)));
+        }
+        if has_allocations {
+            let (count, bytes) = server.toggle_allocations()?;
+            values.push(("allocations", each(count)));
+            values.push(("allocated_bytes", each(bytes)));
+        }
+        Ok(values)
     }
 }

@@ -3,6 +3,8 @@
 mod charts;
 mod contestants;
 mod dispatch;
+mod echo;
+mod gates;
 mod idle;
 mod instructions;
 mod kernels;
@@ -17,6 +19,7 @@ mod plot;
 mod progress;
 mod records;
 mod report;
+mod scenario;
 mod server;
 mod session;
 mod smoke;
@@ -51,13 +54,10 @@ fn main() -> ExitCode {
         })?)),
         Command::Call { call, size, calls } => dispatch::run(&call, size, calls).map(|()| true),
         Command::Report(folder) => report(&folder).map(|_| true),
+        Command::Gates(options) => gates::run(workspace()?, &options),
+        Command::IdleGuard { connections } => idle::guard(&workspace()?, connections),
         Command::Guard { baseline, record } => {
-            let options = options::parse(&["run".into()]);
-            let Ok(Command::Run(options)) = options else {
-                return Err("the plan of a quick run".into());
-            };
-            let scenarios = Plan::new(&options).instructions;
-            instructions::guard(&workspace()?, &baseline, &scenarios, record)
+            instructions::guard(&workspace()?, &baseline, &plan::guarded(), record)
         }
     });
     match done {
@@ -72,30 +72,48 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Outcome<()> {
     let workspace = workspace()?;
-    let mut meta = machine::describe(&workspace);
-    meta.mode = if options.mode == Mode::Full {
-        "full"
-    } else {
-        "quick"
-    }
-    .into();
-    meta.parts = options
-        .parts
-        .iter()
-        .map(|part| part.name().to_string())
-        .collect();
+    let meta = describe(&workspace, options);
     let field = Field::build(&workspace, |name| options.wants(name))?;
-    let plan = Plan::new(options);
-    let (lines, seconds) = plan.describe(field.contestants.len());
+    let results = workspace.join("../results");
+    let folder = options.out.clone();
+    let folder = folder.unwrap_or_else(|| free_folder(&results, &meta));
+    let summary = measure(workspace, field, Plan::new(options), meta, &folder)?;
+    if options.is_whole() {
+        publish(&summary, &folder, &results)?;
+    }
+    report::print(&summary);
+    println!("report: {}", folder.join("report.md").display());
+    Ok(())
+}
+
+/// What the results of a run are labelled with.
+fn describe(workspace: &Path, options: &Options) -> Meta {
+    let parts = options.parts.iter().map(|part| part.name().to_string());
+    let mode = match options.mode {
+        Mode::Full => "full",
+        Mode::Quick => "quick",
+    };
+    Meta {
+        mode: mode.into(),
+        parts: parts.collect(),
+        ..machine::describe(workspace)
+    }
+}
+
+/// Measures what is planned, and writes the report into a folder.
+fn measure(
+    workspace: PathBuf,
+    field: Field,
+    plan: Plan,
+    mut meta: Meta,
+    folder: &Path,
+) -> Outcome<Summary> {
+    let names = field.contestants.iter().map(|it| it.name.as_str());
+    let (lines, seconds) = plan.describe(&names.collect::<Vec<_>>());
     for line in lines {
         eprintln!("{line}");
     }
-    let results = workspace.join("../results");
-    let folder = options
-        .out
-        .clone()
-        .unwrap_or_else(|| free_folder(&results, &meta));
-    let log = Log::create(&folder)?;
+    let log = Log::create(folder)?;
     let mut session = Session::new(workspace, field, plan, log, seconds);
     meta.syscalls_by = session.syscalls.describe().into();
     session.log.add(Record::Meta(meta.clone()))?;
@@ -110,13 +128,7 @@ fn run(options: &Options) -> Outcome<()> {
     meta.seconds = session.progress.seconds();
     session.log.add(Record::Meta(meta))?;
     session.progress.say("measured; writing the report");
-    let summary = report(&folder)?;
-    if options.is_whole() {
-        publish(&summary, &folder, &results)?;
-    }
-    report::print(&summary);
-    println!("report: {}", folder.join("report.md").display());
-    Ok(())
+    report(folder)
 }
 
 /// Writes tables and charts from the raw data of a folder.

@@ -11,7 +11,8 @@ use crate::{
     Outcome,
     contestants::Contestant,
     machine,
-    plan::{MEMORY_STEP, MemoryScenario},
+    plan::MEMORY_STEP,
+    scenario::MemoryScenario,
     server,
     session::{Place, Session, pin_apart, unpin},
 };
@@ -53,14 +54,17 @@ pub fn run(session: &mut Session) -> Outcome<()> {
             let turn = round as usize + index;
             for contestant in session.rotated(turn, |contestant| contestant.in_memory) {
                 let name = scenario.name();
-                let what = format!("memory, round {}: {name}: {}", round + 1, contestant.name);
-                session.progress.step(&what, MEMORY_STEP);
                 let place = Place {
                     part: PART,
                     scenario: &name,
                     contestant: &contestant.name,
                     round,
                 };
+                if !(session.plan.takes_part)(&place) {
+                    continue;
+                }
+                let what = format!("memory, round {}: {name}: {}", round + 1, contestant.name);
+                session.progress.step(&what, MEMORY_STEP);
                 let key = (index, contestant.name.clone());
                 let known = calibrated.get(&key).copied();
                 session.measure(&place, |_| {

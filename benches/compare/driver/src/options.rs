@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 
-use crate::Outcome;
+use crate::{Outcome, contestants::KEEPER};
 
 pub const USAGE: &str = "\
 usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instructions]
-                   [--only NAME,...] [--rounds N] [--out DIR]
+                   [--only NAME,...] [--scenario WORDS,...] [--rounds N] [--out DIR]
        compare smoke [--only NAME,...]
        compare report DIR
+       compare gates [--quick] [--part …] [--only …] [--scenario …] [--rounds N] [--out DIR]
+       compare idle-guard [--connections N]
        compare guard BASELINE [--record]
        compare call in-place|copying|nothing SIZE CALLS    (what the guard counts)
 WSIMD_COMPARE_EXTRA=\"name=/path/to/executable,...\" adds echo servers that understand `serve`.";
+
+/// The connections of the guard of idle memory: as many as it takes to see what 10,000 show.
+const IDLE_CONNECTIONS: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -54,6 +59,10 @@ pub enum Command {
     Run(Options),
     Smoke(Options),
     Report(PathBuf),
+    Gates(Options),
+    IdleGuard {
+        connections: usize,
+    },
     Guard {
         baseline: PathBuf,
         record: bool,
@@ -71,16 +80,19 @@ pub struct Options {
     pub parts: Vec<Part>,
     /// Names of contestants, or none for all.
     pub only: Vec<String>,
+    /// What the names of scenarios in memory and on loopback contain, or none for all.
+    pub scenarios: Vec<String>,
     pub rounds: Option<u32>,
     pub out: Option<PathBuf>,
 }
 
 impl Options {
-    fn new() -> Self {
+    fn new(mode: Mode) -> Self {
         Self {
-            mode: Mode::Quick,
+            mode,
             parts: Part::ALL.to_vec(),
             only: Vec::new(),
+            scenarios: Vec::new(),
             rounds: None,
             out: None,
         }
@@ -88,20 +100,38 @@ impl Options {
 
     /// Whether a contestant is to take part.
     pub fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+        if self.only.is_empty() {
+            name != KEEPER
+        } else {
+            self.only.iter().any(|wanted| wanted == name)
+        }
+    }
+
+    /// Whether a scenario is asked for.
+    pub fn wants_scenario(&self, name: &str) -> bool {
+        let words = &self.scenarios;
+        words.is_empty() || words.iter().any(|words| name.contains(words))
     }
 
     /// Whether everything is run: only then is the latest table of the README replaced.
     pub fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.parts.len() == Part::ALL.len() && self.out.is_none()
+        let all = self.only.is_empty() && self.scenarios.is_empty();
+        all && self.parts.len() == Part::ALL.len() && self.out.is_none()
     }
 }
 
 pub fn parse(arguments: &[String]) -> Outcome<Command> {
     let (command, rest) = arguments.split_first().ok_or(USAGE)?;
     match (command.as_str(), rest) {
-        ("run", rest) => Ok(Command::Run(flags(rest)?)),
-        ("smoke", rest) => Ok(Command::Smoke(flags(rest)?)),
+        ("run", rest) => Ok(Command::Run(flags(rest, Mode::Quick)?)),
+        ("smoke", rest) => Ok(Command::Smoke(flags(rest, Mode::Quick)?)),
+        ("gates", rest) => Ok(Command::Gates(flags(rest, Mode::Full)?)),
+        ("idle-guard", []) => Ok(Command::IdleGuard {
+            connections: IDLE_CONNECTIONS,
+        }),
+        ("idle-guard", [flag, number]) if flag == "--connections" => Ok(Command::IdleGuard {
+            connections: positive(number)? as usize,
+        }),
         ("report", [folder]) => Ok(Command::Report(folder.into())),
         ("guard", [baseline]) => Ok(Command::Guard {
             baseline: baseline.into(),
@@ -120,8 +150,8 @@ pub fn parse(arguments: &[String]) -> Outcome<Command> {
     }
 }
 
-fn flags(arguments: &[String]) -> Outcome<Options> {
-    let mut options = Options::new();
+fn flags(arguments: &[String], mode: Mode) -> Outcome<Options> {
+    let mut options = Options::new(mode);
     let mut rest = arguments.iter();
     while let Some(flag) = rest.next() {
         let mut value = || {
@@ -133,6 +163,9 @@ fn flags(arguments: &[String]) -> Outcome<Options> {
             "--full" => options.mode = Mode::Full,
             "--part" => options.parts = value()?.split(',').map(part).collect::<Outcome<_>>()?,
             "--only" => options.only = value()?.split(',').map(str::to_string).collect(),
+            "--scenario" => {
+                options.scenarios = value()?.split(',').map(str::to_string).collect();
+            }
             "--rounds" => options.rounds = Some(positive(value()?)?),
             "--out" => options.out = Some(value()?.into()),
             _ => return Err(format!("{flag} is not understood\n{USAGE}")),
@@ -148,7 +181,7 @@ fn part(name: &str) -> Outcome<Part> {
 
 fn positive(number: &str) -> Outcome<u32> {
     let number = number.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "rounds are counted from 1".to_string())
+    number.ok_or_else(|| "counted from 1".to_string())
 }
 
 #[cfg(test)]
@@ -171,6 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn gates_are_full_unless_quick() {
+        for (line, mode) in [("gates", Mode::Full), ("gates --quick", Mode::Quick)] {
+            let Ok(Command::Gates(options)) = parsed(line) else {
+                panic!("not understood");
+            };
+            assert_eq!(options.mode, mode);
+        }
+        let Ok(Command::IdleGuard { connections }) = parsed("idle-guard --connections 7") else {
+            panic!("not understood");
+        };
+        assert_eq!(connections, 7);
+    }
+
+    #[test]
     fn mistakes_are_explained() {
         for line in [
             "",
@@ -178,6 +225,9 @@ mod tests {
             "run --part soup",
             "run --out",
             "run --rounds 0",
+            "gates --part soup",
+            "idle-guard --connections 0",
+            "idle-guard 5",
             "report",
             "call in-place 16",
             "call in-place 16 often",

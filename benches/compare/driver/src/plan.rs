@@ -2,73 +2,12 @@
 
 use contestant::Content;
 
-use crate::options::{Mode, Options, Part};
-
-/// A scenario in memory; the number of messages is found by calibration.
-#[derive(Clone, Debug)]
-pub struct MemoryScenario {
-    pub op: &'static str,
-    pub role: &'static str,
-    pub size: usize,
-    pub content: Content,
-    pub chunk: usize,
-    pub keep: usize,
-}
-
-impl MemoryScenario {
-    /// The name in tables; the usual chunk and dropping at once are not mentioned.
-    pub fn name(&self) -> String {
-        let mut name = format!(
-            "{} {} {} {}",
-            self.op,
-            self.role,
-            bytes(self.size),
-            word(self.content)
-        );
-        if self.chunk != CHUNK {
-            name.push_str(&format!(" chunk {}", bytes(self.chunk)));
-        }
-        if self.keep != 0 {
-            name.push_str(&format!(" keep {}", self.keep));
-        }
-        name
-    }
-
-    /// The argument of a contestant.
-    pub fn argument(&self, messages: u64) -> String {
-        let (content, size) = (word(self.content), self.size);
-        let Self {
-            op,
-            role,
-            chunk,
-            keep,
-            ..
-        } = self;
-        format!("{op}:{role}:{size}:{content}:{chunk}:{keep}:{messages}")
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct LoopbackScenario {
-    pub size: usize,
-    pub content: Content,
-    pub connections: usize,
-    pub in_flight: u64,
-    pub runtime: &'static str,
-}
-
-impl LoopbackScenario {
-    pub fn name(&self) -> String {
-        let Self {
-            connections,
-            in_flight,
-            runtime,
-            ..
-        } = self;
-        let (size, content) = (bytes(self.size), word(self.content));
-        format!("{size} {content} {connections}x{in_flight} {runtime}")
-    }
-}
+use crate::{
+    idle,
+    options::{Mode, Options, Part},
+    scenario::{CHUNK, Counted, LoopbackScenario, MemoryScenario, decode, encode},
+    session::Place,
+};
 
 /// Everything of a run.
 #[derive(Debug)]
@@ -76,10 +15,12 @@ pub struct Plan {
     pub memory: Vec<MemoryScenario>,
     pub loopback: Vec<LoopbackScenario>,
     pub idle: Vec<usize>,
-    pub instructions: Vec<MemoryScenario>,
+    pub instructions: Vec<Counted>,
     pub kernels: bool,
     pub full: bool,
     pub rounds: Rounds,
+    /// Who is measured where; all everywhere but in the gates.
+    pub takes_part: fn(&Place<'_>) -> bool,
     /// Seconds that one measurement on loopback takes, and its warm-up.
     pub loopback_seconds: f64,
     pub warm_up_seconds: f64,
@@ -96,9 +37,7 @@ pub struct Rounds {
 /// Seconds that a step takes, as planned: measured on two cores of 2.6 GHz, processes included.
 pub const MEMORY_STEP: f64 = 0.08;
 pub const KERNELS_STEP: f64 = 9.0;
-pub const INSTRUCTIONS_STEP: f64 = 1.2;
 
-const CHUNK: usize = 64 << 10;
 const SIZES: [usize; 8] = [0, 16, 125, 1 << 10, 4 << 10, 16 << 10, 256 << 10, 4 << 20];
 const CONTENTS: [Content; 4] = [
     Content::Ascii,
@@ -112,7 +51,7 @@ const MOST_IN_FLIGHT: usize = 64 << 20;
 impl Plan {
     pub fn new(options: &Options) -> Self {
         let full = options.mode == Mode::Full;
-        let mut plan = Self {
+        let plan = Self {
             memory: if full { memory_full() } else { memory_quick() },
             loopback: if full {
                 loopback_full()
@@ -123,6 +62,7 @@ impl Plan {
             instructions: instructions(full),
             kernels: true,
             full,
+            takes_part: |_| true,
             rounds: if full {
                 Rounds {
                     memory: 7,
@@ -141,19 +81,11 @@ impl Plan {
             loopback_seconds: if full { 0.8 } else { 0.25 },
             warm_up_seconds: if full { 0.15 } else { 0.05 },
         };
-        plan.keep_parts(options);
-        if let Some(rounds) = options.rounds {
-            plan.rounds = Rounds {
-                memory: rounds,
-                loopback: rounds,
-                idle: rounds,
-                kernels: rounds,
-            };
-        }
-        plan
+        plan.narrowed(options)
     }
 
-    fn keep_parts(&mut self, options: &Options) {
+    /// Only the parts that are asked for, and as many rounds.
+    pub fn narrowed(mut self, options: &Options) -> Self {
         let wants = |part| options.parts.contains(&part);
         if !wants(Part::Memory) {
             self.memory.clear();
@@ -167,7 +99,19 @@ impl Plan {
         if !wants(Part::Instructions) {
             self.instructions.clear();
         }
-        self.kernels = wants(Part::Kernels);
+        self.kernels &= wants(Part::Kernels);
+        self.memory.retain(|it| options.wants_scenario(&it.name()));
+        self.loopback
+            .retain(|it| options.wants_scenario(&it.name()));
+        if let Some(rounds) = options.rounds {
+            self.rounds = Rounds {
+                memory: rounds,
+                loopback: rounds,
+                idle: rounds,
+                kernels: rounds,
+            };
+        }
+        self
     }
 
     /// One measurement on loopback with all that surrounds it.
@@ -175,50 +119,61 @@ impl Plan {
         self.loopback_seconds + 2.0 * self.warm_up_seconds + 0.1
     }
 
-    /// Lines that say what will be done, and the seconds it should take with so many contestants.
-    pub fn describe(&self, contestants: usize) -> (Vec<String>, f64) {
-        let Rounds {
-            memory,
-            loopback,
-            idle,
-            kernels,
-        } = self.rounds;
-        let runs =
-            |scenarios: usize, rounds: u32| (scenarios * contestants) as f64 * f64::from(rounds);
-        let idle_step: f64 = self
-            .idle
+    /// Lines that say what will be done, and the seconds it should take with these contestants.
+    pub fn describe(&self, contestants: &[&str]) -> (Vec<String>, f64) {
+        let rounds = self.rounds;
+        let steps = |part, scenarios: Vec<String>, rounds| {
+            let places = scenarios.iter().flat_map(|scenario| {
+                let of_round = move |round| {
+                    contestants.iter().map(move |contestant| Place {
+                        part,
+                        scenario,
+                        contestant,
+                        round,
+                    })
+                };
+                (0..rounds).flat_map(of_round)
+            });
+            places.filter(|place| (self.takes_part)(place)).count() as f64
+        };
+        let memory = self.memory.iter().map(MemoryScenario::name).collect();
+        let loopback = self.loopback.iter().map(LoopbackScenario::name).collect();
+        let instructions = self
+            .instructions
             .iter()
-            .map(|connections| idle_step(*connections))
-            .sum();
+            .map(|counted| steps("instructions", vec![counted.name()], 1) * counted.step());
+        let idle = self.idle.iter().map(|&connections| {
+            steps("idle", vec![idle::scenario(connections)], rounds.idle) * idle_step(connections)
+        });
         let parts = [
             (
                 "memory",
                 self.memory.len(),
-                memory,
-                runs(self.memory.len(), memory) * MEMORY_STEP,
+                rounds.memory,
+                steps("memory", memory, rounds.memory) * MEMORY_STEP,
             ),
             (
                 "loopback",
                 self.loopback.len(),
-                loopback,
-                runs(self.loopback.len(), loopback) * self.loopback_step(),
+                rounds.loopback,
+                steps("loopback", loopback, rounds.loopback) * self.loopback_step(),
             ),
-            ("idle", self.idle.len(), idle, runs(1, idle) * idle_step),
+            ("idle", self.idle.len(), rounds.idle, idle.sum()),
             (
                 "kernels",
                 usize::from(self.kernels),
-                kernels,
-                f64::from(u8::from(self.kernels)) * f64::from(kernels) * KERNELS_STEP,
+                rounds.kernels,
+                f64::from(u8::from(self.kernels)) * f64::from(rounds.kernels) * KERNELS_STEP,
             ),
             (
                 "instructions",
                 self.instructions.len(),
                 1,
-                runs(self.instructions.len(), 1) * INSTRUCTIONS_STEP,
+                instructions.sum(),
             ),
         ];
         let mut lines = Vec::new();
-        for (part, scenarios, rounds, seconds) in parts.into_iter().filter(|part| part.1 > 0) {
+        for (part, scenarios, rounds, seconds) in parts.iter().filter(|part| part.1 > 0) {
             lines.push(format!(
                 "{part}: {scenarios} scenarios, {rounds} rounds, about {:.1} minutes",
                 seconds / 60.0
@@ -274,34 +229,6 @@ fn pairs() -> impl Iterator<Item = (usize, Content)> {
     pairs.filter(|(size, content)| *size > 0 || matches!(content, Content::Ascii | Content::Binary))
 }
 
-fn decode(
-    role: &'static str,
-    size: usize,
-    content: Content,
-    chunk: usize,
-    keep: usize,
-) -> MemoryScenario {
-    MemoryScenario {
-        op: "decode",
-        role,
-        size,
-        content,
-        chunk,
-        keep,
-    }
-}
-
-fn encode(role: &'static str, size: usize, content: Content) -> MemoryScenario {
-    MemoryScenario {
-        op: "encode",
-        role,
-        size,
-        content,
-        chunk: CHUNK,
-        keep: 0,
-    }
-}
-
 fn loopback_quick() -> Vec<LoopbackScenario> {
     use Content::{Binary, Multi};
     let scenario = |size, content, connections, in_flight, runtime| LoopbackScenario {
@@ -348,61 +275,53 @@ fn loopback_full() -> Vec<LoopbackScenario> {
 }
 
 /// Callgrind is slow, and what it counts does not vary: a few scenarios that stand for the others.
-fn instructions(full: bool) -> Vec<MemoryScenario> {
-    use Content::{Ascii, Binary, Json, Multi};
-    let mut scenarios = vec![
-        decode("server", 16, Binary, CHUNK, 0),
-        decode("server", 1 << 10, Json, CHUNK, 0),
-        decode("server", 16 << 10, Multi, CHUNK, 0),
-        encode("server", 125, Json),
-    ];
+fn instructions(full: bool) -> Vec<Counted> {
+    use Content::{Ascii, Binary, Multi};
+    let mut scenarios = guarded();
     if full {
-        scenarios.extend([
+        let more = [
             decode("server", 125, Ascii, CHUNK, 0),
             decode("server", 256 << 10, Multi, CHUNK, 0),
             decode("client", 16 << 10, Multi, CHUNK, 0),
             encode("client", 16 << 10, Binary),
-        ]);
+        ];
+        scenarios.extend(more.map(Counted::Memory));
     }
+    scenarios.extend(echoes());
     scenarios
 }
 
-pub fn word(content: Content) -> &'static str {
-    match content {
-        Content::Ascii => "ascii",
-        Content::Json => "json",
-        Content::Multi => "multi",
-        Content::Binary => "binary",
-    }
+/// What the baseline of instructions is recorded of.
+pub fn guarded() -> Vec<Counted> {
+    use Content::{Binary, Json, Multi};
+    let scenarios = [
+        decode("server", 16, Binary, CHUNK, 0),
+        decode("server", 125, Json, CHUNK, 0),
+        decode("server", 1 << 10, Json, CHUNK, 0),
+        decode("server", 16 << 10, Multi, CHUNK, 0),
+        encode("server", 125, Json),
+    ];
+    scenarios.map(Counted::Memory).into()
 }
 
-/// A size in the largest unit that divides it.
-pub fn bytes(size: usize) -> String {
-    match size {
-        0 => "0 B".into(),
-        size if size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
-        size if size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
-        size => format!("{size} B"),
-    }
+/// Echoes whose instructions are counted, the server's alone.
+pub fn echoes() -> impl Iterator<Item = Counted> {
+    let sizes = [(20, Content::Binary), (1 << 10, Content::Multi)];
+    let scenarios = sizes.into_iter().flat_map(|(size, content)| {
+        [16, 1].map(|in_flight| LoopbackScenario {
+            size,
+            content,
+            connections: 4,
+            in_flight,
+            runtime: "current",
+        })
+    });
+    scenarios.map(Counted::Echo)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_arguments() {
-        let scenario = decode("server", 16 << 10, Content::Multi, 4 << 10, 16);
-        assert_eq!(
-            scenario.name(),
-            "decode server 16 KiB multi chunk 4 KiB keep 16"
-        );
-        assert_eq!(scenario.argument(7), "decode:server:16384:multi:4096:16:7");
-        assert_eq!(
-            encode("client", 125, Content::Json).name(),
-            "encode client 125 B json"
-        );
-    }
 
     #[test]
     fn names_are_distinct() {

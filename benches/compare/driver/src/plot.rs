@@ -345,7 +345,7 @@ fn line_panel(area: &Area<'_>, panel: &LinePanel) -> Drawn {
             continue;
         }
         labelled = x;
-        let name = crate::plan::bytes(size as usize);
+        let name = crate::scenario::bytes(size as usize);
         text(area, &name, (x, bottom + 4), (12, INK), HPos::Center)?;
     }
     let (ours, others): (Vec<&Line>, Vec<&Line>) = panel.lines.iter().partition(|line| line.bold);

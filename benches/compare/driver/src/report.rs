@@ -240,6 +240,8 @@ fn columns(part: &str) -> Vec<Column> {
             ("user_ns", "user", 0),
             ("system_ns", "system", 0),
             ("syscalls", "system calls", 2),
+            ("allocations", "allocations", 2),
+            ("allocated_bytes", "bytes allocated", 0),
             ("per_s", "messages/s", 0),
             ("p50_us", "p50 µs", 0),
             ("p99_us", "p99 µs", 0),

@@ -7,14 +7,22 @@ use std::{
     os::{fd::FromRawFd, unix::process::CommandExt},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
 
-use crate::{Outcome, contestants::Contestant};
+use crate::{
+    Outcome,
+    contestants::Contestant,
+    instructions::{CALLGRIND, collected},
+};
 
-const START: Duration = Duration::from_secs(10);
+/// A line of a server that does not come for so long is missing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What lines begin with that a server is asked for.
+const PORT: &str = "listening ";
+const ALLOCATIONS: &str = "allocations ";
 
 /// CPU time of a process: the sum from its CPU clock (nanoseconds, exact also for a thread that is
 /// running), the parts from `/proc/PID/stat` (ticks; the kernel samples them).
@@ -51,12 +59,29 @@ pub struct Memory {
 pub struct Server {
     child: Child,
     stderr: File,
+    answers: Receiver<String>,
     pub port: u16,
 }
 
 impl Server {
     pub fn start(contestant: &Contestant, runtime: &str, core: Option<usize>) -> Outcome<Self> {
-        let mut command = Command::new(&contestant.path);
+        let command = Command::new(&contestant.path);
+        Self::spawn(command, contestant, runtime, core)
+    }
+
+    /// Starts a server whose instructions are counted; [`instructions`](Self::instructions) ends it.
+    pub fn start_counted(contestant: &Contestant, runtime: &str) -> Outcome<Self> {
+        let mut command = Command::new("valgrind");
+        command.args(CALLGRIND).arg(&contestant.path);
+        Self::spawn(command, contestant, runtime, None)
+    }
+
+    fn spawn(
+        mut command: Command,
+        contestant: &Contestant,
+        runtime: &str,
+        core: Option<usize>,
+    ) -> Outcome<Self> {
         command.arg("serve");
         if !contestant.extra {
             command.args(["--runtime", runtime]);
@@ -71,16 +96,28 @@ impl Server {
         let mut child = command
             .spawn()
             .map_err(|error| format!("does not start: {error}"))?;
-        let stdout = child.stdout.take();
+        let answers = answers(child.stdout.take());
         let mut server = Self {
             child,
             stderr,
+            answers,
             port: 0,
         };
-        let port = stdout.and_then(listening);
+        let port = server.answer(PORT);
+        let port = port.and_then(|port| port.trim().parse().ok());
         server.port = port.ok_or_else(|| server.explain("printed no `listening PORT`"))?;
         server.check()?;
         Ok(server)
+    }
+
+    /// What follows `word` on the next line that begins with it.
+    fn answer(&self, word: &str) -> Option<String> {
+        loop {
+            let line = self.answers.recv_timeout(PATIENCE).ok()?;
+            if let Some(rest) = line.strip_prefix(word) {
+                return Some(rest.into());
+            }
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -107,11 +144,17 @@ impl Server {
         }
     }
 
-    /// A failure, with the end of what the server wrote to stderr.
-    pub fn explain(&mut self, failure: &str) -> String {
+    /// What the server wrote to stderr.
+    fn errors(&mut self) -> String {
         let mut text = String::new();
         let _ = self.stderr.rewind();
         let _ = self.stderr.read_to_string(&mut text);
+        text
+    }
+
+    /// A failure, with the end of what the server wrote to stderr.
+    pub fn explain(&mut self, failure: &str) -> String {
+        let text = self.errors();
         let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(3)..];
         if last.is_empty() {
@@ -119,6 +162,30 @@ impl Server {
         } else {
             format!("{failure}: {}", last.join(" / "))
         }
+    }
+
+    /// Starts or stops the count of allocations. Returns how many there were, and of how many bytes.
+    pub fn toggle_allocations(&self) -> Outcome<(f64, f64)> {
+        self.signal(libc::SIGUSR1);
+        let answer = self.answer(ALLOCATIONS).unwrap_or_default();
+        let mut numbers = answer.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(count)), Some(Ok(bytes))) => Ok((count, bytes)),
+            _ => Err("printed no `allocations COUNT BYTES`".into()),
+        }
+    }
+
+    /// Ends a server whose instructions are counted. Returns their number.
+    pub fn instructions(mut self) -> Outcome<f64> {
+        self.check()?;
+        self.signal(libc::SIGTERM);
+        self.child.wait().map_err(|error| error.to_string())?;
+        collected(&self.errors()).ok_or_else(|| "callgrind printed no count".into())
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
+        unsafe { libc::kill(self.pid() as libc::pid_t, signal) };
     }
 
     pub fn cpu(&self) -> Outcome<Cpu> {
@@ -190,20 +257,23 @@ pub fn pin(cores: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for `listening PORT`; what follows on stdout is read and dropped.
-fn listening(stdout: ChildStdout) -> Option<u16> {
+/// The lines of a child's stdout that are answers; others are read and dropped.
+fn answers(stdout: Option<ChildStdout>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let port = line
-                .strip_prefix("listening ")
-                .and_then(|port| port.trim().parse().ok());
-            if let Some(port) = port {
-                let _ = sender.send(port);
+        let lines = stdout
+            .into_iter()
+            .flat_map(|stdout| BufReader::new(stdout).lines());
+        for line in lines.map_while(Result::ok) {
+            if [PORT, ALLOCATIONS]
+                .iter()
+                .any(|word| line.starts_with(word))
+            {
+                let _ = sender.send(line);
             }
         }
     });
-    receiver.recv_timeout(START).ok()
+    receiver
 }
 
 /// The socket that listens on a port of IPv4, from `/proc/net/tcp`.

@@ -20,6 +20,24 @@ pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
+/// The upper end of the 95 % interval of the median: the order statistic that the sign test gives (Conover,
+/// Practical Nonparametric Statistics, §3.2). Of fewer than six values it is the greatest.
+pub fn median_upper(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let count = sorted.len();
+    // The chance that so many values or fewer lie above the median: a sum of the binomial distribution.
+    let mut chance = 0.0;
+    let mut term = 0.5_f64.powi(count as i32);
+    let mut above = 0;
+    while above < count / 2 && chance + term <= 0.025 {
+        chance += term;
+        term *= (count - above) as f64 / (above + 1) as f64;
+        above += 1;
+    }
+    sorted.get(count.checked_sub(above.max(1))?).copied()
+}
+
 /// The interquartile range as a share of the median: 0.05 is 5 %.
 pub fn spread(values: &[f64]) -> Option<f64> {
     let middle = median(values)?;
@@ -90,6 +108,28 @@ mod tests {
     fn quantiles_interpolate() {
         close(quantile(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.25), 2.0);
         close(quantile(&[1.0, 2.0], 0.75), 1.75);
+    }
+
+    #[test]
+    fn the_interval_of_the_median_leaves_off_what_chance_allows() {
+        let upper = |count: u32| {
+            let values: Vec<f64> = (1..=count).map(f64::from).collect();
+            median_upper(&values)
+        };
+        assert_eq!(upper(0), None);
+        // Ranks as in tables of the sign test.
+        for (count, rank) in [
+            (1, 1),
+            (5, 5),
+            (6, 6),
+            (8, 8),
+            (9, 8),
+            (11, 10),
+            (12, 10),
+            (20, 15),
+        ] {
+            close(upper(count), f64::from(rank));
+        }
     }
 
     #[test]

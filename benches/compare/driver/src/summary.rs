@@ -44,6 +44,8 @@ pub struct Row {
     pub careless: bool,
     pub validating_peer: bool,
     pub rounds: usize,
+    /// What was measured, by measure and round.
+    pub samples: BTreeMap<String, Rounds>,
     pub medians: BTreeMap<String, f64>,
     pub spreads: BTreeMap<String, f64>,
     pub main: f64,
@@ -208,6 +210,7 @@ impl Row {
             careless: listing.is_some_and(|it| !it.raw && !it.validates_text),
             validating_peer: listing.is_some_and(Listing::is_validating_peer),
             rounds: measures.get(main)?.len(),
+            samples: measures.clone(),
             main: *medians.get(main)?,
             spreads: each(stats::spread),
             medians,

@@ -1,4 +1,4 @@
-//! What the four programs of the crate under test share.
+//! What the programs of the crate under test share.
 
 use std::future::Future;
 

@@ -1,14 +1,19 @@
-//! wsimd with `recv` and `feed`: what was fed leaves when `recv` is about to wait.
+//! wsimd with `recv` and `feed`, on a bare `TcpStream`: what was fed leaves when `recv` is about to
+//! wait.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
-use contestant::{BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport};
+use contestant::{
+    BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport, accept_loop,
+};
 use contestant_wsimd::{config, messages, role};
-use wsimd::{Error, WebSocket, net::Stream};
+use tokio::net::TcpStream;
+use wsimd::{Error, ServerBuilder, WebSocket};
 
 struct RecvFeed;
 
-async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
+async fn echo(builder: &ServerBuilder, stream: TcpStream) -> Result<(), Error> {
+    let mut ws = Box::pin(builder.accept(stream)).await?;
     while let Some(message) = ws.recv().await? {
         ws.feed(message).await?;
     }
@@ -24,12 +29,17 @@ impl Contestant for RecvFeed {
             raw: false,
             decode: BOTH,
             encode: BOTH,
-            note: "recv and feed",
+            note: "recv and feed; on loopback a bare TcpStream, accepted without the crate's server",
         }
     }
 
     async fn serve() {
-        contestant_wsimd::serve(echo).await;
+        let builder = Arc::new(ServerBuilder::new().config(config()));
+        accept_loop(|stream| {
+            let builder = Arc::clone(&builder);
+            async move { drop(echo(&builder, stream).await) }
+        })
+        .await;
     }
 
     async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
