@@ -67,7 +67,7 @@ pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ClientBuilder {
     config: Config,
     offer: Offer,
@@ -76,13 +76,16 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     /// The default options.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            config: Config::new().with_keepalive(),
+            offer: Offer::default(),
+        }
     }
 
     /// Sets the limits and timeouts of the connection.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = config.with_keepalive();
         self
     }
 
@@ -222,6 +225,12 @@ impl ClientBuilder {
             }
             passed += 1;
         }
+    }
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,8 +1,14 @@
 //! [`Config`]: every limit and timeout of a connection, finite by default.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::frame::MaskingKey;
+
+/// The time between two pings, and for the answer, where [`Config`] says nothing else.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// The most messages that an inbox can hold.
+const MAX_INBOX: usize = usize::MAX >> 3;
 
 /// The limits and timeouts of one connection.
 ///
@@ -17,16 +23,26 @@ use crate::frame::MaskingKey;
 ///     .close_timeout(Duration::from_secs(2));
 /// ```
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Config {
+    /// Shared by all connections that were made with it.
+    pub(crate) values: Arc<Values>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
     pub(crate) max_fragments: u32,
     pub(crate) max_outgoing_message_size: usize,
     pub(crate) outgoing_frame_size: usize,
     pub(crate) write_high_water: usize,
+    pub(crate) inbox_size: usize,
     pub(crate) open_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    /// `None` where nothing was said, `Duration::MAX` for never.
+    pub(crate) ping_interval: Option<Duration>,
+    /// `Duration::MAX` for never.
+    pub(crate) ping_timeout: Duration,
     pub(crate) max_head_size: usize,
     pub(crate) max_headers: usize,
     pub(crate) masking_keys: Option<fn() -> MaskingKey>,
@@ -34,19 +50,25 @@ pub struct Config {
 
 impl Config {
     /// The defaults, as the setters name them.
-    pub const fn new() -> Self {
-        Self {
+    pub fn new() -> Self {
+        let values = Values {
             max_message_size: 1 << 20,
             max_frame_size: 1 << 20,
             max_fragments: 4096,
             max_outgoing_message_size: 64 << 20,
             outgoing_frame_size: usize::MAX,
             write_high_water: 64 << 10,
+            inbox_size: 64,
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
+            ping_interval: None,
+            ping_timeout: KEEPALIVE,
             max_head_size: 16 << 10,
             max_headers: 64,
             masking_keys: None,
+        };
+        Self {
+            values: Arc::new(values),
         }
     }
 
@@ -55,29 +77,30 @@ impl Config {
     /// Sets [`max_frame_size`](Self::max_frame_size) too: a message of the limit may be one frame.
     #[must_use]
     pub fn max_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
-        self.max_message_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
-        self.max_frame_size = self.max_message_size;
+        let limit = limit.into().map_or(u64::MAX, |limit| limit as u64);
+        self.values_mut().max_message_size = limit;
+        self.values_mut().max_frame_size = limit;
         self
     }
 
     /// Limits the payload of a received data frame. Default: 1 MiB, or the message limit last set.
     #[must_use]
     pub fn max_frame_size(mut self, limit: impl Into<Option<usize>>) -> Self {
-        self.max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
+        self.values_mut().max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
         self
     }
 
     /// Limits the number of frames of a received message. Default: 4,096.
     #[must_use]
     pub fn max_fragments(mut self, limit: impl Into<Option<u32>>) -> Self {
-        self.max_fragments = limit.into().unwrap_or(u32::MAX);
+        self.values_mut().max_fragments = limit.into().unwrap_or(u32::MAX);
         self
     }
 
     /// Limits the size of a message that is sent. Default: 64 MiB.
     #[must_use]
     pub fn max_outgoing_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
-        self.max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
+        self.values_mut().max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
         self
     }
 
@@ -85,7 +108,7 @@ impl Config {
     /// one frame for each message. Zero counts as one.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
-        self.outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);
+        self.values_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);
         self
     }
 
@@ -93,37 +116,68 @@ impl Config {
     ///
     /// One message may exceed it: the queue holds at most this, one message more, and control frames.
     #[must_use]
-    pub const fn write_high_water(mut self, bytes: usize) -> Self {
-        self.write_high_water = bytes;
+    pub fn write_high_water(mut self, bytes: usize) -> Self {
+        self.values_mut().write_high_water = bytes;
+        self
+    }
+
+    /// Sets how many messages may wait in the inbox of a connection's
+    /// [handles](crate::connection::Handle). Default: 64. Zero counts as one.
+    #[must_use]
+    pub fn inbox_size(mut self, messages: usize) -> Self {
+        self.values_mut().inbox_size = messages.clamp(1, MAX_INBOX);
         self
     }
 
     /// Limits the time of the opening handshake. Default: 10 s.
     #[must_use]
-    pub const fn open_timeout(mut self, timeout: Duration) -> Self {
-        self.open_timeout = timeout;
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.values_mut().open_timeout = timeout;
         self
     }
 
     /// Limits the time of the closing handshake, from the first Close frame or failure to the end of
     /// the connection. Default: 10 s.
     #[must_use]
-    pub const fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.close_timeout = timeout;
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.values_mut().close_timeout = timeout;
+        self
+    }
+
+    /// Sends a ping at this interval, so that a peer that is gone is noticed and what lies between
+    /// keeps the connection; `None` for never. Default: 20 s on connections that
+    /// [`ClientBuilder`](crate::ClientBuilder) or [`ServerBuilder`](crate::ServerBuilder) opens, never
+    /// on others.
+    ///
+    /// Pings are sent, and answers awaited, while `recv` is polled.
+    #[must_use]
+    pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.values_mut().ping_interval = Some(interval.into().unwrap_or(Duration::MAX));
+        self
+    }
+
+    /// Limits the time in which, after such a ping, the peer has to give a sign of life; `None` for no
+    /// limit. Default: 20 s.
+    ///
+    /// Whatever arrives is a sign of life, and so is room for more where there was none. A timeout
+    /// longer than the interval is judged at the first ping after it.
+    #[must_use]
+    pub fn ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.values_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);
         self
     }
 
     /// Limits the head of the peer's handshake, all lines together. Default: 16 KiB.
     #[must_use]
-    pub const fn max_head_size(mut self, bytes: usize) -> Self {
-        self.max_head_size = bytes;
+    pub fn max_head_size(mut self, bytes: usize) -> Self {
+        self.values_mut().max_head_size = bytes;
         self
     }
 
     /// Limits the number of header lines in the peer's handshake. Default: 64.
     #[must_use]
-    pub const fn max_headers(mut self, lines: usize) -> Self {
-        self.max_headers = lines;
+    pub fn max_headers(mut self, lines: usize) -> Self {
+        self.values_mut().max_headers = lines;
         self
     }
 
@@ -133,8 +187,22 @@ impl Config {
     /// predictable keys let a page's script choose the bytes that intermediaries see.
     #[must_use]
     pub fn masking_keys(mut self, source: fn() -> MaskingKey) -> Self {
-        self.masking_keys = Some(source);
+        self.values_mut().masking_keys = Some(source);
         self
+    }
+
+    /// Pings, unless something was said of it.
+    #[cfg_attr(
+        not(any(feature = "client", feature = "server")),
+        expect(dead_code, reason = "for those who open connections")
+    )]
+    pub(crate) fn with_keepalive(mut self) -> Self {
+        self.values_mut().ping_interval.get_or_insert(KEEPALIVE);
+        self
+    }
+
+    fn values_mut(&mut self) -> &mut Values {
+        Arc::make_mut(&mut self.values)
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Timeout {
     Open,
     /// [`Config::close_timeout`](crate::Config::close_timeout).
     Close,
+    /// [`Config::ping_timeout`](crate::Config::ping_timeout).
+    Ping,
 }
 
 /// Whose fault an error is.
@@ -104,6 +106,7 @@ impl fmt::Display for Error {
             Self::Handshake(error) => write!(f, "opening handshake failed: {error}"),
             Self::Timeout(Timeout::Open) => f.write_str("opening handshake timed out"),
             Self::Timeout(Timeout::Close) => f.write_str("closing handshake timed out"),
+            Self::Timeout(Timeout::Ping) => f.write_str("no sign of life after a keepalive ping"),
             Self::Io(error) => write!(f, "transport failed: {error}"),
             Self::Unsupported(what) => f.write_str(what),
         }

@@ -16,6 +16,7 @@
 //! | open a connection | [`connect`], [`ClientBuilder`] |
 //! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] |
 //! | send and receive | [`WebSocket`] |
+//! | send from elsewhere | [`WebSocket::handle`], [`WebSocket::split`] |
 //! | set limits and timeouts | [`Config`] |
 //! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
 //! | bring your own runtime | [`protocol`], [`handshake`] |
@@ -63,6 +64,8 @@ mod server;
     reason = "CPU features and raw pointers; the only module but for one function of `text`"
 )]
 pub mod simd;
+#[cfg(feature = "tokio")]
+mod sync;
 mod text;
 pub mod utf8;
 
@@ -72,7 +75,9 @@ pub use client::{ClientBuilder, connect};
 pub use codec::{Codec, Frame, FrameCodec};
 pub use config::Config;
 #[cfg(feature = "tokio")]
-pub use connection::{Parts, PongWaiter, WebSocket};
+pub use connection::{
+    Handle, Parts, Permit, PongWaiter, ReadHalf, TryFeedError, WebSocket, WriteHalf,
+};
 pub use error::{Error, Fault, Timeout};
 pub use frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError};
 pub use message::Message;

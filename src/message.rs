@@ -38,6 +38,14 @@ impl Message {
         }
     }
 
+    /// Lends the payload, to be taken out whole: what is left has to be empty, or as it was.
+    pub(crate) const fn payload_mut(&mut self) -> &mut Bytes {
+        match self {
+            Self::Text(text) => text.payload_mut(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
     /// Whether this is a text message.
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))

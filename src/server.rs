@@ -22,7 +22,7 @@ use crate::{
     },
     net::{
         Stream,
-        cork::Cork,
+        cork::Task,
         opening::{by, deadline, head_limits, open, read, read_head},
     },
 };
@@ -115,7 +115,7 @@ impl ServerBuilder {
     /// The default options.
     pub fn new() -> Self {
         Self {
-            config: Config::new(),
+            config: Config::new().with_keepalive(),
             policy: Policy::default(),
             max_connections: 65_536,
         }
@@ -124,7 +124,7 @@ impl ServerBuilder {
     /// Sets the limits and timeouts of each connection.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.config = config.with_keepalive();
         self
     }
 
@@ -343,18 +343,22 @@ impl Server {
         let permits = Arc::new(Semaphore::new(shared.0.max_connections));
         loop {
             let (stream, permit) = next_client(&self.listener, &permits).await;
-            let shared = Arc::clone(&shared);
+            // Boxed: the handshake needs room that a connection should not keep.
+            let opening = Box::pin(opened(Arc::clone(&shared), stream));
+            let close_timeout = shared.0.config.values.close_timeout;
             tokio::spawn(async move {
-                let (builder, handler) = &*shared;
-                // Boxed: the handshake needs room that a connection should not keep.
-                if let Some((cork, ws, request)) = Box::pin(opened(builder, stream)).await {
-                    {
-                        let mut handler = pin!(handler(ws, request));
-                        poll_fn(|cx| cork.poll(handler.as_mut(), cx)).await;
-                    }
-                    // What the handler sent at the end, without waiting since.
-                    let kept = poll_fn(|cx| cork.poll_kept(cx));
-                    let _ = Box::pin(timeout(builder.config.close_timeout, kept)).await;
+                let Some((task, handler)) = opening.await else {
+                    return;
+                };
+                {
+                    let mut handler = pin!(handler);
+                    poll_fn(|cx| task.poll(handler.as_mut(), cx)).await;
+                }
+                // What the handler sent at the end, without waiting since.
+                let mut unwritten = true;
+                while unwritten {
+                    let kept = timeout(close_timeout, poll_fn(|cx| task.poll_kept(cx)));
+                    unwritten = Box::pin(kept).await.is_err() && !task.is_dropped();
                 }
                 drop(permit);
             });
@@ -362,15 +366,16 @@ impl Server {
     }
 }
 
-/// Opens a connection. A client that fails to has been told why.
-async fn opened(
-    builder: &ServerBuilder,
-    stream: TcpStream,
-) -> Option<(Cork, WebSocket<Stream>, Request<()>)> {
+/// Opens a connection and makes its handler. A client that fails to has been told why.
+async fn opened<H, F>(shared: Arc<(ServerBuilder, H)>, stream: TcpStream) -> Option<(Task, F)>
+where
+    H: Fn(WebSocket<Stream>, Request<()>) -> F,
+{
+    let (builder, handler) = &*shared;
     let stream = Stream::tcp(stream).ok()?;
-    let cork = stream.cork();
+    let task = stream.task();
     let (ws, request) = builder.accept_request(stream).await.ok()?;
-    Some((cork, ws, request))
+    Some((task, handler(ws, request)))
 }
 
 /// Waits for a client and for room for it, and pauses while the system has no room.

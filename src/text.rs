@@ -50,6 +50,11 @@ impl Text {
         unsafe { str::from_utf8_unchecked(&self.bytes) }
     }
 
+    /// Lends the bytes, to be taken out whole: what is left has to be empty, or as it was.
+    pub(crate) const fn payload_mut(&mut self) -> &mut Bytes {
+        &mut self.bytes
+    }
+
     /// Returns the bytes of the text, without copying them.
     pub fn into_bytes(self) -> Bytes {
         self.bytes

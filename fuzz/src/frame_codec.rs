@@ -82,8 +82,8 @@ fn decode(mut codec: FrameCodec, pieces: &[&[u8]]) -> Decoded {
             }
         }
         assert!(
-            input.len() < 14,
-            "{} bytes are left, more than of a header",
+            input.len() < 14 + 125,
+            "{} bytes are left, more than of a header or a control frame",
             input.len()
         );
     }

@@ -91,7 +91,7 @@ fn run(mut receiver: Receiver, pieces: &[&[u8]], flags: u8) -> Received {
                 }
             }
         }
-        let most = if receiver.is_closed() { 0 } else { 13 };
+        let most = if receiver.is_closed() { 0 } else { 13 + 125 };
         assert!(
             input.len() <= most,
             "{} bytes are left, more than {most}",

@@ -2,18 +2,15 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::MIN_READ;
 use crate::{
     config::Config,
     error::Error,
-    frame::{
-        Expected, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Role, Rsv,
-        SendError,
-    },
-    protocol::{FrameReader, make_room, random_masking_key, write_frame},
+    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError, Role, Rsv, SendError},
+    protocol::{FrameReader, Limit, make_room, masking_key, write_frame},
     simd::Simd,
 };
 
@@ -41,58 +38,51 @@ pub struct FrameCodec {
     frames: FrameReader,
     payload: Vec<u8>,
     failed: Option<ProtocolError>,
-    masking_keys: Option<fn() -> MaskingKey>,
+    role: Role,
+    config: Config,
 }
 
 impl FrameCodec {
     /// Makes the codec of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
-        let (sender, masking_keys) = match role {
-            Role::Client => (
-                Role::Server,
-                Some(config.masking_keys.unwrap_or(random_masking_key)),
-            ),
-            Role::Server => (Role::Client, None),
-        };
-        let expected = Expected {
-            max_payload_len: config.max_frame_size,
-            too_big: ProtocolError::FrameTooBig {
-                limit: config.max_frame_size,
-            },
-            ..Expected::first(sender)
-        };
         Self {
             simd: Simd::detect(),
-            frames: FrameReader::new(expected),
+            frames: FrameReader::new(role.peer()),
             payload: Vec::new(),
             failed: None,
-            masking_keys,
+            role,
+            config: config.clone(),
         }
     }
 
     /// Lets these reserved bits pass, which extensions own (RFC 6455 §5.2). Default: none.
     #[must_use]
     pub const fn rsv(mut self, rsv: Rsv) -> Self {
-        self.frames.expected.rsv = rsv;
+        self.frames.allow(rsv);
         self
     }
 
     fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        if self.frames.current().is_none() && self.frames.begin(input)?.is_none() {
+        let limit = self.config.values.max_frame_size;
+        let limit = Limit {
+            payload_len: limit,
+            too_big: ProtocolError::FrameTooBig { limit },
+        };
+        let Some(piece) = self.frames.read(input, limit)? else {
             return Ok(None);
-        }
-        let complete = self.frames.payload(input, |chunk, key, missing| {
-            make_room(&mut self.payload, chunk.len(), missing);
-            self.simd
-                .copy_mask(chunk, &mut self.payload, key.to_bytes());
-            Ok(())
-        })?;
-        Ok(complete.map(|header| Frame {
-            fin: header.fin,
-            rsv: header.rsv,
-            opcode: header.opcode,
+        };
+        make_room(&mut self.payload, piece.chunk.len(), piece.missing);
+        self.simd
+            .copy_mask(piece.chunk, &mut self.payload, piece.key.to_bytes());
+        let frame = (piece.missing == 0).then(|| Frame {
+            fin: piece.header.fin,
+            rsv: piece.header.rsv,
+            opcode: piece.header.opcode,
             payload: Bytes::from(std::mem::take(&mut self.payload)),
-        }))
+        });
+        let len = piece.len;
+        input.advance(len);
+        Ok(frame)
     }
 }
 
@@ -121,7 +111,7 @@ impl Decoder for FrameCodec {
     /// [`io::ErrorKind::UnexpectedEof`] when the stream ends inside a frame.
     fn decode_eof(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
         match self.decode(input)? {
-            None if self.frames.current().is_some() || !input.is_empty() => {
+            None if self.frames.is_inside() || !input.is_empty() => {
                 Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
             }
             frame => Ok(frame),
@@ -137,7 +127,7 @@ impl Encoder<Frame> for FrameCodec {
     /// # Errors
     ///
     /// [`SendError::FragmentedControl`] and [`SendError::ControlTooLong`].
-    fn encode(&mut self, frame: Frame, output: &mut BytesMut) -> Result<(), Error> {
+    fn encode(&mut self, mut frame: Frame, output: &mut BytesMut) -> Result<(), Error> {
         if frame.opcode.is_control() {
             if !frame.fin {
                 return Err(SendError::FragmentedControl.into());
@@ -151,10 +141,10 @@ impl Encoder<Frame> for FrameCodec {
             fin: frame.fin,
             rsv: frame.rsv,
             opcode: frame.opcode,
-            masking_key: self.masking_keys.map(|next| next()),
+            masking_key: masking_key(self.role, &self.config),
             payload_len: frame.payload.len() as u64,
         };
-        write_frame(self.simd, &header, frame.payload, output);
+        write_frame(self.simd, &header, &mut frame.payload, output);
         Ok(())
     }
 }

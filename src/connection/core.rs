@@ -12,89 +12,92 @@
 
 use std::{
     io,
-    pin::Pin,
+    num::NonZeroU64,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::coop,
-    time::{Sleep, sleep},
-};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     ending::{Ending, Outcome},
-    ping::{Pings, PongWaiter},
-    read,
+    handle::{Handle, Inbox},
+    ping::Pings,
+    read::ReadBuffer,
+    timer::Timer,
     write::WriteQueue,
 };
 use crate::{
-    config::Config,
+    config::{Config, Values},
     error::Error,
-    frame::{CloseFrame, ProtocolError, Role},
+    frame::Role,
     message::Message,
-    protocol::{Closed, Closing, Event, Receiver, Sender},
+    protocol::{Closed, Closing, Receiver, Sender},
 };
-
-/// How many frames or reads one poll handles before it lets other tasks run.
-const MAX_STEPS: usize = 128;
 
 /// How long a stream that cannot be written to may take to hand out what the peer has sent. It is
 /// there already, but the runtime learns so only when it next asks the system.
 const BROKEN_GRACE: Duration = Duration::from_millis(50);
 
+/// What every idle connection takes, but for its stream and its timer.
+const _: () = assert!(size_of::<Core>() <= 29 * size_of::<u64>());
+
 /// The state of a connection. Its stream is lent to each call.
 #[derive(Debug)]
 pub(super) struct Core {
-    role: Role,
-    receiver: Receiver,
-    sender: Sender,
-    closing: Closing,
-    state: State,
-    pub(super) input: BytesMut,
+    pub(super) receiver: Receiver,
+    pub(super) sender: Sender,
+    pub(super) closing: Closing,
+    pub(super) state: State,
+    pub(super) input: ReadBuffer,
     pub(super) output: WriteQueue,
     /// The newest pong that found no room in `output`.
-    pong: Option<Bytes>,
-    pings: Pings,
+    pub(super) pong: Option<Box<Bytes>>,
+    pub(super) pings: Pings,
+    /// The round-trip time of the last ping that was answered, in nanoseconds and one more.
+    pub(super) latency: Option<NonZeroU64>,
     /// A message that was met while looking for the peer's Close frame.
-    found: Option<Message>,
-    high_water: usize,
-    close_timeout: Duration,
-    /// Runs from the first Close frame or failure on; on a broken stream, for a moment.
-    deadline: Option<Pin<Box<Sleep>>>,
+    pub(super) found: Option<Box<Message>>,
+    pub(super) timer: Timer,
+    /// Where handles put what they send.
+    pub(super) inbox: Option<Box<Inbox>>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Reading and writing.
     Open,
-    /// Reading; writing failed, and the error is yet to be reported or has been.
+    /// Reading; writing failed, and the error is yet to be reported or has been. A moment is left.
     Broken(Option<io::Error>),
     /// The outcome is decided and the stream is being wound up.
-    Ending(Ending),
+    Ending(Box<Ending>),
     /// All is over.
-    Ended(Outcome),
+    Ended(Box<Outcome>),
 }
 
 impl Core {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         Self {
-            role,
             receiver: Receiver::new(role, config),
             sender: Sender::new(role, config),
             closing: Closing::default(),
             state: State::Open,
-            input: BytesMut::new(),
+            input: ReadBuffer::default(),
             output: WriteQueue::default(),
             pong: None,
             pings: Pings::default(),
+            latency: None,
             found: None,
-            high_water: config.write_high_water,
-            close_timeout: config.close_timeout,
-            deadline: None,
+            timer: Timer::default(),
+            inbox: None,
         }
+    }
+
+    /// Returns the round-trip time of the last ping that was answered.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        let nanoseconds = self.latency?.get() - 1;
+        Some(Duration::from_nanos(nanoseconds))
     }
 
     /// Returns how the connection ended; `None` while it has not.
@@ -102,182 +105,35 @@ impl Core {
         matches!(self.state, State::Ended(_)).then(|| self.closing.closed())
     }
 
-    /// Receives a message; `None` after a clean end.
-    pub(super) fn poll_recv<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Message>, Error>> {
-        if let Some(message) = self.found.take() {
-            return Poll::Ready(Ok(Some(message)));
-        }
-        let budget = ready!(coop::poll_proceed(cx));
-        let received = self.poll_message(io, cx);
-        if self.input.is_empty() {
-            read::release(&mut self.input);
-        }
-        match ready!(received) {
-            Some(message) => {
-                budget.made_progress();
-                Poll::Ready(Ok(Some(message)))
-            }
-            None => Poll::Ready(self.report()),
-        }
-    }
-
-    /// Makes room for a message.
-    pub(super) fn poll_ready<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        if matches!(self.state, State::Open) {
-            self.check_open()?;
-        }
-        let high_water = self.high_water;
-        self.poll_output(io, cx, |output, io, cx| {
-            output.poll_write(io, cx, high_water)
-        })
-    }
-
-    /// Writes everything that is queued.
-    pub(super) fn poll_flush<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        self.poll_output(io, cx, WriteQueue::poll_flush)
-    }
-
-    /// Queues a message, whatever is queued already.
-    pub(super) fn send(&mut self, message: Message) -> Result<(), Error> {
-        self.check_open()?;
-        Ok(self.sender.send(message, &mut self.output)?)
-    }
-
-    /// Queues a ping.
-    pub(super) fn ping(&mut self, payload: Bytes) -> Result<PongWaiter, Error> {
-        self.check_open()?;
-        self.sender
-            .send(Event::Ping(payload.clone()), &mut self.output)?;
-        Ok(self.pings.sent(payload))
-    }
-
-    /// Queues an unsolicited pong.
-    pub(super) fn pong(&mut self, payload: Bytes) -> Result<(), Error> {
-        self.check_open()?;
-        Ok(self.sender.send(Event::Pong(payload), &mut self.output)?)
-    }
-
-    /// Queues our Close frame, and starts the deadline; `false` when there was one or it is too late.
-    pub(super) fn send_close(&mut self, frame: CloseFrame) -> bool {
+    /// Returns a handle that sends from elsewhere.
+    pub(super) fn handle(&mut self) -> Handle {
+        let config = self.sender.config();
         if !self.is_open() {
-            return false;
+            return Handle::closed_as(self.closing.closed(), config);
         }
-        // A Close frame is legal by its type.
-        let _ = self
-            .sender
-            .send(Event::Close(frame.clone()), &mut self.output);
-        self.closing.sent(frame);
-        self.start_deadline();
-        true
+        let inbox = self
+            .inbox
+            .get_or_insert_with(|| Box::new(Inbox::new(config)));
+        inbox.handle()
     }
 
-    /// Receives until there is a message; `None` once the connection has ended.
-    fn poll_message<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Message>> {
-        for _ in 0..MAX_STEPS {
-            match &mut self.state {
-                State::Open | State::Broken(_) => {}
-                State::Ending(_) => {
-                    ready!(self.poll_end(io, cx));
-                    return Poll::Ready(None);
-                }
-                State::Ended(_) => return Poll::Ready(None),
-            }
-            match self.receiver.receive(&mut self.input) {
-                Ok(Some(Event::Message(message))) => return Poll::Ready(Some(message)),
-                Ok(Some(Event::Ping(payload))) => self.queue_pong(payload),
-                Ok(Some(Event::Pong(payload))) => self.pings.answered(&payload),
-                Ok(Some(Event::Close(frame))) => self.peer_closed(frame),
-                Err(error) => self.fail(error),
-                Ok(None) => ready!(self.poll_read(io, cx)),
-            }
+    /// Refuses what handles send from now on.
+    pub(super) fn close_inbox(&mut self) {
+        if let Some(inbox) = self.inbox.take() {
+            inbox.close(self.closing.closed());
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
-    /// Writes what is queued as far as possible, then waits for bytes from the peer.
-    fn poll_read<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        if matches!(self.state, State::Open) {
-            self.queue_waiting_pong();
-            if let Poll::Ready(Err(error)) = self.output.poll_flush(io, cx) {
-                self.broken(error);
-            }
-            self.queue_waiting_pong();
-        }
-        let broken = matches!(self.state, State::Broken(_));
-        if !broken && self.deadline_passed(cx) {
-            self.end(Outcome::Timeout);
-            return Poll::Ready(());
-        }
-        let end = match read::poll_read(io, &mut self.input, cx) {
-            Poll::Ready(Ok(1..)) => return Poll::Ready(()),
-            Poll::Ready(Ok(0)) => {
-                // Nobody waits for what is queued, and writing it could take until the deadline.
-                self.output.clear();
-                Outcome::Closed
-            }
-            Poll::Ready(Err(error)) => Outcome::Io(Some(error)),
-            Poll::Pending if broken && self.deadline_passed(cx) => Outcome::Closed,
-            Poll::Pending => return Poll::Pending,
-        };
-        // The first error counts: a stream that cannot be written to often fails to be read next.
-        let end = match &mut self.state {
-            State::Broken(error) => error
-                .take()
-                .map_or(Outcome::Closed, |error| Outcome::Io(Some(error))),
-            _ => end,
-        };
-        self.end(end);
-        Poll::Ready(())
-    }
-
-    /// Runs one of the queue's operations; when the stream is broken, looks whether the peer said why.
-    fn poll_output<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(&mut WriteQueue, &mut S, &mut Context<'_>) -> Poll<io::Result<()>>,
-    ) -> Poll<Result<(), Error>> {
-        if matches!(self.state, State::Open) {
-            match write(&mut self.output, io, cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                Poll::Pending if self.deadline_passed(cx) => self.end(Outcome::Timeout),
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => self.broken(error),
-            }
-        }
-        if self.found.is_none() {
-            self.found = ready!(self.poll_message(io, cx));
-        }
-        Poll::Ready(Err(self.refusal()))
+    pub(super) fn values(&self) -> &Values {
+        &self.sender.config().values
     }
 
     /// Whether messages may be sent.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open) && !self.sender.is_closed()
     }
 
-    fn check_open(&mut self) -> Result<(), Error> {
+    pub(super) fn check_open(&mut self) -> Result<(), Error> {
         if self.is_open() {
             Ok(())
         } else {
@@ -286,7 +142,7 @@ impl Core {
     }
 
     /// The error of an operation that needs an open connection.
-    fn refusal(&mut self) -> Error {
+    pub(super) fn refusal(&mut self) -> Error {
         match &mut self.state {
             State::Broken(error) => error.take().map(Error::Io),
             State::Ended(outcome) => outcome.error(),
@@ -297,7 +153,7 @@ impl Core {
     }
 
     /// What `recv` says of the end: the same each time, but for an I/O error, which is said once.
-    fn report(&mut self) -> Result<Option<Message>, Error> {
+    pub(super) fn report(&mut self) -> Result<Option<Message>, Error> {
         if let State::Ended(outcome) = &mut self.state
             && let Some(error) = outcome.error()
         {
@@ -310,58 +166,31 @@ impl Core {
         Err(closed.into())
     }
 
-    /// Queues a pong; when there is no room, the newest waits and replaces the one that waited
-    /// (RFC 6455 §5.5.3).
-    fn queue_pong(&mut self, payload: Bytes) {
-        self.pong = Some(payload);
-        self.queue_waiting_pong();
-    }
-
-    fn queue_waiting_pong(&mut self) {
-        if !matches!(self.state, State::Open) || self.output.len() > self.high_water {
-            return;
-        }
-        if let Some(payload) = self.pong.take() {
-            // A pong that repeats a ping's payload is never too long.
-            let _ = self.sender.send(Event::Pong(payload), &mut self.output);
-        }
-    }
-
-    fn peer_closed(&mut self, frame: CloseFrame) {
-        self.closing.received(frame.clone());
-        self.send_close(frame);
-        self.end(Outcome::Closed);
-    }
-
-    fn fail(&mut self, error: ProtocolError) {
-        self.send_close(error.close_frame());
-        self.end(Outcome::Failed(error));
-    }
-
     /// The stream cannot be written to any more; what was queued is lost.
-    fn broken(&mut self, error: io::Error) {
+    pub(super) fn broken(&mut self, error: io::Error) {
         self.output.clear();
         self.state = State::Broken(Some(error));
-        self.deadline = Some(Box::pin(sleep(BROKEN_GRACE)));
+        self.timer.set_deadline(BROKEN_GRACE);
     }
 
     /// Decides the outcome. What is queued still leaves where the stream may work.
-    fn end(&mut self, outcome: Outcome) {
+    pub(super) fn end(&mut self, outcome: Outcome) {
         self.start_deadline();
         self.pong = None;
-        self.state = State::Ending(match self.state {
+        self.close_inbox();
+        self.state = State::Ending(Box::new(match self.state {
             State::Broken(_) => Ending::at_once(outcome),
-            _ => Ending::new(self.role, outcome),
-        });
+            _ => Ending::new(self.sender.role(), outcome),
+        }));
     }
 
     /// Winds the stream up.
-    fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) fn poll_end<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let expired = self.deadline_passed(cx);
+        let expired = self.timer.deadline_passed(cx);
         let State::Ending(ending) = &mut self.state else {
             return Poll::Ready(());
         };
@@ -371,22 +200,16 @@ impl Core {
             ready!(ending.poll(io, &mut self.output, &mut self.input, cx));
         }
         let outcome = std::mem::replace(&mut ending.outcome, Outcome::Closed);
-        self.state = State::Ended(outcome);
+        self.state = State::Ended(Box::new(outcome));
         self.output.clear();
-        self.input = BytesMut::new();
-        self.deadline = None;
+        self.input.clear();
+        self.timer = Timer::default();
         self.pings.closed(&self.closing.closed());
         Poll::Ready(())
     }
 
-    fn start_deadline(&mut self) {
-        self.deadline
-            .get_or_insert_with(|| Box::pin(sleep(self.close_timeout)));
-    }
-
-    fn deadline_passed(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline
-            .as_mut()
-            .is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+    pub(super) fn start_deadline(&mut self) {
+        let timeout = self.values().close_timeout;
+        self.timer.start_deadline(timeout);
     }
 }

@@ -11,10 +11,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{read, write::WriteQueue};
+use super::{read::ReadBuffer, write::WriteQueue};
 use crate::{
     error::{Error, Timeout},
     frame::{ProtocolError, Role},
@@ -30,8 +29,8 @@ pub(super) enum Outcome {
     Closed,
     /// The peer violated the protocol.
     Failed(ProtocolError),
-    /// The deadline of the closing handshake passed.
-    Timeout,
+    /// The deadline of the closing handshake passed, or nothing arrived after a ping.
+    Timeout(Timeout),
     /// The stream failed. `None` once that was reported.
     Io(Option<io::Error>),
 }
@@ -42,7 +41,7 @@ impl Outcome {
         match self {
             Self::Closed => None,
             Self::Failed(error) => Some(Error::Protocol(*error)),
-            Self::Timeout => Some(Error::Timeout(Timeout::Close)),
+            Self::Timeout(timeout) => Some(Error::Timeout(*timeout)),
             Self::Io(error) => error.take().map(Error::Io),
         }
     }
@@ -69,7 +68,7 @@ enum Step {
 impl Ending {
     pub(super) fn new(role: Role, outcome: Outcome) -> Self {
         let steps: &[Step] = match (&outcome, role) {
-            (Outcome::Timeout | Outcome::Io(_), _) => &[],
+            (Outcome::Timeout(_) | Outcome::Io(_), _) => &[],
             (_, Role::Server) => &[Step::Write, Step::Shutdown, Step::Drain],
             (_, Role::Client) => &[Step::Write, Step::Drain, Step::Shutdown],
         };
@@ -87,7 +86,7 @@ impl Ending {
     /// The deadline passed. That changes the outcome only if our Close frame has not left.
     pub(super) fn expire(&mut self) {
         if let (Outcome::Closed, [Step::Write, ..]) = (&self.outcome, self.steps) {
-            self.outcome = Outcome::Timeout;
+            self.outcome = Outcome::Timeout(Timeout::Close);
         }
     }
 
@@ -96,7 +95,7 @@ impl Ending {
         &mut self,
         io: &mut S,
         output: &mut WriteQueue,
-        input: &mut BytesMut,
+        input: &mut ReadBuffer,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         while let Some((step, left)) = self.steps.split_first() {
@@ -117,12 +116,14 @@ impl Ending {
 
 fn poll_drain<S: AsyncRead + Unpin>(
     io: &mut S,
-    input: &mut BytesMut,
+    input: &mut ReadBuffer,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     for _ in 0..MAX_READS {
-        input.clear();
-        if !matches!(ready!(read::poll_read(io, input, cx)), Ok(1..)) {
+        if let Some(bytes) = input.bytes() {
+            bytes.clear();
+        }
+        if !matches!(ready!(input.poll_read(io, cx)), Ok(1..)) {
             return Poll::Ready(());
         }
     }

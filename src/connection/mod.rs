@@ -5,22 +5,31 @@
 //! pending. All state lives in the connection and none in the futures: dropping a future loses
 //! nothing that was received and sends nothing twice.
 //!
-//! An idle connection owns no buffer. Timers need a tokio runtime with time enabled, and are armed
-//! only while a connection closes.
+//! An idle connection owns no buffer. Timers need a tokio runtime with time enabled, and run while a
+//! connection closes, or is kept alive by pings.
 
 mod core;
 mod ending;
+mod handle;
+mod incoming;
+mod outgoing;
+mod parts;
+mod permit;
 mod ping;
 mod read;
+mod shared;
+mod split;
+mod timer;
 mod write;
 
 use std::{
     fmt,
     future::poll_fn,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::core::Core;
@@ -29,11 +38,15 @@ use crate::{
     error::Error,
     frame::{CloseCode, CloseFrame, Role},
     message::Message,
-    protocol::{Closed, Output},
+    protocol::Closed,
     text::Text,
 };
 
+pub use handle::Handle;
+pub use parts::Parts;
+pub use permit::{Permit, TryFeedError};
 pub use ping::PongWaiter;
+pub use split::{ReadHalf, WriteHalf};
 
 /// An open WebSocket connection.
 ///
@@ -59,6 +72,15 @@ pub use ping::PongWaiter;
 /// once, [`Error::Closed`] after it. A clean end is `Ok(None)` of [`recv`](Self::recv), as often as
 /// it is called.
 pub struct WebSocket<S> {
+    // Boxed: futures hold what they are given more than once.
+    inner: Box<Inner<S>>,
+}
+
+// What a future that is given a connection holds of it.
+const _: () = assert!(size_of::<WebSocket<[u8; 100]>>() == size_of::<usize>());
+
+/// A connection: its stream and all else.
+struct Inner<S> {
     io: S,
     core: Core,
     subprotocol: Option<Box<str>>,
@@ -74,23 +96,30 @@ impl<S> WebSocket<S> {
     /// Makes a connection of its parts.
     pub fn from_parts(parts: Parts<S>) -> Self {
         let mut core = parts.core;
-        core.input = parts.read_buf;
-        core.output.append(parts.write_buf);
+        core.input = parts.read_buf.into();
+        core.output.restore(parts.write_buf);
         Self {
-            io: parts.io,
-            core,
-            subprotocol: parts.subprotocol,
+            inner: Box::new(Inner {
+                io: parts.io,
+                core,
+                subprotocol: parts.subprotocol,
+            }),
         }
     }
 
     /// Takes the connection apart, losing nothing: [`from_parts`](Self::from_parts) goes on with it.
-    pub fn into_parts(mut self) -> Parts<S> {
+    pub fn into_parts(self) -> Parts<S> {
+        let Inner {
+            io,
+            mut core,
+            subprotocol,
+        } = *self.inner;
         Parts {
-            io: self.io,
-            read_buf: std::mem::take(&mut self.core.input),
-            write_buf: self.core.output.take(),
-            core: self.core,
-            subprotocol: self.subprotocol,
+            io,
+            read_buf: core.input.take(),
+            write_buf: core.output.take(),
+            core,
+            subprotocol,
         }
     }
 
@@ -99,30 +128,56 @@ impl<S> WebSocket<S> {
         drop(self);
     }
 
+    /// Splits the connection for two tasks. Both halves together are as the whole.
+    pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
+        split::split(self)
+    }
+
+    /// Returns a handle that sends from elsewhere. All handles of a connection share one inbox.
+    pub fn handle(&mut self) -> Handle {
+        self.inner.core.handle()
+    }
+
+    /// Queues a message unless more than [`Config::write_high_water`] is queued. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TryFeedError::Full`] with the message when there is no room; otherwise as
+    /// [`send`](Self::send).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
+        self.inner.core.try_feed(message.into())
+    }
+
     /// Returns the Close frames of both sides once the connection has ended, `None` before.
     pub fn closed(&self) -> Option<Closed> {
-        self.core.closed()
+        self.inner.core.closed()
+    }
+
+    /// Returns the round-trip time of the last ping that was answered: of the keepalive
+    /// ([`Config::ping_interval`]), or of [`ping`](Self::ping). `None` before the first.
+    pub fn latency(&self) -> Option<Duration> {
+        self.inner.core.latency()
     }
 
     /// Returns how many bytes wait to be written.
     pub fn buffered(&self) -> usize {
-        self.core.output.len()
+        self.inner.core.output.len()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.inner.subprotocol.as_deref()
     }
 
     /// Returns the stream. Reading from it or writing to it breaks the connection.
-    pub const fn get_ref(&self) -> &S {
-        &self.io
+    pub fn get_ref(&self) -> &S {
+        &self.inner.io
     }
 
     /// Returns the stream, to set its options. Reading from it or writing to it breaks the
     /// connection.
-    pub const fn get_mut(&mut self) -> &mut S {
-        &mut self.io
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner.io
     }
 }
 
@@ -141,8 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: the next call goes on where this one was.
-    pub async fn recv(&mut self) -> Result<Option<Message>, Error> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.poll_recv(cx))
     }
 
     /// Polls for the next message, as [`recv`](Self::recv).
@@ -151,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.core.poll_recv(&mut self.io, cx)
+        self.inner.core.poll_recv(&mut self.inner.io, cx)
     }
 
     /// Sends a message and waits until the stream has taken all of it.
@@ -169,9 +224,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropping the future leaves the message either not accepted or accepted whole. An accepted
     /// message leaves with the next `send`, `flush` or `recv`.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.feed(message).await?;
-        self.flush().await
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let Inner { io, core, .. } = &mut *self.inner;
+        let mut message = Some(message.into());
+        poll_fn(move |cx| core.poll_send(io, &mut message, cx))
     }
 
     /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
@@ -185,10 +241,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the message not accepted.
-    pub async fn feed(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        let message = message.into();
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let Inner { io, core, .. } = &mut *self.inner;
+        let mut message = Some(message.into());
+        poll_fn(move |cx| core.poll_feed(io, &mut message, cx))
+    }
+
+    /// Waits while more than [`Config::write_high_water`] is queued. A message that is sent through the
+    /// permit is accepted for sure.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv), and [`Error::Closed`] after our Close frame.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn reserve(&mut self) -> Result<Permit<'_>, Error> {
         self.ready().await?;
-        self.core.send(message)
+        Ok(Permit::new(&mut self.inner.core))
     }
 
     /// Waits until the stream has taken all that is queued.
@@ -201,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropping the future leaves the rest queued.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.core.poll_flush(&mut self.io, cx)).await
+        poll_fn(|cx| self.inner.core.poll_flush(&mut self.inner.io, cx)).await
     }
 
     /// Sends a ping with a payload of at most 125 bytes. Give each a payload of its own: a pong
@@ -219,9 +290,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
         self.ready().await?;
-        let waiter = self.core.ping(payload)?;
+        let (waiter, pong) = PongWaiter::new();
+        self.inner.core.ping(payload, Some(waiter))?;
         self.flush().await?;
-        Ok(waiter)
+        Ok(pong)
     }
 
     /// Sends a pong that nobody asked for, with a payload of at most 125 bytes: a sign of life
@@ -237,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
         self.ready().await?;
-        self.core.pong(payload)?;
+        self.inner.core.pong(payload)?;
         self.flush().await
     }
 
@@ -259,7 +331,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        if self.core.send_close(frame) {
+        if self.inner.core.send_close(frame) {
             self.flush().await?;
         }
         Ok(())
@@ -291,59 +363,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     async fn ready(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.core.poll_ready(&mut self.io, cx)).await
+        poll_fn(|cx| self.inner.core.poll_ready(&mut self.inner.io, cx)).await
     }
 }
 
 impl<S: fmt::Debug> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
-            .field("io", &self.io)
+            .field("io", self.get_ref())
             .field("closed", &self.closed())
             .field("buffered", &self.buffered())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A connection taken apart: its stream, the bytes on either side of it, and its state.
-#[non_exhaustive]
-pub struct Parts<S> {
-    /// The stream.
-    pub io: S,
-    /// Bytes that were read from the stream and not received yet.
-    pub read_buf: BytesMut,
-    /// Bytes that are yet to be written to the stream.
-    pub write_buf: Bytes,
-    core: Core,
-    subprotocol: Option<Box<str>>,
-}
-
-impl<S> Parts<S> {
-    /// Makes the parts of a connection that has just been opened, both buffers empty.
-    pub fn new(io: S, role: Role, config: &Config) -> Self {
-        Self {
-            io,
-            read_buf: BytesMut::new(),
-            write_buf: Bytes::new(),
-            core: Core::new(role, config),
-            subprotocol: None,
-        }
-    }
-
-    /// Sets the subprotocol that the opening handshake agreed on.
-    #[must_use]
-    pub fn subprotocol(mut self, subprotocol: Option<&str>) -> Self {
-        self.subprotocol = subprotocol.map(Box::from);
-        self
-    }
-}
-
-impl<S: fmt::Debug> fmt::Debug for Parts<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
-            .field("io", &self.io)
-            .field("read_buf", &self.read_buf.len())
-            .field("write_buf", &self.write_buf.len())
             .finish_non_exhaustive()
     }
 }

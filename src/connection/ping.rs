@@ -36,47 +36,82 @@ impl Future for PongWaiter {
     }
 }
 
-/// The pings that no pong has come for, oldest first.
+impl PongWaiter {
+    /// Makes the future and what completes it.
+    pub(super) fn new() -> (Waiter, Self) {
+        let (waiter, pong) = oneshot::channel();
+        (waiter, Self(pong))
+    }
+}
+
+/// Completes a [`PongWaiter`].
+pub(super) type Waiter = oneshot::Sender<Result<Duration, Closed>>;
+
+/// The pings that no pong has come for. Owns no memory when there are none.
 #[derive(Debug, Default)]
-pub(super) struct Pings(VecDeque<Ping>);
+pub(super) struct Pings(Option<Box<Unanswered>>);
+
+/// Oldest first.
+#[derive(Debug, Default)]
+struct Unanswered(VecDeque<Ping>);
 
 #[derive(Debug)]
 struct Ping {
     payload: Bytes,
     sent: Instant,
-    waiter: oneshot::Sender<Result<Duration, Closed>>,
+    /// `None` for a ping of the keepalive.
+    waiter: Option<Waiter>,
 }
 
 impl Pings {
-    /// Remembers a ping that was queued. Pings that nobody waits for any more are forgotten.
-    pub(super) fn sent(&mut self, payload: Bytes) -> PongWaiter {
-        self.0.retain(|ping| !ping.waiter.is_closed());
-        let (waiter, pong) = oneshot::channel();
-        self.0.push_back(Ping {
+    /// Remembers a ping that was queued. Pings that nobody waits for any more are forgotten, and so is
+    /// the last one of the keepalive.
+    pub(super) fn sent(&mut self, payload: Bytes, waiter: Option<Waiter>) {
+        let pings = &mut self.0.get_or_insert_default().0;
+        pings.retain(|ping| {
+            ping.waiter
+                .as_ref()
+                .is_some_and(|waiter| !waiter.is_closed())
+        });
+        pings.push_back(Ping {
             payload,
             sent: Instant::now(),
             waiter,
         });
-        PongWaiter(pong)
     }
 
     /// Completes the ping that a pong answers, and the earlier ones: a peer may answer only the
-    /// latest (§5.5.3). A pong that answers none is unsolicited and means nothing.
-    pub(super) fn answered(&mut self, payload: &Bytes) {
-        let Some(last) = self.0.iter().position(|ping| ping.payload == payload) else {
-            return;
-        };
-        for ping in self.0.drain(..=last) {
-            // Nobody may be waiting any more.
-            let _ = ping.waiter.send(Ok(ping.sent.elapsed()));
+    /// latest (§5.5.3). Returns the round-trip time. A pong that answers none is unsolicited and means
+    /// nothing.
+    pub(super) fn answered(&mut self, payload: &Bytes) -> Option<Duration> {
+        let pings = &mut self.0.as_mut()?.0;
+        let last = pings.iter().position(|ping| ping.payload == payload)?;
+        let mut latency = None;
+        for ping in pings.drain(..=last) {
+            let elapsed = ping.sent.elapsed();
+            ping.tell(Ok(elapsed));
+            latency = Some(elapsed);
         }
+        if pings.is_empty() {
+            self.0 = None;
+        }
+        latency
     }
 
     /// Tells everybody who waits that the connection has ended.
     pub(super) fn closed(&mut self, closed: &Closed) {
-        for ping in std::mem::take(&mut self.0) {
+        let pings = self.0.take().unwrap_or_default();
+        for ping in pings.0 {
+            ping.tell(Err(closed.clone()));
+        }
+    }
+}
+
+impl Ping {
+    fn tell(self, outcome: Result<Duration, Closed>) {
+        if let Some(waiter) = self.waiter {
             // Nobody may be waiting any more.
-            let _ = ping.waiter.send(Err(closed.clone()));
+            let _ = waiter.send(outcome);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading into a buffer that a connection holds only while something is in it.
+//! [`ReadBuffer`]: memory that a connection holds only while something is in it.
 //!
 //! Each thread keeps one spare read buffer. It is taken *out* for the time of a read, because a
 //! stream may be a connection itself and read in turn. What a connection sees of the buffer is what
@@ -15,46 +15,103 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The size of a read buffer, in bytes.
-const READ_BUFFER: usize = 64 << 10;
+const SIZE: usize = 512 << 10;
 
 thread_local! {
-    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Box<BytesMut>>> = const { Cell::new(None) };
 }
 
-/// Reads once and appends to `input`. While nothing arrives, `input` keeps only what is in it.
-pub(super) fn poll_read<S: AsyncRead + Unpin>(
-    io: &mut S,
-    input: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    lease(input);
-    let read = pin!(io.read_buf(input)).poll(cx);
-    if !matches!(read, Poll::Ready(Ok(1..))) {
-        release(input);
+/// Bytes that were read and not received yet.
+#[derive(Debug, Default)]
+pub(super) struct ReadBuffer(Option<Box<BytesMut>>);
+
+impl ReadBuffer {
+    /// The bytes, to take some off; `None` when there are none.
+    pub(super) fn bytes(&mut self) -> Option<&mut BytesMut> {
+        self.0.as_deref_mut()
     }
-    read
+
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Drops the bytes.
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Takes the bytes.
+    pub(super) fn take(&mut self) -> BytesMut {
+        self.0.take().map_or_else(BytesMut::new, |bytes| *bytes)
+    }
+
+    /// Reads once and appends. While nothing arrives, only what was there is kept.
+    pub(super) fn poll_read<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = self.lease();
+        let read = pin!(io.read_buf(&mut *buffer)).poll(cx);
+        if matches!(read, Poll::Ready(Ok(1..))) {
+            self.0 = Some(buffer);
+        } else if buffer.is_empty() {
+            SPARE.set(Some(buffer));
+        } else {
+            self.0 = Some(buffer);
+            self.release();
+        }
+        read
+    }
+
+    /// Returns a buffer with room for a read and with the bytes in it: the one that holds them, or
+    /// else the thread's spare one.
+    fn lease(&mut self) -> Box<BytesMut> {
+        let bytes = self.0.take();
+        if let Some(mut bytes) = bytes {
+            if bytes.try_reclaim(SIZE.saturating_sub(bytes.len())) {
+                return bytes;
+            }
+            let mut buffer = spare();
+            buffer.extend_from_slice(&bytes);
+            return buffer;
+        }
+        spare()
+    }
+
+    /// Gives the buffer back to the thread, and moves what is left in it to memory of its own size.
+    pub(super) fn release(&mut self) {
+        let Some(mut buffer) = self.0.take() else {
+            return;
+        };
+        if !buffer.is_empty() {
+            self.0 = Some(Box::new(BytesMut::from(&buffer[..])));
+        }
+        buffer.clear();
+        if buffer.try_reclaim(SIZE) {
+            SPARE.set(Some(buffer));
+        }
+    }
+
+    /// Gives the buffer back to the thread if nothing is left in it.
+    pub(super) fn release_empty(&mut self) {
+        if self.0.as_ref().is_some_and(|buffer| buffer.is_empty()) {
+            self.release();
+        }
+    }
 }
 
-/// Makes room for a read: in the buffer that `input` has, or else in the thread's spare one.
-fn lease(input: &mut BytesMut) {
-    if input.try_reclaim(READ_BUFFER.saturating_sub(input.len())) {
-        return;
+impl From<BytesMut> for ReadBuffer {
+    fn from(bytes: BytesMut) -> Self {
+        Self((!bytes.is_empty()).then(|| Box::new(bytes)))
     }
-    let mut buffer = SPARE
+}
+
+fn spare() -> Box<BytesMut> {
+    SPARE
         .take()
-        .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER));
-    buffer.extend_from_slice(input);
-    *input = buffer;
-}
-
-/// Gives the buffer back to the thread, and moves what is left in it to memory of its own size.
-pub(super) fn release(input: &mut BytesMut) {
-    let left = BytesMut::from(&input[..]);
-    let mut buffer = std::mem::replace(input, left);
-    buffer.clear();
-    if buffer.try_reclaim(READ_BUFFER) {
-        SPARE.set(Some(buffer));
-    }
+        .unwrap_or_else(|| Box::new(BytesMut::with_capacity(SIZE)))
 }
 
 #[cfg(test)]
@@ -85,70 +142,77 @@ mod tests {
         }
     }
 
-    fn read<F: FnMut() + Unpin>(io: &mut Chunks<F>, input: &mut BytesMut) -> usize {
+    fn read<F: FnMut() + Unpin>(io: &mut Chunks<F>, input: &mut ReadBuffer) -> usize {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        match poll_read(io, input, &mut cx) {
+        match input.poll_read(io, &mut cx) {
             Poll::Ready(read) => read.unwrap(),
             Poll::Pending => 0,
         }
     }
 
+    fn bytes(input: &mut ReadBuffer) -> &mut BytesMut {
+        input.bytes().expect("something is there")
+    }
+
     #[test]
     fn a_connection_that_waits_owns_no_buffer() {
         let mut io = Chunks(vec![b"frame"], || ());
-        let mut input = BytesMut::new();
+        let mut input = ReadBuffer::default();
         assert_eq!(read(&mut io, &mut input), 5);
-        input.clear();
+        bytes(&mut input).clear();
         assert_eq!(read(&mut io, &mut input), 0);
-        assert_eq!(input.capacity(), 0);
+        assert!(input.0.is_none());
     }
 
     #[test]
     fn the_start_of_a_header_is_kept_in_memory_of_its_own_size() {
         let mut io = Chunks(vec![b"\xfe\x01\x02", b"\x82"], || ());
-        let mut input = BytesMut::new();
+        let mut input = ReadBuffer::default();
         assert_eq!(read(&mut io, &mut input), 1);
-        assert!(input.capacity() >= READ_BUFFER / 2);
+        assert!(bytes(&mut input).capacity() >= SIZE / 2);
         assert_eq!(read(&mut io, &mut input), 3);
         assert_eq!(read(&mut io, &mut input), 0);
-        assert_eq!(&input[..], b"\x82\xfe\x01\x02");
-        assert!(input.capacity() <= 64, "{} bytes", input.capacity());
+        let bytes = bytes(&mut input);
+        assert_eq!(&bytes[..], b"\x82\xfe\x01\x02");
+        assert!(bytes.capacity() <= 64, "{} bytes", bytes.capacity());
     }
 
     #[test]
     fn a_buffer_that_is_used_up_is_used_again() {
         let mut io = Chunks(vec![b"two", b"one"], || ());
-        let mut input = BytesMut::new();
+        let mut input = ReadBuffer::default();
         read(&mut io, &mut input);
-        let first = input.as_ptr();
-        bytes::Buf::advance(&mut input, 3);
+        let first = bytes(&mut input).as_ptr();
+        bytes::Buf::advance(bytes(&mut input), 3);
         assert_eq!(read(&mut io, &mut input), 3);
-        assert_eq!((&input[..], input.as_ptr()), (&b"two"[..], first));
+        let bytes = bytes(&mut input);
+        assert_eq!((&bytes[..], bytes.as_ptr()), (&b"two"[..], first));
     }
 
     #[test]
     fn a_connection_sees_nothing_of_what_another_one_read() {
-        let mut secret = BytesMut::new();
+        let mut secret = ReadBuffer::default();
         read(&mut Chunks(vec![b"secret of one"], || ()), &mut secret);
-        let buffer = secret.as_ptr();
-        secret.clear();
-        release(&mut secret);
-        let mut input = BytesMut::new();
+        let buffer = bytes(&mut secret).as_ptr();
+        bytes(&mut secret).clear();
+        secret.release_empty();
+        let mut input = ReadBuffer::default();
         assert_eq!(read(&mut Chunks(vec![b"two"], || ()), &mut input), 3);
-        assert_eq!(input.as_ptr(), buffer, "the buffer was not shared");
-        assert_eq!(&input[..], b"two");
+        let bytes = bytes(&mut input);
+        assert_eq!(bytes.as_ptr(), buffer, "the buffer was not shared");
+        assert_eq!(&bytes[..], b"two");
     }
 
     #[test]
     fn a_stream_may_be_a_connection_itself() {
         let mut outer = Chunks(vec![b"outer"], || {
-            let mut inner = BytesMut::new();
+            let mut inner = ReadBuffer::default();
             assert_eq!(read(&mut Chunks(vec![b"inner"], || ()), &mut inner), 5);
-            release(&mut inner);
-            assert_eq!(&inner[..], b"inner");
+            inner.release();
+            assert_eq!(inner.take(), "inner");
         });
-        let mut input = BytesMut::new();
+        let mut input = ReadBuffer::default();
         assert_eq!(read(&mut outer, &mut input), 5);
-        assert_eq!(&input[..], b"outer");
+        assert_eq!(input.take(), "outer");
     }
 }

@@ -1,6 +1,10 @@
 //! [`WriteQueue`]: what waits for the socket, in order, written with vectored writes.
+//!
+//! Each thread keeps one spare queue with its memory, so that a connection which sends, flushes and
+//! waits allocates nothing and owns nothing while it waits.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     io::{self, IoSlice},
     pin::Pin,
@@ -14,19 +18,33 @@ use crate::protocol::Output;
 
 /// Payloads below this are copied behind their header, larger ones are kept by reference: copying
 /// so few bytes costs less than one more slice in the system call.
-const COPY_BELOW: usize = 1024;
+const COPY_BELOW: usize = 4096;
 
 /// How many slices one write is given at the most.
 const MAX_SLICES: usize = 32;
 
+/// A spare queue keeps no more memory than this for copied bytes.
+const MAX_SPARE: usize = 128 << 10;
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Queue>>> = const { Cell::new(None) };
+}
+
 /// Bytes to be written. Owns no memory when it is empty.
 #[derive(Debug, Default)]
-pub(super) struct WriteQueue {
-    chunks: VecDeque<Bytes>,
-    /// Small things, behind the chunks.
-    tail: BytesMut,
-    /// The bytes in `chunks`.
-    in_chunks: usize,
+pub(super) struct WriteQueue(Option<Box<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Headers and copied payloads, one behind the other.
+    copied: BytesMut,
+    /// Payloads kept by reference, each with where it goes: behind so many bytes that were ever
+    /// copied.
+    kept: VecDeque<(usize, Bytes)>,
+    /// How many bytes that were copied have been written.
+    written: usize,
+    /// The bytes in `kept`.
+    kept_len: usize,
     /// Whether the stream was written to and not flushed since.
     unflushed: bool,
 }
@@ -34,27 +52,108 @@ pub(super) struct WriteQueue {
 impl WriteQueue {
     /// The number of bytes queued.
     pub(super) fn len(&self) -> usize {
-        self.in_chunks + self.tail.len()
+        self.0.as_ref().map_or(0, |queue| queue.len())
+    }
+
+    /// Whether nothing is queued, and what was written is flushed.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Drops what is queued.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.0 = None;
+    }
+
+    /// Appends bytes that were taken from a queue.
+    pub(super) fn restore(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.append(bytes);
+        }
     }
 
     /// Takes what is queued, in one piece.
     pub(super) fn take(&mut self) -> Bytes {
-        let mut all = BytesMut::with_capacity(self.len());
-        for chunk in self.chunks.drain(..) {
-            all.extend_from_slice(&chunk);
+        let Some(mut queue) = self.0.take() else {
+            return Bytes::new();
+        };
+        let mut all = BytesMut::with_capacity(queue.len());
+        while queue.len() > 0 {
+            let next = queue.slices().next().unwrap_or_default();
+            all.extend_from_slice(next);
+            let len = next.len();
+            queue.advance(len);
         }
-        all.extend_from_slice(&self.tail);
-        self.clear();
         all.freeze()
     }
 
     /// Writes until at most `high_water` bytes are queued.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+        high_water: usize,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Some(queue) => queue.poll_write(io, cx, high_water),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Writes everything and flushes the stream.
+    pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut S,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(queue) = &mut self.0 else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(queue.poll_write(io, cx, 0))?;
+        if queue.unflushed {
+            ready!(Pin::new(io).poll_flush(cx))?;
+            queue.unflushed = false;
+        }
+        if queue.copied.capacity() <= MAX_SPARE {
+            SPARE.set(self.0.take());
+        }
+        self.0 = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn queue(&mut self) -> &mut Queue {
+        self.0
+            .get_or_insert_with(|| SPARE.take().unwrap_or_default())
+    }
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.copied.len() + self.kept_len
+    }
+
+    /// Appends a payload by reference.
+    fn keep(&mut self, payload: Bytes) {
+        self.kept_len += payload.len();
+        let at = self.written + self.copied.len();
+        self.kept.push_back((at, payload));
+    }
+
+    /// The bytes in the order of the wire; none of the slices is empty.
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.copied[..];
+        let mut written = self.written;
+        let kept = self.kept.iter().flat_map(move |(at, payload)| {
+            let (before, behind) = rest.split_at(at - written);
+            (rest, written) = (behind, *at);
+            [before, payload.as_ref()]
+        });
+        let last = self.kept.back().map_or(0, |(at, _)| at - self.written);
+        let slices = kept.chain([&self.copied[last..]]);
+        slices.filter(|slice| !slice.is_empty())
+    }
+
+    fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
@@ -71,36 +170,21 @@ impl WriteQueue {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes everything and flushes the stream.
-    pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(self.poll_write(io, cx, 0))?;
-        if self.unflushed {
-            ready!(Pin::new(io).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
-    }
-
     fn poll_write_once<S: AsyncWrite + Unpin>(
         &self,
         io: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
-        let Some(first) = self.chunks.front() else {
-            return io.poll_write(cx, &self.tail);
-        };
-        if !io.is_write_vectored() {
-            return io.poll_write(cx, first);
+        if self.kept.is_empty() {
+            return io.poll_write(cx, &self.copied);
         }
-        let queued = self.chunks.iter().map(Bytes::as_ref).chain([&*self.tail]);
+        if !io.is_write_vectored() {
+            return io.poll_write(cx, self.slices().next().unwrap_or_default());
+        }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut used = 0;
-        for (slice, bytes) in slices.iter_mut().zip(queued) {
+        for (slice, bytes) in slices.iter_mut().zip(self.slices()) {
             *slice = IoSlice::new(bytes);
             used += 1;
         }
@@ -109,43 +193,41 @@ impl WriteQueue {
 
     /// Forgets what was written. A stream that claims more than it was given is not believed.
     fn advance(&mut self, mut written: usize) {
-        while let Some(first) = self.chunks.front_mut() {
-            if written < first.len() {
-                first.advance(written);
-                self.in_chunks -= written;
+        while let Some((at, payload)) = self.kept.front_mut() {
+            let before = *at - self.written;
+            if written < before {
+                break;
+            }
+            self.copied.advance(before);
+            self.written += before;
+            written -= before;
+            if written < payload.len() {
+                payload.advance(written);
+                self.kept_len -= written;
                 return;
             }
-            written -= first.len();
-            self.in_chunks -= first.len();
-            self.chunks.pop_front();
+            written -= payload.len();
+            self.kept_len -= payload.len();
+            self.kept.pop_front();
         }
-        self.tail.advance(written.min(self.tail.len()));
-        if self.tail.is_empty() {
-            self.tail = BytesMut::new();
-            self.chunks = VecDeque::new();
+        if written < self.copied.len() {
+            self.copied.advance(written);
+            self.written += written;
+        } else {
+            self.copied.clear();
+            self.written = 0;
         }
-    }
-
-    fn push(&mut self, chunk: Bytes) {
-        self.in_chunks += chunk.len();
-        self.chunks.push_back(chunk);
     }
 }
 
 impl Output for WriteQueue {
+    const COPY_BELOW: usize = COPY_BELOW;
+
     fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.tail
+        &mut self.queue().copied
     }
 
     fn append(&mut self, payload: Bytes) {
-        if payload.len() < COPY_BELOW {
-            self.tail.extend_from_slice(&payload);
-            return;
-        }
-        if !self.tail.is_empty() {
-            let tail = std::mem::take(&mut self.tail).freeze();
-            self.push(tail);
-        }
-        self.push(payload);
+        self.queue().keep(payload);
     }
 }

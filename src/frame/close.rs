@@ -138,7 +138,7 @@ impl CloseFrame {
     }
 
     /// Makes a Close frame of a code and a reason that are known to be legal.
-    pub(super) const fn from_static(code: CloseCode, reason: Text) -> Self {
+    pub(crate) const fn from_static(code: CloseCode, reason: Text) -> Self {
         Self {
             code: Some(code),
             reason,

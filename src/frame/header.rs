@@ -201,6 +201,7 @@ impl FrameHeader {
     /// # Errors
     ///
     /// A [`ProtocolError`] at the earliest byte that proves it.
+    #[inline]
     pub fn parse(
         input: &[u8],
         expected: &Expected,
@@ -234,36 +235,33 @@ impl FrameHeader {
     }
 
     /// Appends the header to `output`, in its shortest form.
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "each arm has checked the range of the length"
     )]
     pub fn write(&self, output: &mut impl BufMut) {
-        let mut bytes = [0; Self::MAX_LEN];
         let fin = if self.fin { FIN } else { 0 };
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
-        bytes[0] = fin | self.rsv.0 | self.opcode as u8;
-        let mut len = match self.payload_len {
-            short @ 0..=MAX_SHORT_LENGTH => {
-                bytes[1] = mask | short as u8;
-                2
-            }
+        // §5.2: the bytes behind the second are in network byte order.
+        let (short, extended, size) = match self.payload_len {
+            short @ 0..=MAX_SHORT_LENGTH => (short as u8, 0, 0),
             medium if medium <= u64::from(u16::MAX) => {
-                bytes[1] = mask | 126;
-                bytes[2..4].copy_from_slice(&(medium as u16).to_be_bytes());
-                4
+                (126, u64::from((medium as u16).swap_bytes()), 2)
             }
-            long => {
-                bytes[1] = mask | 127;
-                bytes[2..10].copy_from_slice(&long.to_be_bytes());
-                10
-            }
+            long => (127, long.swap_bytes(), 8),
         };
+        // One number, the first byte the lowest, and not one store for each part: copying those at once
+        // would have to wait for them.
+        let mut header = u128::from(fin | self.rsv.0 | self.opcode as u8)
+            | u128::from(mask | short) << 8
+            | u128::from(extended) << 16;
+        let mut len = 2 + size;
         if let Some(key) = self.masking_key {
-            bytes[len..len + 4].copy_from_slice(&key.to_bytes());
+            header |= u128::from(u32::from_le_bytes(key.to_bytes())) << (8 * len);
             len += 4;
         }
-        output.put_slice(&bytes[..len]);
+        output.put_slice(&header.to_le_bytes()[..len]);
     }
 }
 

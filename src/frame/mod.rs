@@ -24,3 +24,13 @@ pub enum Role {
     /// The endpoint that accepted it.
     Server,
 }
+
+impl Role {
+    /// The other end's role.
+    pub(crate) const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}

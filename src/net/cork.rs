@@ -10,70 +10,90 @@ use std::{
     cell::Cell,
     future::Future,
     io::{self, IoSlice},
-    mem,
     pin::Pin,
     ptr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
-use tokio::{io::AsyncWrite, net::tcp::OwnedWriteHalf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// More than this is not kept: a system call for so many bytes costs little for each of them.
 const LIMIT: usize = 64 * 1024;
 
 thread_local! {
     /// The cork whose handler this thread is polling.
-    static POLLED: Cell<*const Mutex<Writer>> = const { Cell::new(ptr::null()) };
+    static POLLED: Cell<*const ()> = const { Cell::new(ptr::null()) };
 
-    /// An empty buffer for the next connection that keeps something: none is kept while idle.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// For the next connection that keeps something: none does while it waits.
+    static SPARE: Cell<Option<Box<Rest>>> = const { Cell::new(None) };
 }
 
-/// The writing half of a connection, shared with the task that polls its handler.
-#[derive(Clone, Debug)]
-pub(crate) struct Cork(Arc<Mutex<Writer>>);
+/// A socket, shared by the stream that a handler has and the task that polls the handler: this is
+/// the stream's.
+#[derive(Debug)]
+pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
+
+/// The one of the task that polls the handler. Without it the stream writes what was kept.
+#[derive(Debug)]
+pub(crate) struct Task<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
 
 #[derive(Debug)]
-struct Writer {
+struct Shared<S> {
     /// `None` once the stream was dropped and nothing is left to be written.
-    tcp: Option<OwnedWriteHalf>,
+    tcp: Option<S>,
     dropped: bool,
+    /// Why what was kept could not be written. Nothing is written after it.
+    failed: Option<io::ErrorKind>,
+    /// Whether the task of the handler is the one that the socket wakes to write what was kept. Then
+    /// nobody else polls it for writing: it wakes only who did so last.
+    task_waits: bool,
+    /// Boxed: an idle connection has none.
+    rest: Option<Box<Rest>>,
+}
+
+/// What a socket that is busy has besides.
+#[derive(Debug, Default)]
+struct Rest {
     /// What was sent and is yet to be written, before anything else is.
     kept: Vec<u8>,
-    /// Waits to write more, when it has seen that `kept` has to leave first.
+    /// The stream could not write: woken when what was kept has left. Kept or not when it tried, for
+    /// the handler may keep more and its task then takes the socket's wake-up over.
     waiting: Option<Waker>,
 }
 
-impl Cork {
-    pub(super) fn new(tcp: OwnedWriteHalf) -> Self {
-        Self(Arc::new(Mutex::new(Writer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
+    pub(super) fn new(tcp: S) -> Self {
+        Self(Arc::new(Mutex::new(Shared {
             tcp: Some(tcp),
             dropped: false,
-            kept: Vec::new(),
-            waiting: None,
+            failed: None,
+            task_waits: false,
+            rest: None,
         })))
     }
 
-    /// Polls the handler that has the stream, then writes what it has sent.
-    pub(crate) fn poll<F: Future>(
-        &self,
-        handler: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        let polled = {
-            let _polled = Polled::begin(&self.0);
-            handler.poll(cx)
-        };
-        // What the socket does not take now leaves when it wakes this task. An error will meet the
-        // handler, too.
-        let _ = self.poll_kept(cx);
-        polled
+    /// Returns what polls the handler that is given the stream.
+    pub(crate) fn task(&self) -> Task<S> {
+        Task(Self(Arc::clone(&self.0)))
     }
 
-    /// Writes what was kept.
-    pub(crate) fn poll_kept(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writer().poll_kept(cx)
+    /// Calls `look` with the socket.
+    pub(super) fn with_tcp<T>(&self, look: impl FnOnce(&S) -> T) -> io::Result<T> {
+        self.shared().tcp().map(|tcp| look(tcp))
+    }
+
+    pub(super) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(self.shared().tcp()?).poll_read(cx, buf)
     }
 
     pub(super) fn poll_write(
@@ -81,116 +101,209 @@ impl Cork {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut writer = self.writer();
-        let len = bufs.iter().map(|buf| buf.len()).sum();
-        if self.is_polled() && writer.kept.len().saturating_add(len) <= LIMIT {
-            if writer.kept.capacity() == 0 {
-                writer.kept = SPARE.take();
-            }
-            for buf in bufs {
-                writer.kept.extend_from_slice(buf);
-            }
+        let mut shared = self.shared();
+        if let Some(kind) = shared.failed {
+            return Poll::Ready(Err(kind.into()));
+        }
+        if self.is_polled() && shared.keep(bufs) {
+            let len = bufs.iter().map(|buf| buf.len()).sum();
             return Poll::Ready(Ok(len));
         }
-        ready!(writer.poll_before(cx))?;
-        Pin::new(writer.tcp()?).poll_write_vectored(cx, bufs)
+        ready!(shared.poll_before(cx))?;
+        let written = Pin::new(shared.tcp()?).poll_write_vectored(cx, bufs);
+        if written.is_pending() {
+            shared.wait(cx);
+        }
+        written
     }
 
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_polled() {
             return Poll::Ready(Ok(()));
         }
-        self.writer().poll_before(cx)
+        self.shared().poll_before(cx)
     }
 
     pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut writer = self.writer();
-        ready!(writer.poll_before(cx))?;
-        Pin::new(writer.tcp()?).poll_shutdown(cx)
+        let mut shared = self.shared();
+        ready!(shared.poll_before(cx))?;
+        Pin::new(shared.tcp()?).poll_shutdown(cx)
     }
 
     /// Closes the socket, when what was kept has left.
     pub(super) fn close(&self) {
-        let mut writer = self.writer();
-        writer.dropped = true;
-        if writer.kept.is_empty() {
-            writer.tcp = None;
+        let mut shared = self.shared();
+        shared.dropped = true;
+        if !shared.has_kept() {
+            shared.tcp = None;
         }
     }
 
     /// Whether this thread polls the handler.
     fn is_polled(&self) -> bool {
-        POLLED.get() == Arc::as_ptr(&self.0)
+        POLLED.with(Cell::get) == Arc::as_ptr(&self.0).cast()
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    fn shared(&self) -> MutexGuard<'_, Shared<S>> {
         // Nothing panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Writer {
-    fn tcp(&mut self) -> io::Result<&mut OwnedWriteHalf> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+    /// Polls the handler that has the stream, then writes what it has sent.
+    pub(crate) fn poll<F: Future>(
+        &self,
+        handler: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let polled = {
+            let _polled = Polled::begin(&self.0.0);
+            handler.poll(cx)
+        };
+        // What the socket does not take now leaves when it wakes this task. An error meets the stream
+        // when it next writes.
+        let _ = self.poll_kept(cx);
+        polled
+    }
+
+    /// Whether the stream was dropped.
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.0.shared().dropped
+    }
+
+    /// Writes what was kept.
+    pub(crate) fn poll_kept(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut shared = self.0.shared();
+        if !shared.has_kept() {
+            return Poll::Ready(Ok(()));
+        }
+        let written = shared.poll_kept(cx);
+        shared.task_waits = written.is_pending();
+        if written.is_ready() {
+            let waiting = shared.end_rest();
+            // A waker may take locks of its own.
+            drop(shared);
+            if let Some(waiting) = waiting {
+                waiting.wake();
+            }
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Task<S> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut shared = self.0.shared();
+            shared.task_waits = false;
+            shared.rest.as_mut().and_then(|rest| rest.waiting.take())
+        };
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+    fn tcp(&mut self) -> io::Result<&mut S> {
         self.tcp
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Writes what was kept, for the stream: who polls for the handler's task meanwhile takes over
-    /// the socket's wake-up, and passes it on.
+    fn has_kept(&self) -> bool {
+        matches!(&self.rest, Some(rest) if !rest.kept.is_empty())
+    }
+
+    /// Keeps what is to be written, unless that would be too much.
+    fn keep(&mut self, bufs: &[IoSlice<'_>]) -> bool {
+        let spare = || SPARE.with(Cell::take).unwrap_or_default();
+        let kept = &mut self.rest.get_or_insert_with(spare).kept;
+        let len: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if kept.len().saturating_add(len) > LIMIT {
+            return false;
+        }
+        for buf in bufs {
+            kept.extend_from_slice(buf);
+        }
+        true
+    }
+
+    /// Has the stream's task woken when it may write on.
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.rest.get_or_insert_default().waiting = Some(cx.waker().clone());
+    }
+
+    /// Writes what was kept, for the stream: unless the task of the handler is about to.
     fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let written = self.poll_kept(cx);
+        if !self.has_kept() {
+            return Poll::Ready(Ok(()));
+        }
+        let written = if self.task_waits {
+            Poll::Pending
+        } else {
+            self.poll_kept(cx)
+        };
         if written.is_pending() {
-            self.waiting = Some(cx.waker().clone());
+            self.wait(cx);
+        } else {
+            self.end_rest();
         }
         written
     }
 
     fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.kept.is_empty() {
-            let tcp = self.tcp.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-            let written = match ready!(Pin::new(tcp).poll_write(cx, &self.kept)) {
-                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-                written => written,
-            };
-            match written {
-                Ok(written) => drop(self.kept.drain(..written)),
-                Err(error) => {
-                    self.end_kept();
-                    return Poll::Ready(Err(error));
-                }
-            }
-        }
-        self.end_kept();
-        Poll::Ready(Ok(()))
-    }
-
-    fn end_kept(&mut self) {
-        let mut kept = mem::take(&mut self.kept);
-        if kept.capacity() > 0 {
-            kept.clear();
-            SPARE.set(kept);
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(Ok(()));
+        };
+        let tcp = self.tcp.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let written = ready!(write_all(tcp, &mut rest.kept, cx));
+        rest.kept.clear();
+        if let Err(error) = &written {
+            self.failed = Some(error.kind());
         }
         if self.dropped {
             self.tcp = None;
         }
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-        }
+        Poll::Ready(written)
+    }
+
+    /// Gives the memory of what was kept to the next connection; returns who waits for it to leave.
+    fn end_rest(&mut self) -> Option<Waker> {
+        let mut rest = self.rest.take()?;
+        let waiting = rest.waiting.take();
+        SPARE.with(|spare| spare.set(Some(rest)));
+        waiting
     }
 }
 
+fn write_all<S: AsyncWrite + Unpin>(
+    tcp: &mut S,
+    bytes: &mut Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while !bytes.is_empty() {
+        let written = ready!(Pin::new(&mut *tcp).poll_write(cx, bytes))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        bytes.drain(..written);
+    }
+    Poll::Ready(Ok(()))
+}
+
 /// While it lives, this thread polls the handler.
-struct Polled(*const Mutex<Writer>);
+struct Polled(*const ());
 
 impl Polled {
-    fn begin(cork: &Arc<Mutex<Writer>>) -> Self {
-        Self(POLLED.replace(Arc::as_ptr(cork)))
+    fn begin<T>(cork: &Arc<T>) -> Self {
+        Self(POLLED.with(|polled| polled.replace(Arc::as_ptr(cork).cast())))
     }
 }
 
 impl Drop for Polled {
     fn drop(&mut self) {
-        POLLED.set(self.0);
+        POLLED.with(|polled| polled.set(self.0));
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, tcp::OwnedReadHalf},
+    net::TcpStream,
 };
 
 use cork::Cork;
@@ -28,10 +28,7 @@ use cork::Cork;
 /// Under [`serve`](crate::serve), what is written while the handler is polled leaves when the handler
 /// waits, flushed or not.
 #[derive(Debug)]
-pub struct Stream {
-    read: OwnedReadHalf,
-    write: Cork,
-}
+pub struct Stream(Cork);
 
 impl Stream {
     /// Returns the address of this end.
@@ -40,7 +37,7 @@ impl Stream {
     ///
     /// As [`TcpStream::local_addr`].
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.read.local_addr()
+        self.with_tcp(TcpStream::local_addr)?
     }
 
     /// Returns the address of the other end.
@@ -49,45 +46,44 @@ impl Stream {
     ///
     /// As [`TcpStream::peer_addr`].
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.read.peer_addr()
+        self.with_tcp(TcpStream::peer_addr)?
     }
 
-    /// Returns the TCP stream that carries the bytes, to look at it and to set its options; `None`
-    /// when there is none.
-    pub fn as_tcp(&self) -> Option<&TcpStream> {
-        Some(self.read.as_ref())
+    /// Calls `look` with the TCP stream that carries the bytes, to look at it and to set its options.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotConnected`] when there is none.
+    pub fn with_tcp<T>(&self, look: impl FnOnce(&TcpStream) -> T) -> io::Result<T> {
+        self.0.with_tcp(look)
     }
 
     /// Takes a TCP stream, with Nagle's algorithm switched off: it would hold small frames back.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let (read, write) = stream.into_split();
-        Ok(Self {
-            read,
-            write: Cork::new(write),
-        })
+        Ok(Self(Cork::new(stream)))
     }
 
     /// Returns what the task of a handler polls it with.
     #[cfg(feature = "server")]
-    pub(crate) fn cork(&self) -> Cork {
-        self.write.clone()
+    pub(crate) fn task(&self) -> cork::Task {
+        self.0.task()
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.write.close();
+        self.0.close();
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.read).poll_read(cx, buf)
+        self.0.poll_read(cx, buf)
     }
 }
 
@@ -97,15 +93,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write.poll_write(cx, &[IoSlice::new(buf)])
+        self.0.poll_write(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write.poll_flush(cx)
+        self.0.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write.poll_shutdown(cx)
+        self.0.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -113,7 +109,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write.poll_write(cx, bufs)
+        self.0.poll_write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

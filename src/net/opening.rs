@@ -22,7 +22,7 @@ const READ: usize = 4096;
 /// When an opening handshake that begins now has to be over.
 pub(crate) fn deadline(config: &Config) -> Instant {
     let now = Instant::now();
-    now.checked_add(config.open_timeout).unwrap_or(now)
+    now.checked_add(config.values.open_timeout).unwrap_or(now)
 }
 
 /// Limits the time of an opening handshake.
@@ -37,8 +37,8 @@ pub(crate) async fn by<T>(
 
 pub(crate) fn head_limits(config: &Config) -> HeadLimits {
     HeadLimits {
-        max_bytes: config.max_head_size,
-        max_headers: config.max_headers,
+        max_bytes: config.values.max_head_size,
+        max_headers: config.values.max_headers,
     }
 }
 

@@ -1,42 +1,30 @@
 //! [`Assembler`]: the payloads of data frames to one message (RFC 6455 §5.4, §8.1).
 
-use bytes::Bytes;
-
-use super::frame_reader::make_room;
+use super::frame_reader::{Piece, make_room};
 use crate::{
-    config::Config,
-    frame::{FrameHeader, MaskingKey, Opcode, ProtocolError},
-    message::Message,
-    simd::Simd,
-    text::Text,
-    utf8::Validator,
+    frame::{FrameHeader, Opcode, ProtocolError},
+    simd::{Carry, Simd},
 };
 
 /// Collects one message. Each byte is unmasked, validated and copied to where it stays in one pass.
 #[derive(Debug)]
 pub(super) struct Assembler {
-    simd: Simd,
     /// `Text` or `Binary` while a message is unfinished.
-    kind: Option<Opcode>,
-    /// INVARIANT: empty unless a message is unfinished.
-    payload: Vec<u8>,
-    validator: Validator,
-    /// Whether the frame that has begun is the last one of its message.
-    last: bool,
+    pub(super) kind: Option<Opcode>,
     fragments: u32,
-    max_fragments: u32,
+    /// The character that the text so far ends within.
+    pub(super) carry: Carry,
+    /// INVARIANT: empty unless a message is unfinished.
+    pub(super) payload: Vec<u8>,
 }
 
 impl Assembler {
-    pub(super) fn new(simd: Simd, config: &Config) -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            simd,
             kind: None,
-            payload: Vec::new(),
-            validator: Validator::with(simd),
-            last: false,
             fragments: 0,
-            max_fragments: config.max_fragments,
+            carry: Carry::NONE,
+            payload: Vec::new(),
         }
     }
 
@@ -45,72 +33,82 @@ impl Assembler {
         self.payload.len()
     }
 
+    /// Takes what has arrived of a data frame.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        piece: &Piece<'_>,
+        simd: Simd,
+        max_fragments: u32,
+    ) -> Result<(), ProtocolError> {
+        if piece.begins {
+            self.begin(&piece.header, max_fragments)?;
+        }
+        self.append(piece, simd)
+    }
+
     /// Begins a frame: of a new message, or a continuation.
-    pub(super) fn begin(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+    fn begin(&mut self, header: &FrameHeader, max_fragments: u32) -> Result<(), ProtocolError> {
         if header.opcode != Opcode::Continuation {
             self.kind = Some(header.opcode);
             self.fragments = 0;
         }
-        if self.fragments == self.max_fragments {
+        if self.fragments == max_fragments {
             return Err(ProtocolError::TooManyFragments {
-                limit: self.max_fragments,
+                limit: max_fragments,
             });
         }
         self.fragments += 1;
-        self.last = header.fin;
         Ok(())
     }
 
-    /// Takes a chunk of the frame's payload, still masked, of which `missing` bytes are yet to come.
-    pub(super) fn append(
-        &mut self,
-        chunk: &[u8],
-        key: MaskingKey,
-        missing: u64,
-    ) -> Result<(), ProtocolError> {
+    fn append(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
         // Of an unfinished message, nobody knows how much is missing.
-        let missing = if self.last { missing } else { u64::MAX };
-        make_room(&mut self.payload, chunk.len(), missing);
+        let missing = if piece.header.fin {
+            piece.missing
+        } else {
+            u64::MAX
+        };
+        let key = piece.key.to_bytes();
+        make_room(&mut self.payload, piece.chunk.len(), missing);
         if self.kind != Some(Opcode::Text) {
-            self.simd
-                .copy_mask(chunk, &mut self.payload, key.to_bytes());
+            simd.copy_mask(piece.chunk, &mut self.payload, key);
             return Ok(());
         }
-        self.validator
-            .copy_unmask(chunk, &mut self.payload, key.to_bytes())
-            .map_err(|_| ProtocolError::InvalidUtf8)
+        self.carry = simd
+            .copy_unmask_validate(piece.chunk, &mut self.payload, key, self.carry)
+            .map_err(|_| ProtocolError::InvalidUtf8)?;
+        Ok(())
     }
 
-    /// Ends a frame; returns the message when it was the last one.
-    pub(super) fn end(&mut self) -> Result<Option<Message>, ProtocolError> {
-        if !self.last {
-            return Ok(None);
-        }
-        let payload = Bytes::from(std::mem::take(&mut self.payload));
+    /// Ends the message, when all of its last frame has arrived: its kind and its payload, which is
+    /// UTF-8 if that is `Text`.
+    #[inline]
+    pub(super) fn end(&mut self) -> Result<(Opcode, Vec<u8>), ProtocolError> {
+        let payload = std::mem::take(&mut self.payload);
         if self.kind.take() != Some(Opcode::Text) {
-            return Ok(Some(Message::Binary(payload)));
+            return Ok((Opcode::Binary, payload));
         }
-        match self.validator.finish() {
-            Ok(()) => Ok(Some(Message::Text(Text::from_validated(payload)))),
-            Err(_) => Err(ProtocolError::InvalidUtf8),
+        if !std::mem::take(&mut self.carry).is_none() {
+            return Err(ProtocolError::InvalidUtf8);
         }
+        Ok((Opcode::Text, payload))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Rsv;
+    use crate::frame::{MaskingKey, Rsv};
 
     #[test]
     fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
-        let config = Config::new();
-        let mut assembler = Assembler::new(Simd::detect(), &config);
+        let mut assembler = Assembler::new();
         let mut moves = 0;
-        for number in 1..=config.max_fragments {
+        for number in 1..=4096 {
             let capacity = assembler.payload.capacity();
             let header = FrameHeader {
-                fin: number == config.max_fragments,
+                fin: number == 4096,
                 rsv: Rsv::NONE,
                 opcode: match number {
                     1 => Opcode::Binary,
@@ -119,12 +117,17 @@ mod tests {
                 masking_key: None,
                 payload_len: 256,
             };
-            assembler.begin(&header).unwrap();
-            assembler.append(&[7; 256], MaskingKey::ZERO, 0).unwrap();
+            let piece = Piece {
+                header,
+                begins: true,
+                chunk: &[7; 256],
+                key: MaskingKey::ZERO,
+                missing: 0,
+                len: 258,
+            };
+            assembler.append(&piece, Simd::detect()).unwrap();
             moves += usize::from(assembler.payload.capacity() != capacity);
             assert!(assembler.payload.capacity() <= 2 * assembler.len());
-            let message = assembler.end().unwrap();
-            assert_eq!(message.is_some(), header.fin);
         }
         assert!(moves <= 13, "the payload moved {moves} times");
     }

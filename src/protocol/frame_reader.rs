@@ -1,99 +1,157 @@
 //! [`FrameReader`]: bytes to frame headers and chunks of payload, as they arrive.
 
-use bytes::{Buf, BytesMut};
+use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv};
 
-use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError};
-
-/// Reads one frame after the other from a lent buffer, and consumes what it has read.
+/// Reads one frame after the other from lent bytes.
 ///
-/// What arrived of a payload is handed on at once, so the lent buffer never holds more of a frame
-/// than the start of its header.
+/// What arrived of a data frame's payload is handed on at once, so nobody has to keep more of one than
+/// the start of its header. A control frame, which is short, is handed on whole.
 ///
 /// ```text
-///            begin: header complete and legal
-///   ┌─────────┐ ──────────────────────────▶ ┌─────────┐ ──┐ payload: a chunk arrived
+///            a header, and some of its payload
+///   ┌─────────┐ ──────────────────────────▶ ┌─────────┐ ──┐ a chunk of the payload
 ///   │ between │                             │ inside  │   │
 ///   └─────────┘ ◀────────────────────────── └─────────┘ ◀─┘
-///            payload: the last byte arrived
+///        │   ▲        the last chunk
+///        └───┘ a whole frame
 /// ```
 #[derive(Debug)]
 pub(crate) struct FrameReader {
-    pub(crate) expected: Expected,
-    /// The frame being read and how many bytes of its payload were.
-    /// INVARIANT: fewer than its `payload_len`, but for a frame without payload.
-    current: Option<(FrameHeader, u64)>,
+    sender: Role,
+    rsv: Rsv,
+    /// Whether a fragmented message is unfinished.
+    continuation: bool,
+    /// The frame being read and how many bytes of its payload were: all of them only when the last were
+    /// read elsewhere (`direct.rs`), until the next read.
+    pub(super) current: Option<(FrameHeader, u64)>,
+}
+
+/// The largest payload of the next data frame, in bytes, and the violation that a larger one is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) payload_len: u64,
+    pub(crate) too_big: ProtocolError,
+}
+
+/// What has arrived of a frame.
+#[derive(Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) header: FrameHeader,
+    /// Whether the header has only now arrived.
+    pub(crate) begins: bool,
+    /// The next bytes of the payload, still masked.
+    pub(crate) chunk: &'a [u8],
+    /// The key that unmasks them.
+    pub(crate) key: MaskingKey,
+    /// How many bytes of the payload are yet to come.
+    pub(crate) missing: u64,
+    /// How many bytes of the input this is, its header included.
+    pub(crate) len: usize,
 }
 
 impl FrameReader {
-    pub(crate) const fn new(expected: Expected) -> Self {
+    /// Reads what `sender` sends, without extensions.
+    pub(crate) const fn new(sender: Role) -> Self {
         Self {
-            expected,
+            sender,
+            rsv: Rsv::NONE,
+            continuation: false,
             current: None,
         }
     }
 
-    /// The header of the frame that is being read; `None` between frames.
-    pub(crate) fn current(&self) -> Option<&FrameHeader> {
-        self.current.as_ref().map(|(header, _)| header)
+    /// Lets these reserved bits pass.
+    #[cfg(feature = "codec")]
+    pub(crate) const fn allow(&mut self, rsv: Rsv) {
+        self.rsv = rsv;
     }
 
-    /// Reads the header of the next frame; `None` while it is incomplete. Called between frames.
-    pub(crate) fn begin(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Result<Option<FrameHeader>, ProtocolError> {
-        let Some((header, len)) = FrameHeader::parse(input, &self.expected)? else {
-            return Ok(None);
-        };
-        input.advance(len);
-        self.current = Some((header, 0));
-        if !header.opcode.is_control() {
-            self.expected.continuation = !header.fin;
-        }
-        Ok(Some(header))
+    /// Whether a frame has begun and is not complete.
+    #[cfg(feature = "codec")]
+    pub(crate) const fn is_inside(&self) -> bool {
+        self.current.is_some()
     }
 
-    /// Hands what has arrived of the payload to `sink`, still masked, with the key that unmasks it
-    /// and the number of bytes that are yet to come. Returns the header once the frame is complete.
-    pub(crate) fn payload(
+    /// Reads on; `None` while a header or a control frame is incomplete. The caller then drops as
+    /// many bytes of `input` as the piece says.
+    pub(crate) fn read<'a>(
         &mut self,
-        input: &mut BytesMut,
-        sink: impl FnOnce(&[u8], MaskingKey, u64) -> Result<(), ProtocolError>,
-    ) -> Result<Option<FrameHeader>, ProtocolError> {
-        let Some((header, done)) = &mut self.current else {
-            return Ok(None);
+        input: &'a [u8],
+        limit: Limit,
+    ) -> Result<Option<Piece<'a>>, ProtocolError> {
+        let (header, done, behind) = match self.current.take() {
+            Some((header, done)) => (header, done, 0),
+            None => match self.begin(input, limit)? {
+                Some((header, len)) => (header, 0, len),
+                None => return Ok(None),
+            },
         };
-        let left = header.payload_len - *done;
-        let len = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
-        if len > 0 {
-            let key = header.masking_key.unwrap_or(MaskingKey::ZERO);
-            sink(&input[..len], key.rotate(*done), left - len as u64)?;
-            input.advance(len);
-            *done += len as u64;
+        let arrived = &input[behind..];
+        let left = header.payload_len - done;
+        let len = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
+        let missing = left - len as u64;
+        if missing > 0 {
+            if header.opcode.is_control() {
+                return Ok(None);
+            }
+            self.current = Some((header, done + len as u64));
         }
-        if *done < header.payload_len {
-            return Ok(None);
+        Ok(Some(Piece {
+            header,
+            begins: behind > 0,
+            chunk: &arrived[..len],
+            key: header
+                .masking_key
+                .map_or(MaskingKey::ZERO, |key| key.rotate(done)),
+            missing,
+            len: behind + len,
+        }))
+    }
+
+    fn begin(
+        &mut self,
+        input: &[u8],
+        limit: Limit,
+    ) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
+        let expected = Expected {
+            sender: self.sender,
+            rsv: self.rsv,
+            continuation: self.continuation,
+            max_payload_len: limit.payload_len,
+            too_big: limit.too_big,
+        };
+        let begun = FrameHeader::parse(input, &expected)?;
+        if let Some((header, _)) = &begun
+            && !header.opcode.is_control()
+        {
+            self.continuation = !header.fin;
         }
-        Ok(self.current.take().map(|(header, _)| header))
+        Ok(begun)
     }
 }
 
 /// Makes room in `buffer` for the `arrived` bytes of a payload of which `missing` are yet to come;
 /// `u64::MAX` when nobody knows.
 ///
-/// Memory follows what arrives, not what is announced: the buffer at most doubles, so that a byte
-/// moves once on average, and does not grow beyond what is missing.
+/// Memory follows what arrives, not what is announced: with a known end the buffer takes at most four
+/// times of what is there, else twice, so that few bytes move, and it does not grow beyond what is
+/// missing.
+#[inline]
 pub(crate) fn make_room(buffer: &mut Vec<u8>, arrived: usize, missing: u64) {
     if buffer.capacity() - buffer.len() >= arrived {
         return;
     }
-    let missing = usize::try_from(missing).unwrap_or(usize::MAX);
-    buffer.reserve_exact(
-        buffer
-            .len()
-            .max(arrived)
-            .min(arrived.saturating_add(missing)),
-    );
+    let there = buffer.len() + arrived;
+    let more = match usize::try_from(missing) {
+        Ok(missing) if missing <= there.saturating_mul(3) => missing,
+        Ok(_) if missing < u64::MAX => there.saturating_mul(3),
+        _ => buffer.len(),
+    };
+    if buffer.capacity() == 0 {
+        *buffer = Vec::with_capacity(arrived + more);
+    } else {
+        buffer.reserve_exact(arrived + more);
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +164,7 @@ mod tests {
         let claimed = 64 << 20;
         let mut buffer = Vec::new();
         make_room(&mut buffer, 1, claimed - 1);
-        assert_eq!(buffer.capacity(), 1);
+        assert_eq!(buffer.capacity(), 4);
         let mut moved = 0;
         while (buffer.len() as u64) < claimed {
             let arrived = 1400.min((64 << 20) - buffer.len());
@@ -117,7 +175,7 @@ mod tests {
                 moved += buffer.len();
             }
             buffer.resize(buffer.len() + arrived, 0);
-            assert!(buffer.capacity() <= 2 * buffer.len());
+            assert!(buffer.capacity() <= 4 * buffer.len());
         }
         assert_eq!(
             buffer.capacity(),

@@ -13,6 +13,8 @@
 
 mod assembler;
 mod closing;
+#[cfg(feature = "tokio")]
+mod direct;
 mod event;
 mod frame_reader;
 mod receiver;
@@ -25,6 +27,11 @@ pub use receiver::Receiver;
 pub use sender::{Output, Sender, random_masking_key};
 
 #[cfg(feature = "codec")]
-pub(crate) use frame_reader::{FrameReader, make_room};
+pub(crate) use frame_reader::{FrameReader, Limit, make_room};
 #[cfg(feature = "codec")]
-pub(crate) use sender::write_frame;
+pub(crate) use sender::{masking_key, write_frame};
+#[cfg(feature = "tokio")]
+pub(crate) use {
+    receiver::{Received, text},
+    sender::check_size,
+};

@@ -1,18 +1,24 @@
 //! [`Receiver`]: the receiving half of an endpoint.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Event, assembler::Assembler, frame_reader::FrameReader, frame_reader::make_room};
+use super::{
+    Event,
+    assembler::Assembler,
+    frame_reader::{FrameReader, Limit, Piece},
+};
 use crate::{
     config::Config,
-    frame::{CloseFrame, Expected, FrameHeader, Opcode, ProtocolError, Role},
+    frame::{CloseFrame, Opcode, ProtocolError, Role},
+    message::Message,
     simd::Simd,
+    text::Text,
 };
 
 /// Turns received bytes into events (RFC 6455 §5, §6.2, §8.1).
 ///
-/// Consumes the bytes it is lent as far as possible: after `None` at most 13 bytes are left, the
-/// start of a header. The rest of an unfinished message is kept here, in memory that grows with the
+/// Consumes the bytes it is lent as far as possible: after `None` at most 138 bytes are left, the
+/// start of a header or of a control frame. The rest of an unfinished message is kept here, in memory that grows with the
 /// bytes received.
 ///
 /// ```
@@ -28,19 +34,45 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Receiver {
-    frames: FrameReader,
-    assembler: Assembler,
-    /// What has arrived of a control frame's payload.
-    control: Vec<u8>,
-    simd: Simd,
-    max_frame_size: u64,
-    max_message_size: u64,
-    end: Option<End>,
+    pub(super) frames: FrameReader,
+    pub(super) assembler: Assembler,
+    pub(super) simd: Simd,
+    config: Config,
+    // Boxed: most of the time there is none.
+    pub(super) end: Option<Box<End>>,
+}
+
+/// What was received. The payload of a message is yet to become one: whoever returns it moves it less
+/// often this way.
+pub(crate) enum Received {
+    /// A whole message. Valid UTF-8.
+    Text(Vec<u8>),
+    /// A whole message.
+    Binary(Vec<u8>),
+    /// A control frame.
+    Control(Event),
+}
+
+impl Received {
+    /// Makes an event of it.
+    fn into_event(self) -> Event {
+        match self {
+            Self::Text(payload) => Event::Message(text(payload)),
+            Self::Binary(payload) => Event::Message(payload.into()),
+            Self::Control(event) => event,
+        }
+    }
+}
+
+/// Makes a message of a payload that was received as text.
+#[inline]
+pub(crate) fn text(payload: Vec<u8>) -> Message {
+    Text::from_validated(payload.into()).into()
 }
 
 /// After this, nothing is received any more.
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub(super) enum End {
     /// The peer's Close frame: what follows it is ignored (RFC 6455 §1.4).
     Closed,
     /// A violation, returned for ever.
@@ -55,17 +87,13 @@ impl Receiver {
 
     /// As [`new`](Self::new), with the kernels that `simd` stands for.
     pub fn with_simd(role: Role, config: &Config, simd: Simd) -> Self {
-        let mut receiver = Self {
-            frames: FrameReader::new(Expected::first(peer_of(role))),
-            assembler: Assembler::new(simd, config),
-            control: Vec::new(),
+        Self {
+            frames: FrameReader::new(role.peer()),
+            assembler: Assembler::new(),
             simd,
-            max_frame_size: config.max_frame_size,
-            max_message_size: config.max_message_size,
+            config: config.clone(),
             end: None,
-        };
-        receiver.expect_data();
-        receiver
+        }
     }
 
     /// Returns the next event, or `None` when `input` does not hold one to its end.
@@ -77,100 +105,101 @@ impl Receiver {
     /// The peer's violation of the protocol or of a limit, at the earliest byte that proves it. It is
     /// sticky: every later call discards the bytes and returns it again.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
-        match self.end {
-            None => {}
-            Some(end) => {
-                input.clear();
-                return match end {
-                    End::Closed => Ok(None),
-                    End::Failed(error) => Err(error),
-                };
-            }
+        let received = self.next(input)?;
+        Ok(received.map(Received::into_event))
+    }
+
+    /// As [`receive`](Self::receive).
+    pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+        if self.end.is_some() {
+            return self.ended(input);
         }
         let received = self.advance(input);
         match &received {
-            Err(error) => self.end = Some(End::Failed(*error)),
-            Ok(Some(Event::Close(_))) => self.end = Some(End::Closed),
+            Err(error) => self.end = Some(Box::new(End::Failed(*error))),
+            Ok(Some(Received::Control(Event::Close(_)))) => self.end = Some(Box::new(End::Closed)),
             Ok(_) => {}
         }
         received
     }
 
     /// Whether the peer's Close frame was received: the end of the stream is then no surprise.
-    pub const fn is_closed(&self) -> bool {
-        matches!(self.end, Some(End::Closed))
+    pub fn is_closed(&self) -> bool {
+        matches!(self.end.as_deref(), Some(End::Closed))
     }
 
-    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
+    #[inline]
+    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         loop {
-            let opcode = match self.frames.current() {
-                Some(header) => header.opcode,
-                None => {
-                    let Some(header) = self.frames.begin(input)? else {
-                        return Ok(None);
-                    };
-                    if !header.opcode.is_control() {
-                        self.assembler.begin(&header)?;
-                    }
-                    header.opcode
-                }
-            };
-            let complete = if opcode.is_control() {
-                self.frames.payload(input, |chunk, key, missing| {
-                    make_room(&mut self.control, chunk.len(), missing);
-                    self.simd
-                        .copy_mask(chunk, &mut self.control, key.to_bytes());
-                    Ok(())
-                })?
-            } else {
-                self.frames.payload(input, |chunk, key, missing| {
-                    self.assembler.append(chunk, key, missing)
-                })?
-            };
-            let Some(header) = complete else {
+            let limit = self.limit();
+            let Some(piece) = self.frames.read(input, limit)? else {
                 return Ok(None);
             };
-            if let Some(event) = self.end_frame(&header)? {
-                return Ok(Some(event));
+            let (header, missing, len) = (piece.header, piece.missing, piece.len);
+            if header.opcode.is_control() {
+                let payload = copy(&piece, self.simd);
+                input.advance(len);
+                let event = control(header.opcode, payload)?;
+                return Ok(Some(Received::Control(event)));
+            }
+            let max_fragments = self.config.values.max_fragments;
+            self.assembler.take(&piece, self.simd, max_fragments)?;
+            input.advance(len);
+            if missing > 0 {
+                return Ok(None);
+            }
+            if header.fin {
+                return Ok(Some(match self.assembler.end()? {
+                    (Opcode::Text, payload) => Received::Text(payload),
+                    (_, payload) => Received::Binary(payload),
+                }));
             }
         }
     }
 
-    fn end_frame(&mut self, header: &FrameHeader) -> Result<Option<Event>, ProtocolError> {
-        if !header.opcode.is_control() {
-            let message = self.assembler.end()?;
-            self.expect_data();
-            return Ok(message.map(Event::Message));
+    /// Discards what comes after the end.
+    #[cold]
+    fn ended(&self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+        input.clear();
+        match self.end.as_deref() {
+            Some(End::Failed(error)) => Err(*error),
+            Some(End::Closed) | None => Ok(None),
         }
-        let payload = Bytes::from(std::mem::take(&mut self.control));
-        Ok(Some(match header.opcode {
-            Opcode::Ping => Event::Ping(payload),
-            Opcode::Pong => Event::Pong(payload),
-            _ => Event::Close(CloseFrame::parse(payload)?),
-        }))
     }
 
-    /// Tells the reader of frames how large the next data frame may be, and what a larger one is.
-    fn expect_data(&mut self) {
-        let left = self.max_message_size - self.assembler.len() as u64;
-        let expected = &mut self.frames.expected;
-        if left < self.max_frame_size {
-            expected.max_payload_len = left;
-            expected.too_big = ProtocolError::MessageTooBig {
-                limit: self.max_message_size,
-            };
+    /// How large the next data frame may be: as what is left of its message, if that is less.
+    fn limit(&self) -> Limit {
+        let values = &self.config.values;
+        let left = values.max_message_size - self.assembler.len() as u64;
+        if left < values.max_frame_size {
+            Limit {
+                payload_len: left,
+                too_big: ProtocolError::MessageTooBig {
+                    limit: values.max_message_size,
+                },
+            }
         } else {
-            expected.max_payload_len = self.max_frame_size;
-            expected.too_big = ProtocolError::FrameTooBig {
-                limit: self.max_frame_size,
-            };
+            Limit {
+                payload_len: values.max_frame_size,
+                too_big: ProtocolError::FrameTooBig {
+                    limit: values.max_frame_size,
+                },
+            }
         }
     }
 }
 
-const fn peer_of(role: Role) -> Role {
-    match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    }
+fn copy(piece: &Piece<'_>, simd: Simd) -> Bytes {
+    let mut payload = Vec::with_capacity(piece.chunk.len());
+    simd.copy_mask(piece.chunk, &mut payload, piece.key.to_bytes());
+    payload.into()
+}
+
+/// Makes an event of a control frame.
+fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
+    Ok(match opcode {
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Pong => Event::Pong(payload),
+        _ => Event::Close(CloseFrame::parse(payload)?),
+    })
 }

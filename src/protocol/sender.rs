@@ -14,14 +14,19 @@ use crate::{
 
 /// Where a [`Sender`] puts the bytes for the wire, in order.
 pub trait Output {
+    /// Payloads of fewer bytes are copied to the buffer, as are all that are masked.
+    const COPY_BELOW: usize;
+
     /// The buffer that headers, masked payloads and other small things are appended to.
     fn buffer(&mut self) -> &mut BytesMut;
 
-    /// Appends a payload, which may be kept by reference instead of being copied.
+    /// Appends a payload of at least [`COPY_BELOW`](Self::COPY_BELOW) bytes, by reference.
     fn append(&mut self, payload: Bytes);
 }
 
 impl Output for BytesMut {
+    const COPY_BELOW: usize = usize::MAX;
+
     fn buffer(&mut self) -> &mut BytesMut {
         self
     }
@@ -47,25 +52,19 @@ impl Output for BytesMut {
 pub struct Sender {
     simd: Simd,
     /// Where masking keys come from; `None` for a server, which does not mask (RFC 6455 §5.1).
-    masking_keys: Option<fn() -> MaskingKey>,
-    max_message_size: usize,
-    frame_size: usize,
+    role: Role,
     closed: bool,
+    config: Config,
 }
 
 impl Sender {
     /// Makes the sending half of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
-        let masking_keys = match role {
-            Role::Client => Some(config.masking_keys.unwrap_or(random_masking_key)),
-            Role::Server => None,
-        };
         Self {
             simd: Simd::detect(),
-            masking_keys,
-            max_message_size: config.max_outgoing_message_size,
-            frame_size: config.outgoing_frame_size,
+            role,
             closed: false,
+            config: config.clone(),
         }
     }
 
@@ -83,7 +82,7 @@ impl Sender {
         output: &mut impl Output,
     ) -> Result<(), SendError> {
         match event.into() {
-            Event::Message(message) => self.message(message, output),
+            Event::Message(mut message) => self.message(&mut message, output),
             Event::Ping(_) if self.closed => Err(SendError::Closed),
             Event::Ping(payload) => self.control(Opcode::Ping, payload, output),
             Event::Pong(payload) => self.control(Opcode::Pong, payload, output),
@@ -92,39 +91,58 @@ impl Sender {
         }
     }
 
+    /// Appends a message to `output`, as [`send`](Self::send). Of the message, what is left after that
+    /// is unspecified.
+    pub(crate) fn message(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        if self.closed {
+            return Err(SendError::Closed);
+        }
+        check_size(message, &self.config)?;
+        let opcode = match message {
+            Message::Text(_) => Opcode::Text,
+            Message::Binary(_) => Opcode::Binary,
+        };
+        let payload = message.payload_mut();
+        if payload.len() <= self.config.values.outgoing_frame_size {
+            self.frame(true, opcode, payload, output);
+        } else {
+            self.fragments(opcode, std::mem::take(payload), output);
+        }
+        Ok(())
+    }
+
+    /// Returns the role of the endpoint.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns the configuration of the endpoint.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Whether our Close frame was sent: no message may follow it.
     pub const fn is_closed(&self) -> bool {
         self.closed
     }
 
-    fn message(&mut self, message: Message, output: &mut impl Output) -> Result<(), SendError> {
-        if self.closed {
-            return Err(SendError::Closed);
-        }
-        if message.len() > self.max_message_size {
-            return Err(SendError::MessageTooBig {
-                size: message.len(),
-                limit: self.max_message_size,
-            });
-        }
-        let mut opcode = match message {
-            Message::Text(_) => Opcode::Text,
-            Message::Binary(_) => Opcode::Binary,
-        };
-        let mut rest = message.into_bytes();
-        while rest.len() > self.frame_size {
-            let fragment = rest.split_to(self.frame_size);
-            self.frame(false, opcode, fragment, output);
+    fn fragments(&self, mut opcode: Opcode, mut rest: Bytes, output: &mut impl Output) {
+        let size = self.config.values.outgoing_frame_size;
+        while rest.len() > size {
+            self.frame(false, opcode, &mut rest.split_to(size), output);
             opcode = Opcode::Continuation;
         }
-        self.frame(true, opcode, rest, output);
-        Ok(())
+        self.frame(true, opcode, &mut rest, output);
     }
 
     fn control(
         &mut self,
         opcode: Opcode,
-        payload: Bytes,
+        mut payload: Bytes,
         output: &mut impl Output,
     ) -> Result<(), SendError> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
@@ -132,7 +150,7 @@ impl Sender {
                 size: payload.len(),
             });
         }
-        self.frame(true, opcode, payload, output);
+        self.frame(true, opcode, &mut payload, output);
         Ok(())
     }
 
@@ -142,30 +160,55 @@ impl Sender {
         Ok(())
     }
 
-    fn frame(&self, fin: bool, opcode: Opcode, payload: Bytes, output: &mut impl Output) {
+    #[inline]
+    fn frame(&self, fin: bool, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
         let header = FrameHeader {
             fin,
             rsv: Rsv::NONE,
             opcode,
-            masking_key: self.masking_keys.map(|next| next()),
+            masking_key: masking_key(self.role, &self.config),
             payload_len: payload.len() as u64,
         };
         write_frame(self.simd, &header, payload, output);
     }
 }
 
-/// Appends a frame to `output`; its payload is masked while it is copied, or not copied at all.
-pub(crate) fn write_frame(
+/// Checks that a message is not too large to be sent.
+pub(crate) fn check_size(message: &Message, config: &Config) -> Result<(), SendError> {
+    let limit = config.values.max_outgoing_message_size;
+    if message.len() > limit {
+        return Err(SendError::MessageTooBig {
+            size: message.len(),
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// Returns the key that the next frame is masked with: `None` for a server, which does not mask
+/// (RFC 6455 §5.1).
+pub(crate) fn masking_key(role: Role, config: &Config) -> Option<MaskingKey> {
+    match role {
+        Role::Client => Some(config.values.masking_keys.unwrap_or(random_masking_key)()),
+        Role::Server => None,
+    }
+}
+
+/// Appends a frame to `output`. Its payload is masked while it is copied; one that is not masked and
+/// not small is taken and not copied.
+#[inline]
+pub(crate) fn write_frame<O: Output>(
     simd: Simd,
     header: &FrameHeader,
-    payload: Bytes,
-    output: &mut impl Output,
+    payload: &mut Bytes,
+    output: &mut O,
 ) {
     let buffer = output.buffer();
     header.write(buffer);
     match header.masking_key {
-        None => output.append(payload),
-        Some(key) => simd.copy_mask(&payload, buffer, key.to_bytes()),
+        Some(key) => simd.copy_mask(payload, buffer, key.to_bytes()),
+        None if payload.len() < O::COPY_BELOW => buffer.extend_from_slice(payload),
+        None => output.append(std::mem::take(payload)),
     }
 }
 

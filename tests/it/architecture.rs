@@ -10,7 +10,7 @@ use std::{
 /// The layers, lowest first (ARCHITECTURE.md). A module may import from lower rows, and from what
 /// stands to its left in its own group; the groups of a row do not know each other.
 const LAYERS: [&[&[&str]]; 8] = [
-    &[&["simd"]],
+    &[&["simd"], &["sync"]],
     &[&["utf8", "text"]],
     &[&["frame"]],
     &[&["message", "extension", "config"]],

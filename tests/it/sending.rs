@@ -183,6 +183,8 @@ struct Parts {
 }
 
 impl Output for Parts {
+    const COPY_BELOW: usize = 1;
+
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }

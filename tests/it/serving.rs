@@ -1,25 +1,11 @@
 //! `serve` keeps what a handler sends until the handler waits, and no longer.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
-use wsimd::{Error, Message, ServerBuilder, WebSocket, net::Stream};
+use tokio::{sync::Notify, task::JoinHandle};
+use wsimd::{Error, Message, WebSocket, net::Stream};
 
-/// Runs a server with the handler, and `client` with a connection to it; at most for ten seconds.
-async fn with_server<H, F, C>(handler: H, client: impl FnOnce(WebSocket<Stream>) -> C)
-where
-    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
-    F: Future<Output: Send> + Send + 'static,
-    C: Future<Output = Result<(), Error>>,
-{
-    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("ws://{}/", server.local_addr().unwrap());
-    let task = tokio::spawn(server.serve(handler));
-    let ws = wsimd::connect(&uri).await.unwrap();
-    let done = timeout(Duration::from_secs(10), client(ws)).await;
-    task.abort();
-    done.expect("a reply never left").unwrap();
-}
+use crate::support::serve::with_server;
 
 /// Sends two messages that arrive together.
 async fn send_two(ws: &mut WebSocket<Stream>) -> Result<(), Error> {

@@ -430,7 +430,7 @@ async fn fifty_clients_are_served_at_once() {
 #[tokio::test]
 async fn both_ends_know_each_others_address() {
     let server = Running::start(ServerBuilder::new(), async |mut ws: WebSocket<Stream>| {
-        assert!(ws.get_ref().as_tcp().unwrap().nodelay().unwrap());
+        assert!(ws.get_ref().with_tcp(TcpStream::nodelay).unwrap().unwrap());
         let (local, peer) = (ws.get_ref().local_addr(), ws.get_ref().peer_addr());
         ws.send(format!("{} {}", local.unwrap(), peer.unwrap()))
             .await?;
@@ -439,7 +439,7 @@ async fn both_ends_know_each_others_address() {
     .await;
     let mut ws = server.client().await;
     assert_eq!(ws.get_ref().peer_addr().unwrap(), server.address);
-    assert!(ws.get_ref().as_tcp().unwrap().nodelay().unwrap());
+    assert!(ws.get_ref().with_tcp(TcpStream::nodelay).unwrap().unwrap());
     let local = ws.get_ref().local_addr().unwrap();
     let said = ws.recv().await.unwrap().unwrap();
     assert_eq!(

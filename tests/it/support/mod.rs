@@ -4,13 +4,33 @@ pub(crate) mod frames;
 pub(crate) mod opening;
 pub(crate) mod runner;
 pub(crate) mod script;
+pub(crate) mod serve;
+pub(crate) mod tasks;
 
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
+
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Polls a future once and drops it.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits for what has to come soon. Nobody notices the minute where time is paused, nor elsewhere
+/// unless it fails.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future)
+        .await
+        .expect("never woken")
+}
+
+/// Reads as many bytes as are expected, and no others.
+pub(crate) async fn expect(io: &mut (impl AsyncRead + Unpin), expected: &[u8]) {
+    let mut bytes = vec![0; expected.len()];
+    soon(io.read_exact(&mut bytes)).await.unwrap();
+    assert_eq!(bytes, expected);
 }

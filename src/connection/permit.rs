@@ -1,0 +1,73 @@
+//! [`Permit`] and [`TryFeedError`]: for who has to know whether a message was accepted.
+
+use std::{error, fmt};
+
+use super::core::Core;
+use crate::{error::Error, message::Message};
+
+/// Room for one message: [`WebSocket::reserve`](super::WebSocket::reserve) makes it.
+///
+/// ```
+/// # use wsimd::{Error, WebSocket, net::Stream};
+/// # async fn example(mut ws: WebSocket<Stream>, next: impl Fn() -> String) -> Result<(), Error> {
+/// // Dropping what is awaited here loses nothing; what is sent below is accepted for sure.
+/// let permit = ws.reserve().await?;
+/// permit.send(next())?;
+/// ws.flush().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "sends nothing unless asked to"]
+pub struct Permit<'a> {
+    core: &'a mut Core,
+}
+
+impl<'a> Permit<'a> {
+    pub(super) const fn new(core: &'a mut Core) -> Self {
+        Self { core }
+    }
+
+    /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if the message may not be sent.
+    pub fn send(self, message: impl Into<Message>) -> Result<(), Error> {
+        self.core.queue(&mut Some(message.into()))
+    }
+}
+
+/// Why a message was not queued at once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TryFeedError {
+    /// There is no room: too much is queued. The message is given back.
+    Full(Message),
+    /// The message or the connection is at fault.
+    Error(Error),
+}
+
+impl fmt::Display for TryFeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("nothing was sent: there is no room"),
+            Self::Error(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for TryFeedError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::Full(_) => None,
+            Self::Error(error) => error.source(),
+        }
+    }
+}
+
+impl From<Error> for TryFeedError {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}

@@ -1,0 +1,247 @@
+//! [`ReadHalf`] and [`WriteHalf`]: a connection for two tasks.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    Inner, PongWaiter, TryFeedError, WebSocket,
+    shared::{Shared, Side},
+};
+use crate::{
+    error::Error,
+    frame::{CloseCode, CloseFrame},
+    message::Message,
+    protocol::Closed,
+    text::Text,
+};
+
+/// The half that receives: [`WebSocket::split`] makes it.
+///
+/// It answers pings and Close frames and runs the keepalive, and it writes what the other half has
+/// fed: keep a `recv` pending.
+pub struct ReadHalf<S>(Arc<Shared<Inner<S>>>);
+
+/// The half that sends: [`WebSocket::split`] makes it.
+///
+/// It receives nothing. Dropping it closes nothing.
+pub struct WriteHalf<S>(Arc<Shared<Inner<S>>>);
+
+pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
+    let shared = Arc::new(Shared::new(*ws.inner));
+    (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
+}
+
+impl<S> ReadHalf<S> {
+    /// Puts the halves together again; gives them back when they are not of one connection.
+    ///
+    /// # Errors
+    ///
+    /// Both halves.
+    pub fn reunite(self, other: WriteHalf<S>) -> Result<WebSocket<S>, (Self, WriteHalf<S>)> {
+        if !Arc::ptr_eq(&self.0, &other.0) {
+            return Err((self, other));
+        }
+        drop(other);
+        match Arc::try_unwrap(self.0) {
+            Ok(shared) => Ok(WebSocket {
+                inner: Box::new(shared.into_inner()),
+            }),
+            Err(_) => unreachable!("a connection has two halves, and here were both"),
+        }
+    }
+
+    /// As [`WebSocket::closed`].
+    pub fn closed(&self) -> Option<Closed> {
+        self.0.lock().core.closed()
+    }
+
+    /// As [`WebSocket::latency`].
+    pub fn latency(&self) -> Option<Duration> {
+        self.0.lock().core.latency()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
+    /// Receives the next message, as [`WebSocket::recv`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
+        poll_fn(|cx| self.poll_recv(cx))
+    }
+
+    /// Polls for the next message, as [`recv`](Self::recv).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::recv`].
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        let received = self.0.poll(Side::Read, cx, |inner, cx| {
+            inner.core.poll_recv(&mut inner.io, cx)
+        });
+        if !matches!(received, Poll::Ready(Ok(Some(_))) | Poll::Pending) {
+            // It is over, for a `send` that waits for room as well.
+            self.0.wake();
+        }
+        received
+    }
+}
+
+impl<S> WriteHalf<S> {
+    /// Queues a message unless too much is queued, as [`WebSocket::try_feed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::try_feed`].
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
+        self.0.lock().core.try_feed(message.into())
+    }
+
+    /// As [`WebSocket::buffered`].
+    pub fn buffered(&self) -> usize {
+        self.0.lock().core.output.len()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
+    /// Sends a message, as [`WebSocket::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::send`].
+    pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        self.poll(move |inner, cx| inner.core.poll_send(&mut inner.io, &mut message, cx))
+    }
+
+    /// Queues a message, as [`WebSocket::feed`]. It leaves with the next `flush` or `send`, or when the
+    /// other half next receives.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::feed`].
+    pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
+        let mut message = Some(message.into());
+        self.poll(move |inner, cx| inner.core.poll_feed(&mut inner.io, &mut message, cx))
+    }
+
+    /// Waits until the stream has taken all that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the rest queued.
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.poll(|inner, cx| inner.core.poll_flush(&mut inner.io, cx))
+    }
+
+    /// Sends a ping, as [`WebSocket::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::send`].
+    pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
+        let payload = payload.into();
+        self.ready().await?;
+        let (waiter, pong) = PongWaiter::new();
+        self.0.lock().core.ping(payload, Some(waiter))?;
+        self.flush().await?;
+        Ok(pong)
+    }
+
+    /// Sends a pong that nobody asked for, as [`WebSocket::pong`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::send`].
+    pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
+        let payload = payload.into();
+        self.ready().await?;
+        self.0.lock().core.pong(payload)?;
+        self.flush().await
+    }
+
+    /// Sends our Close frame, as [`WebSocket::send_close`]; the other half then receives what still
+    /// comes, until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send_close`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::send_close`].
+    pub async fn send_close(
+        &mut self,
+        code: CloseCode,
+        reason: impl Into<Text>,
+    ) -> Result<(), Error> {
+        let frame = CloseFrame::new(code, reason)?;
+        let first = self.0.lock().core.send_close(frame);
+        if first {
+            // A `recv` that waits has to look at the deadline, which runs from now on.
+            self.0.wake();
+            return match self.flush().await {
+                // The other half was faster, and received the answer.
+                Err(Error::Closed(closed)) if closed.is_complete() => Ok(()),
+                flushed => flushed,
+            };
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self) -> impl Future<Output = Result<(), Error>> {
+        self.poll(|inner, cx| inner.core.poll_ready(&mut inner.io, cx))
+    }
+
+    fn poll<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Inner<S>, &mut Context<'_>) -> Poll<T>,
+    ) -> impl Future<Output = T> {
+        poll_fn(move |cx| self.0.poll(Side::Write, cx, &mut poll))
+    }
+}
+
+impl<S> fmt::Debug for ReadHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadHalf").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for WriteHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteHalf").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! `Cork`: a handler's stream writes to the socket, and so does the task that polls the handler.
+
+use std::{
+    cell::Cell,
+    future::{Future, pending, poll_fn},
+    io::{self, IoSlice},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use loom::thread::{self, JoinHandle};
+
+use crate::{
+    cork::{Cork, Task},
+    shared::{Shared, Side},
+    socket::{Peer, Socket},
+    task::{check, poll_once, wait, wait_locked},
+};
+
+/// As `net::Stream`, with what it has to write.
+struct Stream {
+    cork: Cork<Socket>,
+    queue: &'static str,
+}
+
+impl Stream {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.queue.is_empty() {
+            let bufs = [IoSlice::new(self.queue.as_bytes())];
+            let written = ready!(self.cork.poll_write(cx, &bufs))?;
+            self.queue = &self.queue[written..];
+        }
+        self.cork.poll_flush(cx)
+    }
+
+    fn send(&mut self, bytes: &'static str) -> impl Future<Output = io::Result<()>> {
+        self.queue = bytes;
+        poll_fn(|cx| self.poll_flush(cx))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.cork.close();
+    }
+}
+
+/// What `serve` does with a handler, for a peer that reads within `close_timeout`.
+fn serve(cork: Task<Socket>, handler: impl Future) {
+    {
+        let mut handler = pin!(handler);
+        wait(|cx| cork.poll(handler.as_mut(), cx));
+    }
+    let _ = wait(|cx| cork.poll_kept(cx));
+}
+
+fn connection() -> (Stream, Task<Socket>, Peer) {
+    let socket = Socket::default();
+    let peer = socket.peer();
+    let cork = Cork::new(socket);
+    let task = cork.task();
+    (Stream { cork, queue: "" }, task, peer)
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    wait(|cx| future.as_mut().poll(cx))
+}
+
+/// Sends from another task, and drops the stream.
+fn send_elsewhere(mut stream: Stream, bytes: &'static str) -> JoinHandle<io::Result<()>> {
+    thread::spawn(move || block_on(stream.send(bytes)))
+}
+
+/// A handler sends, hands its stream to another task and ends; both send while there is no room.
+fn handed_over(events: &'static [usize]) {
+    check(move || {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut other = None;
+            serve(cork, async {
+                stream.send("ab").await.unwrap();
+                other = Some(send_elsewhere(stream, "cd"));
+            });
+            other.unwrap().join().unwrap().unwrap();
+        });
+        for &event in events {
+            peer.takes(event);
+        }
+        task.join().unwrap();
+        assert_eq!(peer.got(), ("abcd".into(), true));
+    });
+}
+
+#[test]
+fn what_the_handler_sent_leaves_before_what_the_task_sends_that_it_gave_its_stream() {
+    handed_over(&[4]);
+}
+
+#[test]
+fn wherever_the_socket_stops_both_tasks_go_on() {
+    handed_over(&[1, 3]);
+    handed_over(&[2, 2]);
+    handed_over(&[3, 1]);
+}
+
+/// A handler that waits for something else meanwhile.
+#[test]
+fn the_socket_is_closed_when_what_was_kept_has_left_though_the_handler_goes_on() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let other = Cell::new(None);
+            let mut handler = pin!(async {
+                stream.send("ab").await.unwrap();
+                other.set(Some(thread::spawn(move || drop(stream))));
+                pending::<()>().await;
+            });
+            wait(|cx| {
+                let _ = cork.poll(handler.as_mut(), cx);
+                cork.poll_kept(cx)
+            })
+            .unwrap();
+            other.take().unwrap().join().unwrap();
+            cork
+        });
+        peer.takes(1);
+        peer.takes(1);
+        let cork = task.join().unwrap();
+        assert_eq!(peer.got(), ("ab".into(), true));
+        drop(cork);
+    });
+}
+
+/// It has polled the socket last, and takes no interest in being woken.
+#[test]
+fn what_was_kept_leaves_though_the_task_that_has_the_stream_gave_up_writing() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut other = None;
+            serve(cork, async {
+                stream.send("ab").await.unwrap();
+                other = Some(thread::spawn(move || {
+                    let _ = poll_once(|cx| pin!(stream.send("cd")).poll(cx));
+                    stream
+                }));
+            });
+            drop(other.unwrap().join().unwrap());
+        });
+        peer.takes(2);
+        task.join().unwrap();
+        let (written, closed) = peer.got();
+        assert!(
+            ["ab", "abcd"].contains(&&*written) && closed,
+            "{written} {closed}"
+        );
+    });
+}
+
+/// As at the end of `close_timeout`, or when the handler panics.
+#[test]
+fn the_stream_goes_on_when_the_task_of_the_handler_gives_up() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut other = None;
+            let mut handler = Box::pin(async {
+                stream.send("ab").await.unwrap();
+                other = Some(send_elsewhere(stream, "cd"));
+            });
+            let _ = poll_once(|cx| cork.poll(handler.as_mut(), cx));
+            drop((handler, cork));
+            other.unwrap().join().unwrap().unwrap();
+        });
+        peer.takes(4);
+        task.join().unwrap();
+        assert_eq!(peer.got(), ("abcd".into(), true));
+    });
+}
+
+#[test]
+fn an_error_reaches_every_task_that_waits() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut other = None;
+            serve(cork, async {
+                stream.send("ab").await.unwrap();
+                other = Some(send_elsewhere(stream, "cd"));
+            });
+            other.unwrap().join().unwrap()
+        });
+        peer.breaks();
+        let sent = task.join().unwrap();
+        assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(peer.got(), (String::new(), true));
+    });
+}
+
+#[test]
+fn a_socket_that_fails_is_closed_though_the_handler_goes_on() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut handler = pin!(async {
+                stream.send("ab").await.unwrap();
+                drop(stream);
+                pending::<()>().await;
+            });
+            let _ = wait(|cx| {
+                let _ = cork.poll(handler.as_mut(), cx);
+                cork.poll_kept(cx)
+            });
+            cork
+        });
+        peer.breaks();
+        let cork = task.join().unwrap();
+        assert_eq!(peer.got(), (String::new(), true));
+        drop(cork);
+    });
+}
+
+/// The handler has the read half, and its `recv` writes what waits in the queue; another task has
+/// the write half and waits for the queue to be empty.
+#[test]
+fn the_write_half_in_another_task_goes_on_when_the_handler_took_over_what_it_sends() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        stream.queue = "ab";
+        let read_half = Arc::new(Shared::new(stream));
+        let write_half = Arc::clone(&read_half);
+        let task = thread::spawn(move || {
+            serve(
+                cork,
+                poll_fn(|cx| {
+                    let _ = read_half.poll(Side::Read, cx, Stream::poll_flush);
+                    Poll::Ready(())
+                }),
+            );
+        });
+        let writer = thread::spawn(move || {
+            wait(|cx| write_half.poll(Side::Write, cx, Stream::poll_flush)).unwrap();
+        });
+        peer.takes(2);
+        task.join().unwrap();
+        writer.join().unwrap();
+        assert_eq!(peer.got(), ("ab".into(), true));
+    });
+}
+
+#[test]
+fn the_stream_is_woken_under_no_lock_that_its_polls_need() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut other = None;
+            serve(cork, async {
+                stream.send("ab").await.unwrap();
+                other = Some(thread::spawn(move || {
+                    stream.queue = "cd";
+                    wait_locked(|cx| stream.poll_flush(cx)).unwrap();
+                }));
+            });
+            other.unwrap().join().unwrap();
+        });
+        peer.takes(4);
+        task.join().unwrap();
+        assert_eq!(peer.got(), ("abcd".into(), true));
+    });
+}

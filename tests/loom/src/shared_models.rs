@@ -1,0 +1,239 @@
+//! `Shared`: two tasks poll one stream, and neither sleeps when it could go on.
+
+mod wrong;
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use loom::thread;
+
+use crate::{
+    shared::{Shared, Side},
+    stream::{
+        Direction::{self, Read, Write},
+        Stream,
+    },
+    task::{check, poll_once, wait, wait_locked},
+};
+
+/// What is checked: the crate's own, and wrong ones, which the models must tell from it.
+trait Share: Sized + 'static {
+    fn new(stream: Stream) -> Self;
+
+    fn poll<R>(
+        &self,
+        side: Side,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
+    ) -> R;
+
+    /// Two halves, and the other end of their stream.
+    fn pair() -> (Arc<Self>, Arc<Self>, Stream) {
+        let stream = Stream::default();
+        let shared = Arc::new(Self::new(stream.clone()));
+        (Arc::clone(&shared), shared, stream)
+    }
+
+    /// Reads or writes a byte, for the task on this side.
+    fn wait(&self, side: Side, direction: Direction) {
+        wait(|cx| self.poll(side, cx, |stream, cx| stream.poll(direction, cx)));
+    }
+}
+
+impl Share for Shared<Stream> {
+    fn new(stream: Stream) -> Self {
+        Self::new(stream)
+    }
+
+    fn poll<R>(
+        &self,
+        side: Side,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
+    ) -> R {
+        self.poll(side, cx, poll)
+    }
+}
+
+/// Each side does its steps, one byte each, while the events come.
+fn sides<S: Share>(
+    read_side: &'static [Direction],
+    write_side: &'static [Direction],
+    events: &'static [(Direction, usize)],
+) {
+    check(move || {
+        let (read_half, write_half, stream) = S::pair();
+        let reader = thread::spawn(move || {
+            for &step in read_side {
+                read_half.wait(Side::Read, step);
+            }
+        });
+        let writer = thread::spawn(move || {
+            for &step in write_side {
+                write_half.wait(Side::Write, step);
+            }
+        });
+        for &(direction, bytes) in events {
+            stream.event(direction, bytes);
+        }
+        reader.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+/// The read side polls for writing once and turns to something else, as a `recv` that is dropped.
+fn given_up<S: Share>() {
+    check(|| {
+        let (read_half, write_half, stream) = S::pair();
+        let reader = thread::spawn(move || {
+            poll_once(|cx| read_half.poll(Side::Read, cx, |stream, cx| stream.poll(Write, cx)))
+        });
+        let writer = thread::spawn(move || write_half.wait(Side::Write, Write));
+        stream.event(Write, 2);
+        let _ = reader.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn the_sides_wait_for_a_direction_each() {
+    sides::<Shared<Stream>>(&[Read], &[Write], &[(Read, 1), (Write, 1)]);
+    sides::<Shared<Stream>>(&[Read], &[Write], &[(Write, 1), (Read, 1)]);
+}
+
+#[test]
+fn one_event_lets_both_sides_write() {
+    sides::<Shared<Stream>>(&[Write], &[Write], &[(Write, 2)]);
+}
+
+#[test]
+fn each_event_lets_one_of_two_sides_write() {
+    sides::<Shared<Stream>>(&[Write], &[Write], &[(Write, 1), (Write, 1)]);
+}
+
+#[test]
+fn the_read_side_answers_while_the_write_side_waits_for_room() {
+    sides::<Shared<Stream>>(&[Read, Write], &[Write], &[(Read, 1), (Write, 2)]);
+    sides::<Shared<Stream>>(&[Read, Write], &[Write], &[(Write, 2), (Read, 1)]);
+}
+
+#[test]
+fn a_side_that_turns_to_something_else_takes_no_wake_up_along() {
+    given_up::<Shared<Stream>>();
+}
+
+#[test]
+fn the_other_side_hears_of_an_event_between_the_polls_of_a_side() {
+    sides::<Shared<Stream>>(&[Read, Read], &[Write], &[(Read, 1), (Write, 1), (Read, 1)]);
+}
+
+/// As tokio's sockets do when a task has used up its turn, though they are ready.
+#[test]
+fn a_poll_that_wakes_its_own_task_neither_blocks_nor_loses_the_other() {
+    check(|| {
+        let (read_half, write_half, stream) = Shared::pair();
+        let reader = thread::spawn(move || {
+            let mut yielded = false;
+            wait(|cx| {
+                Shared::poll(&read_half, Side::Read, cx, |stream, cx| {
+                    if !std::mem::replace(&mut yielded, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    stream.poll(Read, cx)
+                })
+            });
+        });
+        let writer = thread::spawn(move || write_half.wait(Side::Write, Write));
+        stream.event(Write, 1);
+        stream.event(Read, 1);
+        reader.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+/// As those of executors may, which also take it to poll.
+#[test]
+fn the_task_is_woken_under_no_lock_that_its_polls_need() {
+    check(|| {
+        let (read_half, write_half, stream) = Shared::pair();
+        let reader = thread::spawn(move || {
+            wait_locked(|cx| {
+                Shared::poll(&read_half, Side::Read, cx, |stream, cx| {
+                    stream.poll(Read, cx)
+                })
+            });
+        });
+        let writer = thread::spawn(move || write_half.wait(Side::Write, Write));
+        stream.event(Read, 1);
+        stream.event(Write, 1);
+        reader.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_half_that_moved_wakes_the_task_it_moved_to() {
+    check(|| {
+        let (read_half, write_half, stream) = Shared::pair();
+        let writer = thread::spawn(move || write_half.wait(Side::Write, Write));
+        let reader = thread::spawn(move || {
+            let polled = poll_once(|cx| {
+                Shared::poll(&read_half, Side::Read, cx, |stream, cx| {
+                    stream.poll(Read, cx)
+                })
+            });
+            thread::spawn(move || {
+                if polled.is_pending() {
+                    read_half.wait(Side::Read, Read);
+                }
+            })
+            .join()
+            .unwrap();
+        });
+        stream.event(Read, 1);
+        stream.event(Write, 1);
+        reader.join().unwrap();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_side_hears_of_what_the_other_did_without_an_event() {
+    check(|| {
+        let shared = Arc::new(Shared::new(false));
+        let half = Arc::clone(&shared);
+        let writer = thread::spawn(move || {
+            *half.lock() = true;
+            half.wake();
+        });
+        wait(|cx| {
+            shared.poll(Side::Read, cx, |done, _| match done {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+        });
+        writer.join().unwrap();
+    });
+}
+
+/// What the write side queues under the lock, the read side writes; then they are put together.
+#[test]
+fn what_one_side_queues_under_the_lock_is_there_when_the_halves_are_reunited() {
+    check(|| {
+        let shared = Arc::new(Shared::new(0));
+        let half = Arc::clone(&shared);
+        let writer = thread::spawn(move || *half.lock() += 1);
+        wait(|cx| {
+            shared.poll(Side::Read, cx, |queued, _| {
+                *queued += 1;
+                Poll::Ready(())
+            })
+        });
+        writer.join().unwrap();
+        let shared = Arc::try_unwrap(shared).unwrap();
+        assert_eq!(shared.into_inner(), 2);
+    });
+}
