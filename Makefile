@@ -17,7 +17,7 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
 	backends inlined asan mutants neon wasm autobahn peers claimed-lengths compare compare-full \
-	compare-smoke compare-guard check \
+	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
 	$(COMPARE_PARTS:%=compare-%)
 
 help: ## list the targets
@@ -26,6 +26,7 @@ help: ## list the targets
 fmt: ## check the formatting (`cargo fmt` mends it)
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo fmt --manifest-path tests/loom/Cargo.toml --check
 
 lint: ## clippy on all targets and features; a warning is an error
 	cargo clippy --all-targets --all-features -- -D warnings
@@ -74,6 +75,9 @@ asan: ## the byte kernels under AddressSanitizer, which must see a planted fault
 mutants: ## the tests of the byte kernels notice every fault of tests/mutants/table
 	tests/mutants.sh
 
+loom: ## what two tasks share, in every order up to a bound
+	cd tests/loom && cargo test --release --locked
+
 neon: ## the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
 	tests/cross/run.sh neon
 
@@ -96,7 +100,7 @@ peers: ## Python websockets and Node ws over loopback, in both roles (installs t
 claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	tests/claimed_lengths.sh $(CONNECTIONS)
 
-compare: ## the comparison with other libraries, about 10 minutes (compare-memory, -loopback …: a part)
+compare: ## the comparison with other libraries, about 15 minutes (compare-memory, -loopback …: a part)
 	$(COMPARE) run --quick
 
 compare-full: ## the same over all scenarios and more rounds: hours
@@ -107,6 +111,12 @@ compare-smoke: ## every contestant of the comparison echoes correctly
 
 compare-guard: ## instructions per message against the recorded baseline
 	$(COMPARE) guard benches/results/instructions-baseline.json
+
+compare-gates: ## what is demanded of this crate beside the others, about 15 minutes
+	$(COMPARE) gates
+
+compare-idle-guard: ## memory of an idle connection beside plain TCP
+	$(COMPARE) idle-guard
 
 $(COMPARE_PARTS:%=compare-%): ## one part of the comparison: memory, loopback, idle, kernels, instructions
 	$(COMPARE) run --quick --part $(@:compare-%=%)
