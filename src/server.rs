@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, ToSocketAddrs},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout, timeout_at},
+    time::{sleep, timeout_at},
 };
 
 use crate::{
@@ -354,12 +354,7 @@ impl Server {
                     let mut handler = pin!(handler);
                     poll_fn(|cx| task.poll(handler.as_mut(), cx)).await;
                 }
-                // What the handler sent at the end, without waiting since.
-                let mut unwritten = true;
-                while unwritten {
-                    let kept = timeout(close_timeout, poll_fn(|cx| task.poll_kept(cx)));
-                    unwritten = Box::pin(kept).await.is_err() && !task.is_dropped();
-                }
+                Box::pin(task.finish(close_timeout)).await;
                 drop(permit);
             });
         }

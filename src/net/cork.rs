@@ -8,23 +8,28 @@
 
 use std::{
     cell::Cell,
-    future::Future,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
     ptr,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{sleep, timeout},
 };
 
 use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// More than this is not kept: a system call for so many bytes costs little for each of them.
 const LIMIT: usize = 64 * 1024;
+
+/// The pause between two attempts to finish.
+const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// The cork whose handler this thread is polling.
@@ -167,9 +172,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         polled
     }
 
-    /// Whether the stream was dropped.
-    pub(crate) fn is_dropped(&self) -> bool {
-        self.0.shared().dropped
+    /// Writes what the handler sent at the end, without waiting since: within the timeout, or longer
+    /// while a task that the handler gave its connection to still has the stream.
+    pub(crate) async fn finish(&self, close_timeout: Duration) {
+        loop {
+            let kept = timeout(close_timeout, poll_fn(|cx| self.poll_kept(cx)));
+            if kept.await.is_ok() || self.0.shared().dropped {
+                return;
+            }
+            // However short the timeout is.
+            sleep(PAUSE).await;
+        }
     }
 
     /// Writes what was kept.
@@ -216,16 +229,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         matches!(&self.rest, Some(rest) if !rest.kept.is_empty())
     }
 
-    /// Keeps what is to be written, unless that would be too much.
+    /// Keeps what is to be written, unless that is nothing or would be too much.
     fn keep(&mut self, bufs: &[IoSlice<'_>]) -> bool {
-        let spare = || SPARE.with(Cell::take).unwrap_or_default();
-        let kept = &mut self.rest.get_or_insert_with(spare).kept;
+        let kept = self.rest.as_ref().map_or(0, |rest| rest.kept.len());
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if kept.len().saturating_add(len) > LIMIT {
+        if len == 0 || kept.saturating_add(len) > LIMIT {
             return false;
         }
+        let spare = || SPARE.with(Cell::take).unwrap_or_default();
+        let rest = self.rest.get_or_insert_with(spare);
         for buf in bufs {
-            kept.extend_from_slice(buf);
+            rest.kept.extend_from_slice(buf);
         }
         true
     }

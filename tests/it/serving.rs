@@ -169,3 +169,27 @@ async fn a_peer_that_does_not_read_holds_the_handler_up_and_loses_nothing() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn what_is_too_large_to_be_kept_leaves_no_buffer_behind() {
+    let handler = |mut ws: WebSocket<Stream>| async move {
+        while let Some(message) = ws.recv().await? {
+            ws.send(message).await?;
+            if let Some(message) = ws.recv().await? {
+                let kept = !format!("{:?}", ws.get_ref()).contains("rest: None");
+                ws.send(format!("{message:?}, kept: {kept}")).await?;
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    with_server(handler, async |mut ws| {
+        let large = Message::from(vec![7; 200_000]);
+        ws.send(large.clone()).await?;
+        assert_eq!(ws.recv().await?, Some(large));
+        ws.send("after").await?;
+        let answer = ws.recv().await?.expect("an answer");
+        assert!(answer.as_text().expect("text").ends_with("kept: false"));
+        Ok(())
+    })
+    .await;
+}
