@@ -183,8 +183,9 @@ impl Config {
 
     /// Replaces the source of masking keys, for tests that compare bytes on the wire.
     ///
-    /// By default keys come from the operating system's random source, as RFC 6455 §10.3 demands:
-    /// predictable keys let a page's script choose the bytes that intermediaries see.
+    /// By default they are unpredictable, as RFC 6455 §10.3 demands
+    /// ([`random_masking_key`](crate::protocol::random_masking_key)): else a page's script could choose
+    /// the bytes that intermediaries see.
     #[must_use]
     pub fn masking_keys(mut self, source: fn() -> MaskingKey) -> Self {
         self.values_mut().masking_keys = Some(source);

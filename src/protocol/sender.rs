@@ -1,6 +1,12 @@
 //! [`Sender`]: the sending half of an endpoint.
 
+use std::cell::RefCell;
+
 use bytes::{Bytes, BytesMut};
+use chacha20::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 use super::Event;
 use crate::{
@@ -212,54 +218,23 @@ pub(crate) fn write_frame<O: Output>(
     }
 }
 
-/// Draws a masking key from the operating system's random source (RFC 6455 §5.3, §10.3).
+/// Draws a masking key that nobody can foretell (RFC 6455 §5.3, §10.3).
 ///
-/// Keys are drawn in blocks, one block for each thread, so that few of them cost a system call.
+/// Each thread has a ChaCha12 generator, seeded once from the operating system's random source.
 ///
 /// # Panics
 ///
 /// When the operating system has no random source.
 pub fn random_masking_key() -> MaskingKey {
-    keys::next()
+    thread_local! {
+        static KEYS: RefCell<ChaCha12Rng> = RefCell::new(seeded());
+    }
+    MaskingKey::new(KEYS.with_borrow_mut(Rng::next_u32).to_le_bytes())
 }
 
-mod keys {
-    use std::cell::RefCell;
-
-    use crate::frame::MaskingKey;
-
-    const BLOCK: usize = 1024;
-
-    struct Block {
-        bytes: [u8; BLOCK],
-        used: usize,
-    }
-
-    thread_local! {
-        static KEYS: RefCell<Block> = const {
-            RefCell::new(Block {
-                bytes: [0; BLOCK],
-                used: BLOCK,
-            })
-        };
-    }
-
-    pub(super) fn next() -> MaskingKey {
-        KEYS.with_borrow_mut(|block| {
-            if let Some(key) = block.take() {
-                return key;
-            }
-            getrandom::fill(&mut block.bytes).expect("the operating system has a random source");
-            block.used = 0;
-            block.take().expect("a block holds many keys")
-        })
-    }
-
-    impl Block {
-        fn take(&mut self) -> Option<MaskingKey> {
-            let key = self.bytes.get(self.used..)?.first_chunk()?;
-            self.used += key.len();
-            Some(MaskingKey::new(*key))
-        }
-    }
+#[cold]
+fn seeded() -> ChaCha12Rng {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the operating system has a random source");
+    ChaCha12Rng::from_seed(seed)
 }
