@@ -82,9 +82,10 @@ impl ClientBuilder {
         }
     }
 
-    /// Sets the limits and timeouts of the connection.
+    /// Sets the limits and timeouts of the connection, and the extensions that are offered.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
+        self.offer = self.offer.extensions(config.extensions());
         self.config = config.with_keepalive();
         self
     }
@@ -196,8 +197,8 @@ impl ClientBuilder {
             let _ = timeout_at(deadline, read_body(&mut io, &mut input, &mut body)).await;
             return Err(HandshakeError::refused(response, body.into_bytes()).into());
         }
-        let negotiated = client::verify(&request, &response)?;
-        let ws = open(io, Role::Client, &self.config, &negotiated, &input);
+        let negotiated = client::verify(&request, &self.offer, &response)?;
+        let ws = open(io, Role::Client, &self.config, negotiated, &input);
         Ok((ws, response))
     }
 

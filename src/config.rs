@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::frame::MaskingKey;
+use crate::{extension::Extension, frame::MaskingKey};
 
 /// The time between two pings, and for the answer, where [`Config`] says nothing else.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -46,6 +46,7 @@ pub(crate) struct Values {
     pub(crate) max_head_size: usize,
     pub(crate) max_headers: usize,
     pub(crate) masking_keys: Option<fn() -> MaskingKey>,
+    pub(crate) extensions: Vec<Arc<dyn Extension>>,
 }
 
 impl Config {
@@ -66,6 +67,7 @@ impl Config {
             max_head_size: 16 << 10,
             max_headers: 64,
             masking_keys: None,
+            extensions: Vec::new(),
         };
         Self {
             values: Arc::new(values),
@@ -179,6 +181,22 @@ impl Config {
     pub fn max_headers(mut self, lines: usize) -> Self {
         self.values_mut().max_headers = lines;
         self
+    }
+
+    /// Adds an extension, behind the others: a client offers it, a server accepts it where a client
+    /// does. Default: none. A client can offer one of each name.
+    ///
+    /// [`Deflate`](crate::extension::Deflate) compresses messages.
+    #[must_use]
+    pub fn extension(mut self, extension: impl Extension + 'static) -> Self {
+        self.values_mut().extensions.push(Arc::new(extension));
+        self
+    }
+
+    /// Returns the extensions in the order in which they were added, for
+    /// [`Offer`](crate::handshake::client::Offer) and [`Policy`](crate::handshake::server::Policy).
+    pub fn extensions(&self) -> &[Arc<dyn Extension>] {
+        &self.values.extensions
     }
 
     /// Replaces the source of masking keys, for tests that compare bytes on the wire.

@@ -18,6 +18,7 @@
 //! | send and receive | [`WebSocket`] |
 //! | send from elsewhere | [`WebSocket::handle`], [`WebSocket::split`] |
 //! | set limits and timeouts | [`Config`] |
+//! | compress messages, or change them otherwise | [`extension`] |
 //! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
 //! | bring your own runtime | [`protocol`], [`handshake`] |
 //!
@@ -39,9 +40,9 @@
 //!
 //! # Features
 //!
-//! `client`, `server` and `codec` are on by default, and add APIs without changing others. Without
-//! default features, [`protocol`], [`handshake`], [`frame`], [`simd`] and [`utf8`] remain, and
-//! nothing depends on tokio.
+//! `client`, `server`, `codec` and `deflate` are on by default, and add APIs without changing others.
+//! Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`], [`simd`] and [`utf8`]
+//! remain, and nothing depends on tokio.
 
 #[cfg(feature = "client")]
 mod client;
@@ -51,6 +52,7 @@ mod config;
 #[cfg(feature = "tokio")]
 pub mod connection;
 mod error;
+pub mod extension;
 pub mod frame;
 pub mod handshake;
 mod message;

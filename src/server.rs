@@ -121,9 +121,10 @@ impl ServerBuilder {
         }
     }
 
-    /// Sets the limits and timeouts of each connection.
+    /// Sets the limits and timeouts of each connection, and the extensions that are accepted.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
+        self.policy = self.policy.extensions(config.extensions());
         self.config = config.with_keepalive();
         self
     }
@@ -220,7 +221,7 @@ impl ServerBuilder {
         let deadline = deadline(&self.config);
         match by(deadline, self.open(&mut io)).await {
             Ok((request, negotiated, input)) => {
-                let ws = open(io, Role::Server, &self.config, &negotiated, &input);
+                let ws = open(io, Role::Server, &self.config, negotiated, &input);
                 Ok((ws, request))
             }
             Err(Error::Handshake(error)) => {

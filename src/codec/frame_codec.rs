@@ -55,7 +55,8 @@ impl FrameCodec {
         }
     }
 
-    /// Lets these reserved bits pass, which extensions own (RFC 6455 §5.2). Default: none.
+    /// Lets these reserved bits pass on data frames, which extensions own (RFC 6455 §5.2). Default:
+    /// none.
     #[must_use]
     pub const fn rsv(mut self, rsv: Rsv) -> Self {
         self.frames.allow(rsv);

@@ -20,6 +20,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use crate::{
     config::Config,
     error::Error,
+    extension::{Compress, Extensions},
     frame::Role,
     protocol::{Closed, Closing, Event, Receiver, Sender},
 };
@@ -87,6 +88,27 @@ impl Codec {
     /// Makes a client's codec with the default configuration.
     pub fn client() -> Self {
         Self::new(Role::Client, &Config::new())
+    }
+
+    /// Goes on with the extensions that the opening handshake agreed on.
+    #[must_use]
+    pub fn extensions(mut self, extensions: Extensions) -> Self {
+        let (encoders, decoders) = extensions.split();
+        self.sender.extend(encoders);
+        self.receiver.extend(decoders);
+        self
+    }
+
+    /// Says whether the messages encoded from now on are compressed. Default: [`Compress::Auto`].
+    pub const fn compress(&mut self, compress: Compress) {
+        self.sender.compress(compress);
+    }
+
+    /// Gives back what extensions hold and did not need since the last call: call it now and then, as
+    /// every twenty seconds.
+    pub fn tidy(&mut self) {
+        self.sender.tidy();
+        self.receiver.tidy();
     }
 
     /// Returns the Close frames that have passed so far.

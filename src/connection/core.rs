@@ -41,7 +41,7 @@ use crate::{
 const BROKEN_GRACE: Duration = Duration::from_millis(50);
 
 /// What every idle connection takes, but for its stream and its timer.
-const _: () = assert!(size_of::<Core>() <= 29 * size_of::<u64>());
+const _: () = assert!(size_of::<Core>() <= 31 * size_of::<u64>());
 
 /// The state of a connection. Its stream is lent to each call.
 #[derive(Debug)]

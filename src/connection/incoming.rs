@@ -99,6 +99,7 @@ impl Core {
                 }
                 Ok(Some(Received::Control(event))) => self.control(event),
                 Err(error) => self.fail(error),
+                Ok(None) if self.receiver.is_paused() => *steps = 0,
                 Ok(None) => break,
             }
         }
@@ -180,6 +181,7 @@ impl Core {
     ) -> Poll<()> {
         match ready!(self.timer.poll_keepalive(&self.sender.config().values, cx)) {
             Duty::Ping if self.has_room() => {
+                self.tidy();
                 let payload = Bytes::copy_from_slice(&random_masking_key().to_bytes());
                 // Nothing keeps a ping from being sent but our own Close frame.
                 let _ = self.ping(payload, None);
@@ -196,6 +198,12 @@ impl Core {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Gives back what extensions did not need for a while.
+    fn tidy(&mut self) {
+        self.receiver.tidy();
+        self.sender.tidy();
     }
 
     fn ponged(&mut self, payload: &Bytes) {

@@ -36,6 +36,7 @@ use self::core::Core;
 use crate::{
     config::Config,
     error::Error,
+    extension::Compress,
     frame::{CloseCode, CloseFrame, Role},
     message::Message,
     protocol::Closed,
@@ -146,6 +147,14 @@ impl<S> WebSocket<S> {
     /// [`send`](Self::send).
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
         self.inner.core.try_feed(message.into())
+    }
+
+    /// Says whether the messages accepted from now on are compressed, where an extension was agreed on
+    /// that can ([`Config::extension`]). Default: [`Compress::Auto`].
+    ///
+    /// What is in the inbox of [handles](Self::handle) is accepted when it is taken out.
+    pub fn compress(&mut self, compress: Compress) {
+        self.inner.core.sender.compress(compress);
     }
 
     /// Returns the Close frames of both sides once the connection has ended, `None` before.

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use super::core::Core;
-use crate::{config::Config, frame::Role};
+use crate::{config::Config, extension::Extensions, frame::Role};
 
 /// A connection taken apart: its stream, the bytes on either side of it, and its state.
 #[non_exhaustive]
@@ -30,6 +30,16 @@ impl<S> Parts<S> {
             core: Core::new(role, config),
             subprotocol: None,
         }
+    }
+
+    /// Goes on with the extensions that the opening handshake agreed on.
+    #[must_use]
+    pub fn extensions(mut self, extensions: Extensions) -> Self {
+        let (encoders, decoders) = extensions.split();
+        self.core.sender.extend(encoders);
+        self.core.receiver.extend(decoders);
+        self.core.receiver.let_pause();
+        self
     }
 
     /// Sets the subprotocol that the opening handshake agreed on.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    extension::Compress,
     frame::{CloseCode, CloseFrame},
     message::Message,
     protocol::Closed,
@@ -108,6 +109,11 @@ impl<S> WriteHalf<S> {
     /// As [`WebSocket::try_feed`].
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
         self.0.lock().core.try_feed(message.into())
+    }
+
+    /// Says whether messages are compressed, as [`WebSocket::compress`].
+    pub fn compress(&mut self, compress: Compress) {
+        self.0.lock().core.sender.compress(compress);
     }
 
     /// As [`WebSocket::buffered`].

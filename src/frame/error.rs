@@ -54,6 +54,13 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A Close frame whose reason is not UTF-8 (§5.5.1).
     InvalidCloseReason,
+    /// What an extension has to complain of (§9).
+    Extension {
+        /// The code that tells the peer. One that may not be sent counts as 1002.
+        code: CloseCode,
+        /// What is wrong, in a few words. Longer than 123 bytes, the peer is not told.
+        reason: &'static str,
+    },
 }
 
 impl ProtocolError {
@@ -64,13 +71,18 @@ impl ProtocolError {
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::Extension { code, .. } if code.may_be_sent() => code,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
 
     /// Returns the Close frame that tells the peer of this violation (RFC 6455 §7.1.7).
     pub const fn close_frame(self) -> CloseFrame {
-        CloseFrame::from_static(self.close_code(), Text::from_static(self.as_str()))
+        let reason = match self.as_str() {
+            reason if reason.len() <= CloseFrame::MAX_REASON => reason,
+            _ => "",
+        };
+        CloseFrame::from_static(self.close_code(), Text::from_static(reason))
     }
 
     /// Names the violation in a few words: the reason that the peer is given.
@@ -93,6 +105,7 @@ impl ProtocolError {
             Self::CloseTooShort => "Close frame with a payload of one byte",
             Self::InvalidCloseCode(_) => "Close frame with an invalid code",
             Self::InvalidCloseReason => "Close frame with a reason that is not UTF-8",
+            Self::Extension { reason, .. } => reason,
         }
     }
 }

@@ -37,6 +37,17 @@ impl Rsv {
         Self(self.0 | other.0)
     }
 
+    /// Returns the bits that are in this and in the other.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether no bit is in this.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether all bits of the other are in this.
     pub const fn contains(self, other: Self) -> bool {
         other.0 & !self.0 == 0
@@ -56,7 +67,7 @@ impl fmt::Debug for Rsv {
 pub struct Expected {
     /// The role of the endpoint that sends: it decides about the mask (RFC 6455 §5.1).
     pub sender: Role,
-    /// The reserved bits that negotiated extensions own (§5.2).
+    /// The reserved bits that negotiated extensions own, on data frames (§5.2).
     pub rsv: Rsv,
     /// Whether a fragmented message is unfinished (§5.4).
     pub continuation: bool,
@@ -85,7 +96,8 @@ impl Expected {
         let Some(opcode) = Opcode::from_bits(byte & OPCODE) else {
             return Err(ProtocolError::ReservedOpcode(byte & OPCODE));
         };
-        if !self.rsv.contains(rsv) {
+        // Extensions are of messages: none of them gives the bits a meaning on control frames.
+        if !rsv.is_none() && (opcode.is_control() || !self.rsv.contains(rsv)) {
             return Err(ProtocolError::ReservedBits(rsv.0 >> 4));
         }
         match opcode {

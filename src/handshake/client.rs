@@ -5,19 +5,22 @@
 //! A final answer other than 101 is [`HandshakeError::Refused`], whose body a
 //! [`BodyReader`](super::BodyReader) reads. Redirects are not followed here.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+    AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
 use super::{
     Excerpt, HandshakeError, Negotiated, Target, UriError, VERSION, accept_key, check_connection,
-    check_no_body, headers,
+    check_no_body, extensions, headers,
 };
+use crate::extension::Extension;
 
 /// How many interim responses a client skips before it gives up.
 pub const MAX_INTERIM_RESPONSES: usize = 4;
@@ -39,6 +42,7 @@ pub fn is_interim(status: StatusCode) -> bool {
 pub struct Offer {
     origin: Option<HeaderValue>,
     subprotocols: Vec<String>,
+    extensions: Vec<Arc<dyn Extension>>,
     headers: HeaderMap,
 }
 
@@ -65,6 +69,13 @@ impl Offer {
     {
         self.subprotocols = headers::check_subprotocols(names)?;
         Ok(self)
+    }
+
+    /// Sets the extensions offered, the preferred one first, and one of each name: by default none.
+    #[must_use]
+    pub fn extensions(mut self, extensions: &[Arc<dyn Extension>]) -> Self {
+        self.extensions = extensions.to_vec();
+        self
     }
 
     /// Adds a header. At most 256 can be added.
@@ -135,6 +146,9 @@ fn request_with_nonce(
             headers::value("subprotocol", &list)?,
         );
     }
+    if let Some(offers) = extensions::offer(&offer.extensions)? {
+        fields.insert(SEC_WEBSOCKET_EXTENSIONS, offers);
+    }
     fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     // Takes the place of what is there under the same name.
     fields.extend(offer.headers.clone());
@@ -157,7 +171,7 @@ fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
     Ok(value)
 }
 
-/// Judges the response to a request (RFC 6455 §4.1).
+/// Judges the response to a request, which was made of `offer` (RFC 6455 §4.1).
 ///
 /// The checks, in this order:
 ///
@@ -165,7 +179,8 @@ fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
 /// 2. No `Content-Length` and no `Transfer-Encoding`.
 /// 3. `Upgrade` once and `websocket`, the `Connection` list contains `upgrade`, ignoring case.
 /// 4. `Sec-WebSocket-Accept` once, and the answer to the key that was sent.
-/// 5. No `Sec-WebSocket-Extensions`, for none are offered.
+/// 5. `Sec-WebSocket-Extensions` names extensions of `offer`, each once, with parameters that follow from
+///    those offered; no two own the same reserved bit. None is legal.
 /// 6. `Sec-WebSocket-Protocol` at most once, and a subprotocol that was offered. None is legal.
 ///
 /// # Errors
@@ -173,7 +188,11 @@ fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
 /// The first check that failed. For another status than 101 it is
 /// [`Refused`](HandshakeError::Refused) with the headers and an empty body: a caller that reads
 /// the body looks at the status first, and makes the error with [`HandshakeError::refused`].
-pub fn verify(sent: &Request<()>, response: &Response<()>) -> Result<Negotiated, HandshakeError> {
+pub fn verify(
+    sent: &Request<()>,
+    offer: &Offer,
+    response: &Response<()>,
+) -> Result<Negotiated, HandshakeError> {
     if response.version() != Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
@@ -185,13 +204,12 @@ pub fn verify(sent: &Request<()>, response: &Response<()>) -> Result<Negotiated,
     check_upgrade(fields)?;
     check_connection(fields)?;
     check_accept(sent, fields)?;
-    if let Some(extensions) = fields.get(headers::EXTENSIONS) {
-        return Err(HandshakeError::ExtensionNotOffered(Excerpt::new(
-            extensions.as_bytes(),
-        )));
-    }
+    let extensions = extensions::confirm(fields, &offer.extensions)?;
     let subprotocol = check_subprotocol(sent, fields)?;
-    Ok(Negotiated { subprotocol })
+    Ok(Negotiated {
+        subprotocol,
+        extensions,
+    })
 }
 
 /// A request lists protocols, a response names the one that is switched to.

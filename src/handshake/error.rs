@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::UriError;
+use crate::extension::NegotiationError;
 
 /// The most bytes an [`Excerpt`] keeps.
 const EXCERPT_LEN: usize = 128;
@@ -153,6 +154,17 @@ pub enum HandshakeError {
     SubprotocolNotOffered(Excerpt),
     /// The server chose an extension that was not offered (RFC 6455 §4.1).
     ExtensionNotOffered(Excerpt),
+    /// The server agreed to an extension twice.
+    DuplicateExtension(Excerpt),
+    /// The server agreed to two extensions that own the same reserved bit (RFC 6455 §9.1).
+    ReservedBitsTaken(Excerpt),
+    /// The server's parameters for an extension do not follow from what was offered.
+    Extension {
+        /// The extension.
+        name: Excerpt,
+        /// What is wrong.
+        error: Box<NegotiationError>,
+    },
     /// The URI cannot be connected to.
     Uri(UriError),
     /// The handshake owns this header, so it cannot be added by hand.
@@ -195,6 +207,9 @@ impl HandshakeError {
             | Self::AcceptMismatch { .. }
             | Self::SubprotocolNotOffered(_)
             | Self::ExtensionNotOffered(_)
+            | Self::DuplicateExtension(_)
+            | Self::ReservedBitsTaken(_)
+            | Self::Extension { .. }
             | Self::Uri(_)
             | Self::ReservedHeader(_)
             | Self::InvalidSetting { .. }
@@ -268,6 +283,15 @@ impl fmt::Display for HandshakeError {
             Self::ExtensionNotOffered(name) => {
                 write!(f, "the server chose extension {name}, not offered")
             }
+            Self::DuplicateExtension(name) => {
+                write!(f, "the server agreed to extension {name} twice")
+            }
+            Self::ReservedBitsTaken(name) => {
+                write!(f, "extension {name} owns a reserved bit that is another's")
+            }
+            Self::Extension { name, error } => {
+                write!(f, "the server's response for extension {name}: {error}")
+            }
             Self::Uri(error) => error.fmt(f),
             Self::ReservedHeader(name) => write!(f, "the handshake sets the header {name} itself"),
             Self::InvalidSetting { setting, value } => write!(f, "unusable {setting}: {value}"),
@@ -280,6 +304,7 @@ impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Uri(error) => Some(error),
+            Self::Extension { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Excerpt, HandshakeError};
+pub(super) use crate::extension::is_token;
 
 pub(super) const HOST: &str = "Host";
 pub(super) const UPGRADE: &str = "Upgrade";
@@ -24,12 +25,6 @@ pub(super) const TRANSFER_ENCODING: &str = "Transfer-Encoding";
 
 /// The most headers that can be added by hand.
 const MAX_EXTRA_HEADERS: usize = 256;
-
-/// Returns whether the bytes are a token (RFC 9110 §5.6.2).
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !bytes.is_empty() && bytes.iter().all(is_tchar)
-}
 
 /// Returns whether the bytes are a protocol: a name, or a name, `/` and a version (RFC 9110 §7.8).
 pub(super) fn is_protocol(bytes: &[u8]) -> bool {
@@ -69,7 +64,7 @@ pub(super) fn invalid(header: &'static str, value: &[u8]) -> HandshakeError {
 }
 
 /// Iterates over the elements of a list, across all lines of that name, empty ones left out.
-fn list<'a>(headers: &'a HeaderMap, header: &str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn list<'a>(headers: &'a HeaderMap, header: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(header).iter();
     let elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     elements

@@ -8,18 +8,21 @@
 //! What is checked is stricter than the HTTP parser alone: one HTTP/1.1 head with CRLF line ends
 //! and nothing folded, singletons once, lists by grammar rather than by substring, no body on
 //! either side of an upgrade. Each function documents its checks in the order they are made.
-//! Extensions are not negotiated here yet: a server ignores those offered, as RFC 6455 §9.1
-//! allows, and a client, having offered none, refuses a response that names one.
+//! Extensions are those of [`client::Offer`] and [`server::Policy`]: what both sides agree on is part
+//! of [`Negotiated`].
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use sha1_smol::Sha1;
 
+use crate::extension::Extensions;
+
 mod authority;
 mod body;
 pub mod client;
 mod error;
+mod extensions;
 pub mod head;
 mod headers;
 mod origin;
@@ -53,16 +56,28 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
 }
 
 /// What both sides agreed on in the opening handshake.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Negotiated {
     subprotocol: Option<String>,
+    extensions: Extensions,
 }
 
 impl Negotiated {
     /// Returns the subprotocol in use, or `None` when the connection has none (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// Returns the extensions in use, none when [empty](Extensions::is_empty) (RFC 6455 §9.1).
+    pub const fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// Takes the extensions, for [`Parts::extensions`](crate::Parts::extensions) or
+    /// [`Codec::extensions`](crate::Codec::extensions).
+    pub fn into_extensions(self) -> Extensions {
+        self.extensions
     }
 }
 

@@ -4,19 +4,22 @@
 //! response for one that does not. A [`Policy`] holds what the application decides: origins,
 //! hosts, subprotocols, headers of its own.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::authority::{Authority, default_port};
 use super::{
     Excerpt, HandshakeError, Negotiated, Origins, VERSION, accept_key, check_connection,
-    check_no_body, headers,
+    check_no_body, extensions, headers,
 };
+use crate::extension::Extension;
 
 /// What a server accepts, beyond the rules of the protocol, and adds to its response.
 ///
@@ -27,6 +30,7 @@ pub struct Policy {
     origins: Origins,
     hosts: Option<Vec<Authority>>,
     subprotocols: Vec<String>,
+    extensions: Vec<Arc<dyn Extension>>,
     headers: HeaderMap,
 }
 
@@ -78,6 +82,16 @@ impl Policy {
         Ok(self)
     }
 
+    /// Sets the extensions that are accepted: by default none.
+    ///
+    /// They are agreed on in the client's order. An offer that no extension accepts is declined, as is
+    /// a further one of the same name, and one whose reserved bits another extension has.
+    #[must_use]
+    pub fn extensions(mut self, extensions: &[Arc<dyn Extension>]) -> Self {
+        self.extensions = extensions.to_vec();
+        self
+    }
+
     /// Adds a header to the 101 response. At most 256 can be added.
     ///
     /// # Errors
@@ -112,8 +126,8 @@ impl Policy {
 /// 7. `Sec-WebSocket-Key` once, the base64 of 16 bytes (400).
 /// 8. `Origin` at most once (400), and one that the policy accepts (403).
 /// 9. `Sec-WebSocket-Protocol`, if present, lists tokens without duplicates (400).
-///
-/// Extensions offered are ignored.
+/// 10. `Sec-WebSocket-Extensions`, if present, is a list of its grammar (400). What cannot be agreed on
+///     is declined.
 ///
 /// # Errors
 ///
@@ -133,8 +147,13 @@ pub fn accept(
     let key = check_key(fields)?;
     check_origin(fields, &host, policy)?;
     let subprotocol = select_subprotocol(fields, policy)?;
-    let response = switching_protocols(key, subprotocol.as_deref(), policy)?;
-    Ok((response, Negotiated { subprotocol }))
+    let extensions = extensions::accept(fields, &policy.extensions)?;
+    let negotiated = Negotiated {
+        subprotocol,
+        extensions,
+    };
+    let response = switching_protocols(key, &negotiated, policy)?;
+    Ok((response, negotiated))
 }
 
 fn check_request_line(request: &Request<()>) -> Result<(), HandshakeError> {
@@ -244,7 +263,7 @@ fn select_subprotocol(
 
 fn switching_protocols(
     key: &[u8],
-    subprotocol: Option<&str>,
+    negotiated: &Negotiated,
     policy: &Policy,
 ) -> Result<Response<()>, HandshakeError> {
     let accept = HeaderValue::from_bytes(&accept_key(key));
@@ -255,8 +274,12 @@ fn switching_protocols(
     fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
     fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     fields.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    if let Some(name) = subprotocol {
+    if let Some(name) = negotiated.subprotocol() {
         fields.insert(SEC_WEBSOCKET_PROTOCOL, headers::value("subprotocol", name)?);
+    }
+    if !negotiated.extensions.is_empty() {
+        let agreed = headers::value("extension", negotiated.extensions.as_str())?;
+        fields.insert(SEC_WEBSOCKET_EXTENSIONS, agreed);
     }
     fields.extend(policy.headers.clone());
     Ok(response)

@@ -73,10 +73,12 @@ pub(crate) fn open<S>(
     io: S,
     role: Role,
     config: &Config,
-    negotiated: &Negotiated,
+    negotiated: Negotiated,
     input: &[u8],
 ) -> WebSocket<S> {
-    let mut parts = Parts::new(io, role, config).subprotocol(negotiated.subprotocol());
+    let mut parts = Parts::new(io, role, config)
+        .subprotocol(negotiated.subprotocol())
+        .extensions(negotiated.into_extensions());
     parts.read_buf = BytesMut::from(input);
     WebSocket::from_parts(parts)
 }

@@ -2,7 +2,7 @@
 
 use super::frame_reader::{Piece, make_room};
 use crate::{
-    frame::{FrameHeader, Opcode, ProtocolError},
+    frame::{FrameHeader, MaskingKey, Opcode, ProtocolError},
     simd::{Carry, Simd},
 };
 
@@ -33,22 +33,12 @@ impl Assembler {
         self.payload.len()
     }
 
-    /// Takes what has arrived of a data frame.
-    #[inline]
-    pub(super) fn take(
+    /// Begins a frame: of a new message, or a continuation.
+    pub(super) fn begin(
         &mut self,
-        piece: &Piece<'_>,
-        simd: Simd,
+        header: &FrameHeader,
         max_fragments: u32,
     ) -> Result<(), ProtocolError> {
-        if piece.begins {
-            self.begin(&piece.header, max_fragments)?;
-        }
-        self.append(piece, simd)
-    }
-
-    /// Begins a frame: of a new message, or a continuation.
-    fn begin(&mut self, header: &FrameHeader, max_fragments: u32) -> Result<(), ProtocolError> {
         if header.opcode != Opcode::Continuation {
             self.kind = Some(header.opcode);
             self.fragments = 0;
@@ -62,21 +52,34 @@ impl Assembler {
         Ok(())
     }
 
-    fn append(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
+    /// Takes what has arrived of a frame.
+    #[inline]
+    pub(super) fn take(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
         // Of an unfinished message, nobody knows how much is missing.
         let missing = if piece.header.fin {
             piece.missing
         } else {
             u64::MAX
         };
-        let key = piece.key.to_bytes();
         make_room(&mut self.payload, piece.chunk.len(), missing);
+        self.append(piece.chunk, piece.key, simd)
+    }
+
+    /// Appends bytes for which there is room, unmasked and validated.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        chunk: &[u8],
+        key: MaskingKey,
+        simd: Simd,
+    ) -> Result<(), ProtocolError> {
+        let key = key.to_bytes();
         if self.kind != Some(Opcode::Text) {
-            simd.copy_mask(piece.chunk, &mut self.payload, key);
+            simd.copy_mask(chunk, &mut self.payload, key);
             return Ok(());
         }
         self.carry = simd
-            .copy_unmask_validate(piece.chunk, &mut self.payload, key, self.carry)
+            .copy_unmask_validate(chunk, &mut self.payload, key, self.carry)
             .map_err(|_| ProtocolError::InvalidUtf8)?;
         Ok(())
     }
@@ -99,7 +102,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{MaskingKey, Rsv};
+    use crate::frame::Rsv;
 
     #[test]
     fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
@@ -125,7 +128,7 @@ mod tests {
                 missing: 0,
                 len: 258,
             };
-            assembler.append(&piece, Simd::detect()).unwrap();
+            assembler.take(&piece, Simd::detect()).unwrap();
             moves += usize::from(assembler.payload.capacity() != capacity);
             assert!(assembler.payload.capacity() <= 2 * assembler.len());
         }

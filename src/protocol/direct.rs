@@ -19,7 +19,8 @@ impl Receiver {
     /// [`arrived`](Self::arrived).
     pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let (_, _, missing) = self.frames.rest()?;
-        if missing < MIN_DIRECT || self.end.is_some() {
+        let decoded = self.extended.as_ref().is_some_and(|it| it.is_decoding());
+        if missing < MIN_DIRECT || decoded || self.end.is_some() {
             return None;
         }
         let payload = self.assembler.room(missing);

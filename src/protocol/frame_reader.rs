@@ -1,5 +1,6 @@
 //! [`FrameReader`]: bytes to frame headers and chunks of payload, as they arrive.
 
+use crate::config::Values;
 use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv};
 
 /// Reads one frame after the other from lent bytes.
@@ -33,6 +34,27 @@ pub(crate) struct Limit {
     pub(crate) too_big: ProtocolError,
 }
 
+impl Limit {
+    /// The limit of a frame, or what is left of the limit of its message, if that is less.
+    pub(crate) const fn new(message: u64, frame: u64, values: &Values) -> Self {
+        if message < frame {
+            Self {
+                payload_len: message,
+                too_big: ProtocolError::MessageTooBig {
+                    limit: values.max_message_size,
+                },
+            }
+        } else {
+            Self {
+                payload_len: frame,
+                too_big: ProtocolError::FrameTooBig {
+                    limit: values.max_frame_size,
+                },
+            }
+        }
+    }
+}
+
 /// What has arrived of a frame.
 #[derive(Debug)]
 pub(crate) struct Piece<'a> {
@@ -60,8 +82,7 @@ impl FrameReader {
         }
     }
 
-    /// Lets these reserved bits pass.
-    #[cfg(feature = "codec")]
+    /// Lets these reserved bits pass on data frames.
     pub(crate) const fn allow(&mut self, rsv: Rsv) {
         self.rsv = rsv;
     }

@@ -16,6 +16,7 @@ mod closing;
 #[cfg(feature = "tokio")]
 mod direct;
 mod event;
+mod extended;
 mod frame_reader;
 mod receiver;
 mod sender;

@@ -5,10 +5,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::{
     Event,
     assembler::Assembler,
+    extended::Extended,
     frame_reader::{FrameReader, Limit, Piece},
 };
 use crate::{
     config::Config,
+    extension::Decoders,
     frame::{CloseFrame, Opcode, ProtocolError, Role},
     message::Message,
     simd::Simd,
@@ -37,7 +39,9 @@ pub struct Receiver {
     pub(super) frames: FrameReader,
     pub(super) assembler: Assembler,
     pub(super) simd: Simd,
-    config: Config,
+    pub(super) config: Config,
+    /// What extensions do; most of the time there are none.
+    pub(super) extended: Option<Box<Extended>>,
     // Boxed: most of the time there is none.
     pub(super) end: Option<Box<End>>,
 }
@@ -92,7 +96,22 @@ impl Receiver {
             assembler: Assembler::new(),
             simd,
             config: config.clone(),
+            extended: None,
             end: None,
+        }
+    }
+
+    /// Lets the extensions that the opening handshake agreed on decode what is received.
+    pub fn extend(&mut self, decoders: Decoders) {
+        self.frames.allow(decoders.rsv());
+        self.extended = (!decoders.is_empty()).then(|| Box::new(Extended::new(decoders)));
+    }
+
+    /// Gives back what extensions hold and did not need since the last call: call it now and then.
+    /// [`WebSocket`](crate::WebSocket) does with every ping of its keepalive.
+    pub fn tidy(&mut self) {
+        if let Some(extended) = &mut self.extended {
+            extended.tidy();
         }
     }
 
@@ -131,8 +150,18 @@ impl Receiver {
     #[inline]
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         loop {
-            let limit = self.limit();
-            let Some(piece) = self.frames.read(input, limit)? else {
+            let plain = self.limit();
+            let values = &self.config.values;
+            let (limit, visible) = match &mut self.extended {
+                None => (plain, &input[..]),
+                Some(extended) => {
+                    if extended.take_pause() {
+                        return Ok(None);
+                    }
+                    (extended.limit(values), extended.visible(input))
+                }
+            };
+            let Some(piece) = self.frames.read(visible, limit)? else {
                 return Ok(None);
             };
             let (header, missing, len) = (piece.header, piece.missing, piece.len);
@@ -142,17 +171,23 @@ impl Receiver {
                 let event = control(header.opcode, payload)?;
                 return Ok(Some(Received::Control(event)));
             }
-            let max_fragments = self.config.values.max_fragments;
-            self.assembler.take(&piece, self.simd, max_fragments)?;
-            input.advance(len);
-            if missing > 0 {
-                return Ok(None);
+            if piece.begins {
+                self.assembler.begin(&header, values.max_fragments)?;
             }
-            if header.fin {
+            if self.extended.is_some() {
+                self.take_extended(piece, plain)?;
+            } else {
+                self.assembler.take(&piece, self.simd)?;
+            }
+            input.advance(len);
+            if missing == 0 && header.fin {
                 return Ok(Some(match self.assembler.end()? {
                     (Opcode::Text, payload) => Received::Text(payload),
                     (_, payload) => Received::Binary(payload),
                 }));
+            }
+            if missing > 0 && input.is_empty() {
+                return Ok(None);
             }
         }
     }
@@ -167,25 +202,11 @@ impl Receiver {
         }
     }
 
-    /// How large the next data frame may be: as what is left of its message, if that is less.
+    /// How large the next data frame may be.
     fn limit(&self) -> Limit {
         let values = &self.config.values;
         let left = values.max_message_size - self.assembler.len() as u64;
-        if left < values.max_frame_size {
-            Limit {
-                payload_len: left,
-                too_big: ProtocolError::MessageTooBig {
-                    limit: values.max_message_size,
-                },
-            }
-        } else {
-            Limit {
-                payload_len: values.max_frame_size,
-                too_big: ProtocolError::FrameTooBig {
-                    limit: values.max_frame_size,
-                },
-            }
-        }
+        Limit::new(left, values.max_frame_size, values)
     }
 }
 

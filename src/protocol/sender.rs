@@ -8,9 +8,10 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::Event;
+use super::{Event, extended};
 use crate::{
     config::Config,
+    extension::{Compress, Encoders},
     frame::{
         CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Role, Rsv, SendError,
     },
@@ -60,7 +61,10 @@ pub struct Sender {
     /// Where masking keys come from; `None` for a server, which does not mask (RFC 6455 §5.1).
     role: Role,
     closed: bool,
+    compress: Compress,
     config: Config,
+    /// What extensions do; most of the time there are none.
+    encoders: Option<Box<Encoders>>,
 }
 
 impl Sender {
@@ -70,7 +74,27 @@ impl Sender {
             simd: Simd::detect(),
             role,
             closed: false,
+            compress: Compress::Auto,
             config: config.clone(),
+            encoders: None,
+        }
+    }
+
+    /// Lets the extensions that the opening handshake agreed on encode what is sent.
+    pub fn extend(&mut self, encoders: Encoders) {
+        self.encoders = (!encoders.is_empty()).then(|| Box::new(encoders));
+    }
+
+    /// Says whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
+    pub const fn compress(&mut self, compress: Compress) {
+        self.compress = compress;
+    }
+
+    /// Gives back what extensions hold and did not need since the last call, as
+    /// [`Receiver::tidy`](super::Receiver::tidy).
+    pub fn tidy(&mut self) {
+        if let Some(encoders) = &mut self.encoders {
+            encoders.tidy();
         }
     }
 
@@ -136,7 +160,7 @@ impl Sender {
         self.closed
     }
 
-    fn fragments(&self, mut opcode: Opcode, mut rest: Bytes, output: &mut impl Output) {
+    fn fragments(&mut self, mut opcode: Opcode, mut rest: Bytes, output: &mut impl Output) {
         let size = self.config.values.outgoing_frame_size;
         while rest.len() > size {
             self.frame(false, opcode, &mut rest.split_to(size), output);
@@ -167,15 +191,47 @@ impl Sender {
     }
 
     #[inline]
-    fn frame(&self, fin: bool, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
-        let header = FrameHeader {
+    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+        if self.encoders.is_some() && !opcode.is_control() {
+            return self.encoded_frame(fin, opcode, payload, output);
+        }
+        let header = self.header(fin, Rsv::NONE, opcode, payload);
+        write_frame(self.simd, &header, payload, output);
+    }
+
+    /// As [`frame`](Self::frame), for a data frame where there are extensions.
+    #[inline(never)]
+    fn encoded_frame(
+        &mut self,
+        fin: bool,
+        opcode: Opcode,
+        payload: &mut Bytes,
+        output: &mut impl Output,
+    ) {
+        let (rsv, encoded) = match &mut self.encoders {
+            Some(encoders) => encoders.encode(opcode, fin, self.compress, payload),
+            None => (Rsv::NONE, None),
+        };
+        let Some(mut encoded) = encoded else {
+            let header = self.header(fin, rsv, opcode, payload);
+            return write_frame(self.simd, &header, payload, output);
+        };
+        let header = self.header(fin, rsv, opcode, &encoded);
+        if !copy_frame(self.simd, &header, &encoded, output) {
+            // As large as the output counts it.
+            extended::trim(&mut encoded);
+            output.append(encoded.into());
+        }
+    }
+
+    fn header(&self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) -> FrameHeader {
+        FrameHeader {
             fin,
-            rsv: Rsv::NONE,
+            rsv,
             opcode,
             masking_key: masking_key(self.role, &self.config),
             payload_len: payload.len() as u64,
-        };
-        write_frame(self.simd, &header, payload, output);
+        }
     }
 }
 
@@ -209,13 +265,22 @@ pub(crate) fn write_frame<O: Output>(
     payload: &mut Bytes,
     output: &mut O,
 ) {
+    if !copy_frame(simd, header, payload, output) {
+        output.append(std::mem::take(payload));
+    }
+}
+
+/// Appends a frame's header, and its payload if that is to be copied: says whether it is.
+#[inline]
+fn copy_frame<O: Output>(simd: Simd, header: &FrameHeader, payload: &[u8], output: &mut O) -> bool {
     let buffer = output.buffer();
     header.write(buffer);
     match header.masking_key {
         Some(key) => simd.copy_mask(payload, buffer, key.to_bytes()),
         None if payload.len() < O::COPY_BELOW => buffer.extend_from_slice(payload),
-        None => output.append(std::mem::take(payload)),
+        None => return false,
     }
+    true
 }
 
 /// Draws a masking key that nobody can foretell (RFC 6455 §5.3, §10.3).

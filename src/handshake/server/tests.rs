@@ -52,7 +52,8 @@ fn the_sample_request_gets_the_sample_response() {
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
     assert_eq!(response.headers().len(), 3);
-    assert_eq!(negotiated, Negotiated::default());
+    assert_eq!(negotiated.subprotocol(), None);
+    assert!(negotiated.extensions().is_empty());
 }
 
 #[test]
@@ -350,13 +351,14 @@ fn a_malformed_subprotocol_list_is_refused() {
 }
 
 #[test]
-fn offered_extensions_are_ignored() {
-    let request = with(
-        "sec-websocket-extensions",
-        &["permessage-deflate; a=\"b", "x"],
-    );
+fn offered_extensions_are_declined_where_none_is_accepted() {
+    let name = "sec-websocket-extensions";
+    let request = with(name, &["permessage-deflate; a=\"b\", x", "y;z"]);
     let (response, _) = judge(&request).unwrap();
-    assert!(!response.headers().contains_key("sec-websocket-extensions"));
+    assert!(!response.headers().contains_key(name));
+    for value in ["permessage-deflate; a=\"b", "", ",", "a b"] {
+        refused(&with(name, &[value]), 400);
+    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! What the tests share: frames by their bytes, a scripted stream, and the chunking runner.
 
+pub(crate) mod bits;
+pub(crate) mod deflate;
 pub(crate) mod frames;
+pub(crate) mod memory;
 pub(crate) mod opening;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod serve;
 pub(crate) mod tasks;
+pub(crate) mod zlib;
 
 use std::{
     pin::pin,

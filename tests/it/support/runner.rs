@@ -5,10 +5,12 @@ use bytes::BytesMut;
 use futures_util::StreamExt;
 use tokio_util::codec::Framed;
 use wsimd::{
-    Codec, Config, Error, Event, Message, ProtocolError, Role, WebSocket, protocol::Receiver,
+    Codec, Config, Error, Event, Message, Parts, ProtocolError, Role, WebSocket,
+    extension::Extensions, protocol::Receiver,
 };
 
 use super::{
+    deflate::agree,
     frames::{CLOSE, FIN, PONG, close_payload, frame, key},
     script::Script,
 };
@@ -73,6 +75,15 @@ impl Vector {
         runtime.block_on(self.check_connection(chunks));
     }
 
+    /// What it has agreed on with a peer of the same configuration.
+    fn extensions(&self) -> Extensions {
+        let (client, server) = agree(&self.config, &self.config);
+        match self.role {
+            Role::Client => client,
+            Role::Server => server,
+        }
+    }
+
     /// Every split point; of a long input the first ones and some of the others.
     fn splits(&self) -> impl Iterator<Item = usize> {
         let len = self.input.len();
@@ -81,6 +92,7 @@ impl Vector {
 
     fn check_receiver(&self, chunks: &[&[u8]]) {
         let mut receiver = Receiver::new(self.role, &self.config);
+        receiver.extend(self.extensions().split().1);
         let mut input = BytesMut::new();
         let mut events = Vec::new();
         let mut error = None;
@@ -107,7 +119,7 @@ impl Vector {
     }
 
     async fn check_codec(&self, chunks: &[&[u8]]) {
-        let codec = Codec::new(self.role, &self.config);
+        let codec = Codec::new(self.role, &self.config).extensions(self.extensions());
         let mut framed = Framed::new(Script::chunks(chunks.iter().copied()), codec);
         let mut events = Vec::new();
         let end = loop {
@@ -139,7 +151,8 @@ impl Vector {
     async fn check_connection(&self, chunks: &[&[u8]]) {
         let script = Script::chunks(chunks.iter().copied());
         let seen = script.seen.clone();
-        let mut ws = WebSocket::new(script, self.role, &self.config);
+        let parts = Parts::new(script, self.role, &self.config);
+        let mut ws = WebSocket::from_parts(parts.extensions(self.extensions()));
         let mut messages = Vec::new();
         let end = loop {
             match ws.recv().await {

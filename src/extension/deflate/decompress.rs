@@ -1,0 +1,251 @@
+//! [`Decompressor`]: the payloads of frames that were received (RFC 7692 §7.2.2).
+
+use std::{collections::VecDeque, fmt, mem};
+
+use zlib_rs::{Inflate, InflateFlush, Status};
+
+use super::{TAIL, advanced, pool};
+use crate::{
+    extension::{DataFrame, Decode, Decoded},
+    frame::{CloseCode, ProtocolError, Rsv},
+};
+
+const TAIL_AND_BYTE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
+
+/// An empty block without compression.
+const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
+
+const RSV1_ON_CONTINUATION: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::PROTOCOL_ERROR,
+    reason: "RSV1 on a continuation frame",
+};
+const DAMAGED: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::INVALID_PAYLOAD,
+    reason: "compressed message is damaged",
+};
+const OVER_BUDGET: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::POLICY_VIOLATION,
+    reason: "messages inflate beyond the budget",
+};
+const INCOMPLETE: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::INVALID_PAYLOAD,
+    reason: "compressed message is incomplete",
+};
+
+pub(super) struct Decompressor {
+    /// What messages may refer to in those before, in bytes: zero without context takeover. In one
+    /// message it is also what may be referred to across the end of a stream (BFINAL).
+    pub(super) window: usize,
+    /// Whether the message that is being received is compressed.
+    pub(super) compressed: bool,
+    /// Whether the frame that is being received is the last of its message.
+    pub(super) fin: bool,
+    /// Whether anything has been read of a message that is not at its end.
+    pub(super) within: bool,
+    /// Whether anything was inflated since the last [`tidy`](Decode::tidy).
+    pub(super) used: bool,
+    /// What has been read of the message so far, and what it may refer to. None when a stream has
+    /// ended, and between messages when nothing is referred to or `history` says it.
+    pub(super) context: Option<Box<Inflate>>,
+    /// The last `window` bytes that were inflated, to make another context of.
+    pub(super) history: VecDeque<u8>,
+    pub(super) budget: Option<Budget>,
+}
+
+/// How much may be inflated: so many times of what was received, and a burst beyond.
+///
+/// A frame counts whole once it has begun, so that the way it arrives makes no difference. One that is
+/// never finished inflates to no more than its message may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    ratio: u32,
+    burst: u64,
+    /// What may be inflated now; between messages at most `burst`.
+    left: u64,
+}
+
+impl Budget {
+    pub(super) const fn new(ratio: u32, burst: u64) -> Self {
+        Self {
+            ratio,
+            burst,
+            left: burst,
+        }
+    }
+
+    /// Counts a frame.
+    fn earn(&mut self, received: u64) {
+        let earned = received.saturating_mul(self.ratio.into());
+        self.left = self.left.saturating_add(earned);
+    }
+
+    /// Returns how many of the inflated bytes there may be.
+    fn spend(&mut self, inflated: usize) -> usize {
+        let spent = self.left.min(inflated as u64);
+        self.left -= spent;
+        usize::try_from(spent).unwrap_or(usize::MAX)
+    }
+
+    /// Ends a message.
+    fn settle(&mut self) {
+        self.left = self.left.min(self.burst);
+    }
+}
+
+impl Decompressor {
+    fn inflate(&mut self, mut input: &[u8], output: &mut Decoded<'_>) -> Result<(), ProtocolError> {
+        let mut block = pool::block();
+        while !input.is_empty() || self.context.is_some() {
+            let step = self.step(input, &mut block, InflateFlush::NoFlush)?;
+            input = input.get(step.read..).unwrap_or_default();
+            let inflated = block.get(..step.written).unwrap_or_default();
+            self.remember(inflated);
+            let allowed = match &mut self.budget {
+                Some(budget) => budget.spend(inflated.len()),
+                None => inflated.len(),
+            };
+            output.extend(inflated.get(..allowed).unwrap_or_default())?;
+            if allowed < inflated.len() {
+                return Err(OVER_BUDGET);
+            }
+            if step.ended? {
+                self.give_back();
+            } else if input.is_empty() && inflated.len() < block.len() {
+                break;
+            } else if step.read == 0 && step.written == 0 {
+                return Err(DAMAGED);
+            }
+        }
+        pool::keep_block(block);
+        Ok(())
+    }
+
+    /// Ends a message: what its sender has left off is added (§7.2.2).
+    fn finish(&mut self) -> Result<(), ProtocolError> {
+        if !mem::take(&mut self.within) || self.context.is_none() {
+            // No data, or its last block was marked as the last of its stream (§7.2.3.4).
+            return Ok(());
+        }
+        // Asked to stop where a block ends, zlib leaves the byte behind the tail alone.
+        let tail = self.step(&TAIL_AND_BYTE, &mut [0], InflateFlush::Block)?;
+        tail.ended?;
+        if tail.read != TAIL.len() || tail.written != 0 {
+            return Err(INCOMPLETE);
+        }
+        // Had the tail ended a block of another kind, ones would be left, and this block be the last.
+        let block = self.step(&EMPTY_BLOCK, &mut [0], InflateFlush::NoFlush)?;
+        match (block.ended?, block.read) {
+            (false, read) if read == EMPTY_BLOCK.len() => {}
+            // The tail has ended the last block of its stream.
+            (true, 0) => self.give_back(),
+            _ => return Err(INCOMPLETE),
+        }
+        if self.window == 0 {
+            self.give_back();
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        input: &[u8],
+        output: &mut [u8],
+        flush: InflateFlush,
+    ) -> Result<Step, ProtocolError> {
+        let context = match &mut self.context {
+            Some(context) => context,
+            None => {
+                let mut context = pool::inflate();
+                if !self.history.is_empty() {
+                    let history = self.history.make_contiguous();
+                    context.set_dictionary(history).map_err(|_| DAMAGED)?;
+                }
+                self.context.insert(context)
+            }
+        };
+        let before = (context.total_in(), context.total_out());
+        let status = context.decompress(input, output, flush);
+        Ok(Step {
+            ended: match status {
+                Ok(status) => Ok(status == Status::StreamEnd),
+                Err(_) => Err(DAMAGED),
+            },
+            read: advanced(before.0, context.total_in()),
+            written: advanced(before.1, context.total_out()),
+        })
+    }
+
+    fn remember(&mut self, inflated: &[u8]) {
+        let kept = inflated.len().min(self.window);
+        let excess = (self.history.len() + kept).saturating_sub(self.window);
+        self.history.drain(..excess);
+        if self.history.len() + kept > self.window / 2 {
+            self.history.reserve_exact(self.window - self.history.len());
+        }
+        let last = inflated.get(inflated.len() - kept..).unwrap_or_default();
+        self.history.extend(last);
+    }
+
+    fn give_back(&mut self) {
+        if let Some(context) = self.context.take() {
+            pool::keep_inflate(context);
+        }
+    }
+}
+
+impl Decode for Decompressor {
+    fn begin(&mut self, frame: DataFrame) -> Result<bool, ProtocolError> {
+        if frame.begins_message() {
+            self.compressed = frame.rsv == Rsv::RSV1;
+        } else if frame.rsv != Rsv::NONE {
+            // §6.1: the bit is on the first fragment and on no other.
+            return Err(RSV1_ON_CONTINUATION);
+        }
+        self.fin = frame.fin;
+        if let Some(budget) = self.budget.as_mut().filter(|_| self.compressed) {
+            budget.earn(frame.payload_len);
+        }
+        Ok(self.compressed)
+    }
+
+    fn decode(&mut self, bytes: &[u8], output: &mut Decoded<'_>) -> Result<(), ProtocolError> {
+        self.used = true;
+        self.within |= !bytes.is_empty();
+        self.inflate(bytes, output)
+    }
+
+    fn end(&mut self, _output: &mut Decoded<'_>) -> Result<(), ProtocolError> {
+        if !self.fin {
+            return Ok(());
+        }
+        if let Some(budget) = &mut self.budget {
+            budget.settle();
+        }
+        self.finish()
+    }
+
+    fn tidy(&mut self) {
+        // Within a message the history does not say all.
+        if !mem::take(&mut self.used) && !self.within {
+            self.give_back();
+        }
+    }
+}
+
+/// What one call of zlib did.
+struct Step {
+    read: usize,
+    written: usize,
+    /// Whether a block was the last of its stream, or what is wrong behind what was written.
+    ended: Result<bool, ProtocolError>,
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("window", &self.window)
+            .field("budget", &self.budget)
+            .field("history", &self.history.len())
+            .finish_non_exhaustive()
+    }
+}

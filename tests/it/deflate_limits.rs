@@ -1,0 +1,307 @@
+//! What a peer can make this side do with few bytes: bombs, endless messages, work without output.
+
+use wsimd::{CloseCode, Config, Event, ProtocolError, Role, extension::Deflate};
+
+use crate::{
+    deflate_receiving::DAMAGED,
+    support::{
+        bits::Bits,
+        deflate::{Inbound, RSV1, config, deflate, noise, text},
+        frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame},
+        memory::peak,
+        runner::{Vector, check_both},
+        tasks::runtime,
+        zlib::Zlib,
+    },
+};
+
+const OVER_BUDGET: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::POLICY_VIOLATION,
+    reason: "messages inflate beyond the budget",
+};
+
+/// What a connection may hold beside the message, whose memory doubles as it grows.
+const FIXED: isize = 128 << 10;
+
+/// A gibibyte of zeros, in about a mebibyte.
+fn bomb() -> Vec<u8> {
+    let mut zlib = Zlib::new(9, 15);
+    let mut payload = zlib.part(&vec![0; 1 << 20]);
+    // Each repeats what was before: the same bytes over and over.
+    let again = zlib.part(&vec![0; 1 << 20]);
+    for _ in 1..1024 {
+        payload.extend(&again);
+    }
+    assert!(payload.len() < 1200 << 10, "{} bytes", payload.len());
+    payload
+}
+
+/// Feeds the bytes in reads of this size until something comes of them; how many bytes that took.
+fn feed(inbound: &mut Inbound, bytes: &[u8], size: usize) -> (usize, Option<ProtocolError>) {
+    for (number, chunk) in bytes.chunks(size).enumerate() {
+        match inbound.bytes(chunk) {
+            Ok(None) => {}
+            Ok(Some(event)) => panic!("{event:?}"),
+            Err(error) => return (number * size + chunk.len(), Some(error)),
+        }
+    }
+    (bytes.len(), None)
+}
+
+#[test]
+fn a_bomb_ends_at_the_limit_of_the_message() {
+    let bomb = bomb();
+    let limit = 1 << 20;
+    let input = frame(Role::Client, FIN | RSV1 | BINARY, &bomb[..1 << 20]);
+    for size in [1, 1000, 4096, input.len()] {
+        let mut inbound = Inbound::new(&config(deflate(15, true)));
+        let ((consumed, error), peak) = peak(|| feed(&mut inbound, &input, size));
+        assert_eq!(error, Some(ProtocolError::MessageTooBig { limit }));
+        assert!(consumed <= 2000.max(size), "{consumed} bytes were inflated");
+        let buffered = 3 * size.cast_signed();
+        assert!(
+            peak <= (3 << 20) + FIXED + buffered,
+            "{peak} bytes were held"
+        );
+    }
+}
+
+#[test]
+fn a_bomb_in_fragments_ends_at_the_limit_of_the_message() {
+    let mut first = RSV1 | BINARY;
+    let mut input = Vec::new();
+    for fragment in bomb().chunks(500) {
+        input.extend(frame(Role::Client, first, fragment));
+        input.extend(frame(Role::Client, CONTINUATION, b""));
+        input.extend(frame(Role::Client, FIN | PING, b""));
+        first = CONTINUATION;
+    }
+    let mut inbound = Inbound::new(&config(deflate(15, false)));
+    let mut pings = 0;
+    let error = loop {
+        match inbound.bytes(&input[..]) {
+            Ok(Some(Event::Ping(_))) => pings += 1,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+        input.clear();
+    };
+    assert_eq!(error, ProtocolError::MessageTooBig { limit: 1 << 20 });
+    assert!(pings < 4, "{pings} fragments were inflated");
+}
+
+#[test]
+fn a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    for len in [199, 200, 201] {
+        for takeover in [true, false] {
+            let payload = Zlib::new(6, 15).message(&vec![7; len]);
+            let config = config(deflate(15, takeover)).max_message_size(200);
+            check_both(|role, peer| {
+                let input = frame(peer, FIN | RSV1 | BINARY, &payload);
+                let vector = Vector::new(role, input).config(config.clone());
+                match len {
+                    201 => vector.error(ProtocolError::MessageTooBig { limit: 200 }),
+                    _ => vector.event(vec![7; len]),
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn noise_of_exactly_the_limit_passes_though_it_is_longer_on_the_wire() {
+    for len in [10, 200, 5000, 1 << 20] {
+        let message = noise(len, 1);
+        let payload = Zlib::new(1, 9).message(&message);
+        assert!(payload.len() > len);
+        let config = config(deflate(15, true)).max_message_size(len);
+        assert_eq!(Inbound::new(&config).message(&payload).unwrap(), message);
+    }
+}
+
+#[test]
+fn what_is_not_compressed_has_the_limits_of_a_connection_without_extensions() {
+    let config = config(deflate(15, true)).max_message_size(200);
+    check_both(|role, peer| {
+        Vector::new(role, frame(peer, FIN | BINARY, &[7; 201]))
+            .config(config.clone())
+            .error(ProtocolError::FrameTooBig { limit: 200 })
+    });
+    check_both(|role, peer| {
+        let input = [
+            frame(peer, BINARY, &[7; 150]),
+            frame(peer, FIN | CONTINUATION, &[7; 51]),
+        ];
+        Vector::new(role, input.concat())
+            .config(config.clone())
+            .error(ProtocolError::MessageTooBig { limit: 200 })
+    });
+}
+
+#[test]
+fn blocks_without_output_do_not_go_on_for_ever() {
+    let stored = Bits::new().stored(false, b"").bytes();
+    let last = Bits::new().fixed(true).end().bytes();
+    let dynamic = (0..8)
+        .fold(Bits::new(), |bits, _| bits.nothing_dynamic())
+        .bytes();
+    for block in [stored, last, dynamic] {
+        let blocks = block.repeat(40_000 / block.len());
+        let config = config(deflate(15, true)).max_message_size(100_000);
+        let input = frame(Role::Client, RSV1 | BINARY, &blocks);
+        let mut inbound = Inbound::new(&config);
+        let (consumed, peak) = peak(|| {
+            let mut input = input;
+            let mut consumed = 0;
+            loop {
+                match inbound.bytes(&input) {
+                    Ok(event) => assert_eq!(event, None),
+                    Err(error) => {
+                        assert_eq!(error, ProtocolError::MessageTooBig { limit: 100_000 });
+                        return consumed;
+                    }
+                }
+                consumed += blocks.len();
+                input[0] = CONTINUATION;
+            }
+        });
+        assert!(consumed < 120_000, "{consumed} bytes were inflated");
+        assert!(peak < FIXED + 200_000, "{peak} bytes were held");
+    }
+}
+
+#[test]
+fn empty_fragments_do_not_go_on_for_ever() {
+    let mut inbound = Inbound::new(&config(deflate(15, true)).max_fragments(10));
+    assert_eq!(inbound.frame(RSV1 | TEXT, b""), Ok(None));
+    for _ in 1..10 {
+        assert_eq!(inbound.frame(CONTINUATION, b""), Ok(None));
+    }
+    let error = inbound.frame(CONTINUATION, b"").unwrap_err();
+    assert_eq!(error, ProtocolError::TooManyFragments { limit: 10 });
+}
+
+#[test]
+fn a_message_that_never_ends_is_held_in_memory_that_follows_it() {
+    let config = config(deflate(15, true)).max_message_size(8 << 20);
+    let mut inbound = Inbound::new(&config);
+    let chunk = noise(60_000, 2);
+    let input = frame(
+        Role::Client,
+        RSV1 | BINARY,
+        &Bits::new().stored(false, &chunk).bytes(),
+    );
+    let ((), peak) = peak(|| {
+        let mut input = input;
+        for _ in 0..10 {
+            assert_eq!(inbound.bytes(&input), Ok(None));
+            input[0] = CONTINUATION;
+        }
+    });
+    assert!(
+        peak < 3 * 600_000 + FIXED,
+        "{peak} bytes for a message of 600,000"
+    );
+}
+
+/// A connection that inflates `ratio` times what it receives and `burst` bytes more.
+fn budget(ratio: u32, burst: u64) -> Config {
+    config(Deflate::new().max_ratio(ratio, burst).no_context_takeover())
+}
+
+#[test]
+fn a_peer_that_uses_up_the_burst_is_refused_with_1008() {
+    let zeros = Zlib::new(9, 15).message(&vec![0; 10_000]);
+    assert!(zeros.len() < 40);
+    let mut inbound = Inbound::new(&budget(10, 50_000));
+    let passed = (0..)
+        .take_while(|_| inbound.message(&zeros).is_ok())
+        .count();
+    // Five, and what the payloads themselves have earned.
+    assert_eq!(passed, 5);
+    let error = inbound.message(&zeros).unwrap_err();
+    assert_eq!(error, OVER_BUDGET);
+    assert_eq!(u16::from(error.close_code()), 1008);
+}
+
+#[test]
+fn what_is_received_earns_the_budget_back_but_not_more_than_the_burst() {
+    let zeros = Zlib::new(9, 15).message(&vec![0; 10_000]);
+    let plain = Bits::new().stored(false, &noise(1000, 1)).message();
+    let mut inbound = Inbound::new(&budget(10, 20_000));
+    for _ in 0..20 {
+        inbound.message(&zeros).unwrap();
+        // Earns ten times of a thousand, and spends a thousand.
+        inbound.message(&plain).unwrap();
+        inbound.message(&plain).unwrap();
+    }
+    for _ in 0..20 {
+        inbound.message(&plain).unwrap();
+    }
+    let passed = (0..)
+        .take_while(|_| inbound.message(&zeros).is_ok())
+        .count();
+    assert_eq!(passed, 2);
+}
+
+#[test]
+fn ordinary_messages_never_use_the_budget_up() {
+    let mut inbound = Inbound::new(&budget(20, 1 << 20));
+    let message = text(100_000);
+    let payload = Zlib::new(6, 15).message(message.as_bytes());
+    assert!(payload.len() * 20 > message.len());
+    for _ in 0..30 {
+        assert_eq!(inbound.message(&payload).unwrap(), message.as_bytes());
+    }
+}
+
+#[test]
+fn a_message_within_the_ratio_passes_whatever_the_burst_and_the_chunks() {
+    let message = text(40_000);
+    let payload = Zlib::new(6, 15).message(message.as_bytes());
+    let ratio = u32::try_from(message.len() / payload.len() + 1).unwrap();
+    let input = frame(Role::Client, FIN | RSV1 | TEXT, &payload);
+    for burst in [0, 100, 1 << 20] {
+        let vector = Vector::new(Role::Server, input.clone())
+            .config(budget(ratio, burst))
+            .event(message.as_str());
+        for size in [1, 100, input.len()] {
+            vector.check_chunks(&runtime(), &input.chunks(size).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_budget_is_judged_alike_in_every_chunking() {
+    let zeros = Zlib::new(9, 15).message(&[0; 3000]);
+    let noise = noise(300, 4);
+    let many = Bits::new()
+        .fixed(false)
+        .literals(b"\0")
+        .copy(258, 1)
+        .copy(258, 1)
+        .end();
+    let high_then_low = many.clone().stored(false, &noise).message();
+    let low_then_high = Bits::new()
+        .stored(false, &noise)
+        .fixed(false)
+        .literals(b"\0");
+    let low_then_high = low_then_high.copy(258, 1).copy(258, 1).end().message();
+    for (payload, passes) in [(zeros, false), (high_then_low, true), (low_then_high, true)] {
+        check_both(|role, peer| {
+            let input = frame(peer, FIN | RSV1 | BINARY, &payload);
+            let vector = Vector::new(role, input).config(budget(3, 100));
+            if !passes {
+                return vector.error(OVER_BUDGET);
+            }
+            vector.event(crate::support::bits::Inflater::default().message(&payload))
+        });
+    }
+}
+
+#[test]
+fn damage_is_damage_with_a_budget_too() {
+    let mut inbound = Inbound::new(&budget(10, 1000));
+    let damaged = Bits::new().fixed(false).copy(3, 1).end().message();
+    assert_eq!(inbound.message(&damaged), Err(DAMAGED));
+}
