@@ -24,7 +24,9 @@ fn main() -> io::Result<()> {
     responses()?;
     events()?;
     masks()?;
-    texts()
+    texts()?;
+    inflated()?;
+    deflated()
 }
 
 fn seed(target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
@@ -890,4 +892,335 @@ fn kernel(
             .flat_map(|len| len.to_be_bytes()),
     );
     seed(target, name, &[&prefix, pattern])
+}
+
+/// Kinds of the records of `inflate`: whether it is not text, not compressed, not the last frame of a
+/// message, or a continuation with RSV1; and a ping before it.
+const AS_BINARY: u8 = 1;
+const PLAIN: u8 = 2;
+const MORE: u8 = 4;
+const MARKED: u8 = 8;
+const PINGED: u8 = 16;
+
+/// Payloads of RFC 7692 §7.2.3: a block, one that refers to it, two that are last of their streams, one
+/// that is not compressed, and nothing.
+const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+const HELLO_AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";
+const HELLO_LAST: &[u8] = b"\xf3\x48\xcd\xc9\xc9\x07\x00";
+const HELLO_STORED: &[u8] = b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00";
+const NOTHING: &[u8] = b"\x00";
+
+/// A block with codes of its own.
+const DYNAMIC: &[u8] = b"\x04\xc1\x01\x01\x00\x30\x0c\xc3\x20\xad\xa4\xbb\x7f\x0b\x07\x54\x31\x32\
+    \x0e\x31\xca\x84\x3c\x44\x46\x42\x15\x23\xe3\x10\xa3\x4c\xc8\x43\x64\xa4\x0f";
+
+/// Zeros: 3,000 of them.
+const ZEROS: &[u8] =
+    b"\xec\xc1\x31\x01\x00\x00\x00\xc2\xa0\xf5\x4f\x6d\x0d\x0f\xa0\x00\x00\x80\x77\x03";
+
+/// Two messages, the second of which refers to the first.
+const WORLD: &[u8] =
+    b"\xf2\x48\xcd\xc9\xc9\xd7\x51\x48\xce\xcf\x2d\x28\x4a\x2d\x2e\x4e\x4d\x51\x28\xcf\
+    \x2f\xca\x49\x01\x00";
+const MOON: &[u8] = b"\xf2\xc0\x10\xce\xcd\xcf\xcf\x03\x00";
+
+fn inflated() -> io::Result<()> {
+    let no_takeover = 32 | 64;
+    let vectors: &[(&str, u8, u8, &[Frame<'_>])] = &[
+        ("hello", 0, 0x88, &[(0, HELLO), (AS_BINARY, HELLO_AGAIN)]),
+        (
+            "hello_by_itself",
+            no_takeover,
+            0x88,
+            &[(0, HELLO), (0, HELLO)],
+        ),
+        (
+            "nothing_to_refer_to",
+            no_takeover,
+            0x88,
+            &[(0, HELLO), (0, HELLO_AGAIN)],
+        ),
+        (
+            "fragments",
+            0,
+            0x77,
+            &[
+                (MORE, &HELLO[..3]),
+                (MORE | PINGED, b""),
+                (0, &HELLO[3..]),
+                (MORE, b""),
+                (0, HELLO_AGAIN),
+            ],
+        ),
+        (
+            "marked_twice",
+            0,
+            0x88,
+            &[(MORE, &HELLO[..3]), (MARKED, &HELLO[3..])],
+        ),
+        (
+            "plain_between",
+            0,
+            0,
+            &[
+                (0, WORLD),
+                (PLAIN, b"Hello, plain"),
+                (0, MOON),
+                (0, NOTHING),
+            ],
+        ),
+        (
+            "last",
+            0,
+            0x88,
+            &[
+                (0, HELLO_LAST),
+                (0, HELLO_AGAIN),
+                (0, b"\x01"),
+                (0, NOTHING),
+                (0, HELLO),
+            ],
+        ),
+        (
+            "last_then_another",
+            0,
+            0x88,
+            &[(MORE, HELLO_LAST), (0, HELLO_AGAIN), (0, HELLO_LAST)],
+        ),
+        ("stored", 0, 0x11, &[(0, HELLO_STORED), (0, HELLO_AGAIN)]),
+        ("dynamic", 0, 0x88, &[(0, DYNAMIC), (AS_BINARY, DYNAMIC)]),
+        (
+            "no_bytes",
+            0,
+            0x88,
+            &[(0, b""), (0, HELLO), (0, b""), (0, HELLO_AGAIN)],
+        ),
+        ("with_its_tail", 0, 0x88, &[(0, b"\0\0\0\xff\xff")]),
+        ("incomplete", 0, 0x88, &[(0, &HELLO[..5])]),
+        ("incomplete_stored", 0, 0x88, &[(0, &HELLO_STORED[..7])]),
+        ("block_of_no_type", 0, 0x88, &[(0, b"\x06")]),
+        ("beyond_start", 0, 0x88, &[(0, HELLO_AGAIN)]),
+        (
+            "start_of_window",
+            0,
+            0,
+            &[(0, b"\x4a\x4a\x1c\xd9\x00\x00"), (0, b"\x02\xfa\x1f\0")],
+        ),
+        (
+            "beyond_window",
+            0,
+            0,
+            &[(AS_BINARY, ZEROS), (0, b"\x02\x61\x16\0")],
+        ),
+        ("zeros", 0, 0x88, &[(AS_BINARY, ZEROS), (AS_BINARY, ZEROS)]),
+        (
+            "message_limit",
+            2,
+            0x88,
+            &[(0, DYNAMIC), (AS_BINARY, ZEROS)],
+        ),
+        ("frame_limit", 4, 0x88, &[(0, HELLO), (PLAIN, &[b'a'; 101])]),
+        (
+            "fragments_limit",
+            8,
+            0x88,
+            &[(MORE, b""), (MORE, b""), (MORE, b""), (0, HELLO)],
+        ),
+        ("ratio", 16, 0x88, &[(0, DYNAMIC), (AS_BINARY, ZEROS)]),
+        (
+            "utf8_bad",
+            0,
+            0x88,
+            &[(0, b"\xca\xcf\x56\x78\xbb\xa0\xc1\xde\xde\x1e\0")],
+        ),
+        (
+            "utf8_bad_then_damaged",
+            0,
+            0x88,
+            &[(0, b"\0\x02\0\xfd\xff\xff\xff\x07")],
+        ),
+        (
+            "utf8_bad_then_long",
+            2,
+            0x88,
+            &[(MORE, b"\0\x01\0\xfe\xff\xff"), (0, ZEROS)],
+        ),
+        (
+            "utf8_split",
+            0,
+            0x88,
+            &[
+                (MORE, b"\0\x01\0\xfe\xff\xce"),
+                (0, b"\0\x01\0\xfe\xff\xba\0"),
+            ],
+        ),
+    ];
+    for (name, flags, bits, frames) in vectors {
+        for (role, flag) in [("client", 0), ("server", 1)] {
+            let mut records = vec![flags | flag, *bits, 0, 5];
+            for (kind, payload) in *frames {
+                records.extend([*kind, payload.len().to_le_bytes()[0]]);
+                records.extend_from_slice(payload);
+            }
+            seed("inflate", &format!("{role}_{name}"), &[&records])?;
+        }
+    }
+    let wire = 128;
+    let mut frames = Vec::new();
+    frame(&mut frames, FIN | RSV1 | TEXT, HELLO, None);
+    frame(&mut frames, FIN | PING, b"1", None);
+    frame(&mut frames, FIN | RSV1 | BINARY, HELLO_AGAIN, None);
+    seed("inflate", "client_wire", &[&[wire, 0x88, 2, 3], &frames])?;
+    frame(&mut frames, FIN | RSV1 | PING, b"2", None);
+    seed(
+        "inflate",
+        "client_wire_ping_marked",
+        &[&[wire, 0x88, 2, 3], &frames],
+    )
+}
+
+/// Name, flags, window bits, frame size, records of `deflate_roundtrip`.
+type Deflated<'a> = (&'a str, u8, u8, [u8; 2], &'a [Record]);
+
+fn deflated() -> io::Result<()> {
+    let no_takeover = 2 | 4;
+    let whole = [0, 0];
+    let binary = 1;
+    let always = 4;
+    let never = 6;
+    let tidied = 16;
+    // Noise that comes again after so many bytes, or a few more.
+    let [after_250, after_500, after_16000, after_32300] = [3, 4, 6, 7].map(|period| period << 5);
+    let (noise, small, large) = (2 << 5, 300, 40_000);
+    let again = |kind| {
+        [
+            record(kind, 900),
+            record(kind, 900),
+            record(kind | tidied, 900),
+        ]
+    };
+    let vectors: &[Deflated<'_>] = &[
+        ("text", 0, 0x88, whole, &again(always)),
+        ("text_by_itself", no_takeover, 0x88, whole, &again(always)),
+        ("text_in_fragments", 0, 0x88, [0, 100], &again(always)),
+        (
+            "fragments_of_1",
+            0,
+            0x88,
+            [0, 1],
+            &[record(always, 40), record(0, 40)],
+        ),
+        (
+            "short_fragments",
+            0,
+            0x88,
+            [0, 4],
+            &[record(always, 1), record(always, 2048)],
+        ),
+        (
+            "fragments_by_themselves",
+            no_takeover,
+            0x88,
+            [0, 7],
+            &again(binary | noise),
+        ),
+        (
+            "threshold",
+            31 << 3,
+            0x88,
+            whole,
+            &[record(0, 495), record(0, 496), record(0, 495)],
+        ),
+        (
+            "never",
+            0,
+            0x88,
+            whole,
+            &[record(always, 300), record(never, 300), record(always, 300)],
+        ),
+        (
+            "none",
+            0,
+            0x88,
+            whole,
+            &[record(always, 0), record(never, 0), record(always | 1, 0)],
+        ),
+        (
+            "none_by_itself",
+            no_takeover,
+            0x88,
+            whole,
+            &[record(always, 0), record(always, 1)],
+        ),
+        (
+            "noise",
+            0,
+            0x88,
+            whole,
+            &[record(binary | always | noise, small); 3],
+        ),
+        (
+            "noise_large",
+            0,
+            0x88,
+            whole,
+            &[record(binary | noise, large)],
+        ),
+        (
+            "noise_by_itself",
+            no_takeover,
+            0x88,
+            whole,
+            &[record(binary | always | noise, small); 2],
+        ),
+        (
+            "window_8",
+            0,
+            0x00,
+            whole,
+            &[record(binary | after_250, 5000)],
+        ),
+        (
+            "window_9",
+            0,
+            0x11,
+            whole,
+            &[record(binary | after_500, 5000)],
+        ),
+        (
+            "window_14",
+            0,
+            0x66,
+            whole,
+            &[record(binary | after_16000, large)],
+        ),
+        (
+            "window_15",
+            0,
+            0x77,
+            whole,
+            &[record(binary | after_32300, 100_000)],
+        ),
+    ];
+    for (i, (name, flags, bits, frame_size, records)) in (0u8..).zip(vectors) {
+        for (role, flag) in [("client", 0), ("server", 1)] {
+            let level = [0x68, 0x11, 0x99, 0x34][usize::from(i % 4)];
+            let prefix = [
+                flags | flag,
+                *bits,
+                level,
+                frame_size[0],
+                frame_size[1],
+                3,
+                200,
+            ];
+            let name = format!("{role}_{name}");
+            seed(
+                "deflate_roundtrip",
+                &name,
+                &[&prefix, records.as_flattened()],
+            )?;
+        }
+    }
+    Ok(())
 }

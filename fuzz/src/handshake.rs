@@ -3,7 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header::CONTENT_LENGTH};
 use wsimd::handshake::{
-    BodyReader, HandshakeError, HeadLimits, HeadReader, Origins, client, head,
+    BodyReader, HandshakeError, HeadLimits, HeadReader, Origins,
+    client::{self, Offer},
+    head,
     server::{self, Policy},
 };
 
@@ -48,8 +50,15 @@ pub fn request(data: &[u8]) {
         Ok(None) => {}
         Ok(Some((request, response, negotiated))) => {
             let response = check_written_response(&response);
-            match client::verify(&request, &response) {
-                Ok(verified) => assert_eq!(verified, negotiated, "client (left), server (right)"),
+            match client::verify(&request, &Offer::default(), &response) {
+                Ok(verified) => assert_eq!(
+                    [verified.subprotocol(), Some(verified.extensions().as_str())],
+                    [
+                        negotiated.subprotocol(),
+                        Some(negotiated.extensions().as_str())
+                    ],
+                    "client (left), server (right)"
+                ),
                 Err(error) => panic!("the client refuses the server's {response:?}: {error:?}"),
             }
         }
@@ -82,7 +91,7 @@ pub fn response(data: &[u8]) {
     };
     check_written_response(&response);
     let sent = head::parse_request(SENT, &HeadLimits::default()).expect("SENT is a request");
-    match client::verify(&sent, &response) {
+    match client::verify(&sent, &Offer::default(), &response) {
         Ok(negotiated) => {
             let subprotocol = negotiated.subprotocol();
             let is_offered = matches!(subprotocol, None | Some("chat" | "superchat"));

@@ -124,7 +124,7 @@ fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
     let is_control = opcode.is_control();
     let header = FrameHeader {
         fin: is_control || kind & 0x80 != 0,
-        rsv: rsv(flags),
+        rsv: if is_control { Rsv::NONE } else { rsv(flags) },
         opcode,
         masking_key: (flags & 1 == 0).then_some(MaskingKey::new(key)),
         payload_len: if is_control {

@@ -14,9 +14,13 @@
 //! pieces; each target says how. They are laid out by hand, so that seeds can be written down and
 //! a mutation stays local.
 
+mod deflate;
+mod deflate_roundtrip;
 mod frame_codec;
 mod handshake;
 mod header;
+mod inflate;
+mod inflater;
 mod kernels;
 mod mask;
 mod receive;
@@ -24,9 +28,11 @@ mod roundtrip;
 mod split;
 mod utf8;
 
+pub use deflate_roundtrip::deflate_roundtrip;
 pub use frame_codec::frame_codec;
 pub use handshake::{request, response};
 pub use header::header;
+pub use inflate::inflate;
 pub use mask::mask;
 pub use receive::receive;
 pub use roundtrip::roundtrip;

@@ -45,6 +45,16 @@ fn utf8() {
     replay("utf8", wsimd_fuzz::utf8);
 }
 
+#[test]
+fn inflate() {
+    replay("inflate", wsimd_fuzz::inflate);
+}
+
+#[test]
+fn deflate_roundtrip() {
+    replay("deflate_roundtrip", wsimd_fuzz::deflate_roundtrip);
+}
+
 fn replay(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);
     for (file, seed) in &seeds {

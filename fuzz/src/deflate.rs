@@ -1,0 +1,165 @@
+//! What the targets of permessage-deflate share: the settings, and a second opinion on the wire.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::Decoder;
+use wsimd::{
+    Config, Event, Frame, FrameCodec, ProtocolError,
+    extension::{Deflate, Extension, Extensions},
+    frame::{Opcode, Role, Rsv},
+    handshake::{Target, client, server},
+    protocol::Receiver,
+};
+
+use super::inflater::{Fault, Inflater};
+
+/// What is to be agreed on for the messages that one side sends.
+#[derive(Clone, Copy)]
+pub(crate) struct Direction {
+    pub(crate) takeover: bool,
+    /// 8 to 15; `None`, nothing is said of it, is 15.
+    pub(crate) bits: Option<u8>,
+}
+
+impl Direction {
+    /// Reads four bits.
+    pub(crate) fn read(nibble: u8, takeover: bool) -> Self {
+        let bits = (nibble & 8 == 0).then_some(8 + (nibble & 7));
+        Self { takeover, bits }
+    }
+
+    pub(crate) fn inflater(self) -> Inflater {
+        Inflater::new(self.bits.unwrap_or(15), self.takeover)
+    }
+}
+
+/// Adds to settings what is to be agreed on.
+pub(crate) fn settings(deflate: Deflate, client: Direction, server: Direction) -> Deflate {
+    deflate
+        .server_max_window_bits(server.bits)
+        .client_max_window_bits(client.bits)
+        .server_no_context_takeover(!server.takeover)
+        .client_no_context_takeover(!client.takeover)
+}
+
+/// What an endpoint of this role has agreed on with one that has the same settings.
+pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
+    let list = [Arc::new(deflate.clone()) as Arc<dyn Extension>];
+    let offer = client::Offer::default().extensions(&list);
+    let policy = server::Policy::default().extensions(&list);
+    let target = Target::parse("ws://a").expect("a target");
+    let request = client::request(&target, &offer).expect("a request");
+    let (response, at_server) = server::accept(&request, &policy).expect("the request is accepted");
+    let at_client = client::verify(&request, &offer, &response).expect("the response is verified");
+    let [ours, theirs] = match role {
+        Role::Client => [at_client, at_server],
+        Role::Server => [at_server, at_client],
+    };
+    assert!(!theirs.extensions().is_empty(), "nothing was agreed on");
+    ours.into_extensions()
+}
+
+/// Before so many pieces `tidy` is called, at most: making a context anew takes long.
+const MAX_TIDIED: usize = 64;
+
+/// Receives everything, with `tidies` calls of `tidy` before each piece; returns the events and how
+/// many bytes were left, or the violation.
+pub(crate) fn receive(
+    mut receiver: Receiver,
+    pieces: &[&[u8]],
+    tidies: usize,
+) -> (Vec<Event>, Result<usize, ProtocolError>) {
+    let mut input = BytesMut::new();
+    let mut events = Vec::new();
+    for (i, piece) in pieces.iter().enumerate() {
+        if i < MAX_TIDIED {
+            (0..tidies).for_each(|_| receiver.tidy());
+        }
+        input.extend_from_slice(piece);
+        loop {
+            match receiver.receive(&mut input) {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(receiver.receive(&mut input), Err(error), "not sticky");
+                    return (events, Err(error));
+                }
+            }
+        }
+    }
+    (events, Ok(input.len()))
+}
+
+/// A message as it is on the wire.
+pub(crate) struct Sent {
+    pub(crate) is_text: bool,
+    /// Whether its first frame has RSV1.
+    pub(crate) compressed: bool,
+    /// Whether a continuation frame has RSV1.
+    pub(crate) marked_twice: bool,
+    /// Whether its last frame was sent.
+    pub(crate) ended: bool,
+    pub(crate) frames: Vec<Bytes>,
+}
+
+/// What the second inflater makes of a message.
+pub(crate) struct Inflated {
+    /// The message, up to a fault.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) verdict: Result<(), Fault>,
+}
+
+impl Sent {
+    /// Inflates it, as the next message of its direction.
+    pub(crate) fn inflate(&self, inflater: &mut Inflater, limit: usize) -> Inflated {
+        let mut bytes = self.frames.concat();
+        let verdict;
+        if self.compressed {
+            (bytes, verdict) = inflater.message(&bytes, limit);
+        } else {
+            verdict = match bytes.len() > limit {
+                true => Err(Fault::TooLong),
+                false => Ok(()),
+            };
+            bytes.truncate(limit);
+        }
+        Inflated { bytes, verdict }
+    }
+}
+
+/// Reads the messages up to a Close frame, a header that is not legal, or the end; and whether
+/// that is all, to the last byte that a receiver looks into.
+pub(crate) fn messages(role: Role, wire: &[u8]) -> (Vec<Sent>, bool) {
+    let mut codec = FrameCodec::new(role, &Config::new().max_frame_size(None)).rsv(Rsv::RSV1);
+    let mut input = BytesMut::from(wire);
+    let mut messages: Vec<Sent> = Vec::new();
+    loop {
+        let Frame {
+            fin,
+            rsv,
+            opcode,
+            payload,
+        } = match codec.decode(&mut input) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return (messages, codec.decode_eof(&mut input).is_ok()),
+            Err(_) => return (messages, true),
+        };
+        match opcode {
+            Opcode::Close => return (messages, true),
+            Opcode::Ping | Opcode::Pong => continue,
+            Opcode::Continuation => {}
+            Opcode::Text | Opcode::Binary => messages.push(Sent {
+                is_text: opcode == Opcode::Text,
+                compressed: rsv == Rsv::RSV1,
+                marked_twice: false,
+                ended: false,
+                frames: Vec::new(),
+            }),
+        }
+        let message = messages.last_mut().expect("the codec checks the order");
+        message.marked_twice |= opcode == Opcode::Continuation && rsv == Rsv::RSV1;
+        message.ended = fin;
+        message.frames.push(payload);
+    }
+}

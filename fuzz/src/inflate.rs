@@ -1,0 +1,256 @@
+//! permessage-deflate: arbitrary compressed messages from a peer.
+
+use bytes::BytesMut;
+use wsimd::{
+    CloseCode, Config, Event, Message, ProtocolError,
+    extension::Deflate,
+    frame::{FrameHeader, Opcode, Role, Rsv},
+    protocol::Receiver,
+};
+
+use super::{
+    deflate::{self, Direction, Inflated, Sent},
+    inflater::Fault,
+    masking_key, peer_of, role,
+    split::splits,
+};
+
+/// The longest message, in bytes: where the input asks for a small limit, and otherwise.
+const LIMITS: [usize; 2] = [300, 256 << 10];
+
+const MAX_FRAME_SIZE: usize = 100;
+const MAX_FRAGMENTS: usize = 3;
+
+/// What messages may inflate to, where the input asks for a limit.
+const RATIO: usize = 20;
+const BURST: usize = 1000;
+
+/// Receives arbitrary compressed messages in arbitrary pieces.
+///
+/// Input: a byte of flags (1 the receiver is a server; 2 messages limited to 300 bytes, 4 frames to
+/// 100, 8 messages to 3 frames, 16 a ratio; 32 no context takeover by the server, 64 by the client;
+/// 128 the rest is the wire), a byte of window bits (four for the server, four for the client), two
+/// lengths of pieces; then the bytes of the wire, or records, one for each frame: what it is (1 binary
+/// if it begins a message, 2 not compressed, 4 not the last of its message, 8 RSV1 though a
+/// continuation, 16 with a ping before it, the rest 256ths of the length), the length, the payload.
+///
+/// - The events and the error depend on the bytes alone, not on the pieces nor on `tidy`.
+/// - A message that is returned is what a second inflater makes of it, and within its limit.
+/// - A message that is refused is refused for a reason: damaged or incomplete for the second
+///   inflater too, too large, not UTF-8.
+pub fn inflate(data: &[u8]) {
+    let Some((&[flags, bits, ref lengths @ ..], rest)) = data.split_first_chunk::<4>() else {
+        return;
+    };
+    let case = Case::new(flags, bits);
+    let wire = if flags & 128 != 0 {
+        rest.to_vec()
+    } else {
+        frames(case.role, rest)
+    };
+    let expected = deflate::receive(case.receiver(), &[&wire], 0);
+    let is_judged = case.judge(&wire, &expected.0, expected.1.err());
+    for (how, pieces) in splits(&wire, *lengths) {
+        for tidies in 0..3 {
+            // How far a peer may refer beyond what was agreed on depends on what is still there.
+            if tidies > 0 && !is_judged {
+                break;
+            }
+            let seen = deflate::receive(case.receiver(), &pieces, tidies);
+            assert_eq!(
+                seen, expected,
+                "{how}, tidied {tidies} times between (left), is not as whole (right)"
+            );
+        }
+    }
+}
+
+struct Case {
+    flags: u8,
+    role: Role,
+    config: Config,
+    limit: usize,
+    theirs: Direction,
+    deflate: Deflate,
+}
+
+impl Case {
+    fn new(flags: u8, bits: u8) -> Self {
+        let role = role(flags & 1 != 0);
+        let limit = LIMITS[usize::from(flags & 2 == 0)];
+        let mut config = Config::new().max_message_size(limit);
+        if flags & 4 != 0 {
+            config = config.max_frame_size(MAX_FRAME_SIZE);
+        }
+        if flags & 8 != 0 {
+            config = config.max_fragments(MAX_FRAGMENTS as u32);
+        }
+        let server = Direction::read(bits >> 4, flags & 32 == 0);
+        let client = Direction::read(bits, flags & 64 == 0);
+        let mut deflate = deflate::settings(Deflate::new(), client, server);
+        if flags & 16 != 0 {
+            deflate = deflate.max_ratio(RATIO as u32, BURST as u64);
+        }
+        let theirs = match role {
+            Role::Server => client,
+            Role::Client => server,
+        };
+        Self {
+            flags,
+            role,
+            config,
+            limit,
+            theirs,
+            deflate,
+        }
+    }
+
+    fn receiver(&self) -> Receiver {
+        let mut receiver = Receiver::new(self.role, &self.config);
+        receiver.extend(deflate::negotiate(self.role, &self.deflate).split().1);
+        receiver
+    }
+
+    /// Compares what was received with what a second inflater makes of the wire; returns whether
+    /// all of it could be compared.
+    ///
+    /// Nothing is said of what comes after a reference beyond the window that was agreed on, nor of a
+    /// message that is not there to its end.
+    fn judge(&self, wire: &[u8], events: &[Event], error: Option<ProtocolError>) -> bool {
+        let (sent, is_all) = deflate::messages(self.role, wire);
+        let mut received = events.iter().filter_map(|event| match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        });
+        let mut inflater = self.theirs.inflater();
+        let mut budget = BURST;
+        for message in &sent {
+            let inflated = message.inflate(&mut inflater, self.limit);
+            let Inflated { bytes, verdict } = &inflated;
+            budget = budget.min(BURST);
+            if message.compressed {
+                budget += RATIO * message.frames.concat().len();
+            }
+            if *verdict == Err(Fault::BeyondWindow) {
+                return false;
+            }
+            if !message.ended {
+                break;
+            }
+            let Some(seen) = received.next() else {
+                let error = error.unwrap_or_else(|| panic!("no message, but {bytes:02x?}"));
+                self.check_refusal(error, message, &inflated, budget);
+                return is_all;
+            };
+            assert!(seen.len() <= self.limit, "a message of {}", seen.len());
+            assert_eq!(*verdict, Ok(()), "received, though: {seen:?}");
+            if message.compressed && self.flags & 16 != 0 {
+                let left = budget.checked_sub(bytes.len());
+                budget = left.unwrap_or_else(|| panic!("{budget} bytes allowed: {seen:?}"));
+            }
+            assert!(!message.marked_twice, "RSV1 on a continuation: {seen:?}");
+            assert_eq!(matches!(seen, Message::Text(_)), message.is_text);
+            assert!(seen.as_bytes() == bytes, "{seen:?} is not {bytes:02x?}");
+            assert!(
+                !message.is_text || str::from_utf8(bytes).is_ok(),
+                "text that is not UTF-8: {bytes:02x?}"
+            );
+        }
+        assert_eq!(received.next(), None, "more messages than were sent");
+        is_all
+    }
+
+    /// Checks that an error is one that the message gives reason for, and in a text not behind what is
+    /// not UTF-8.
+    fn check_refusal(
+        &self,
+        error: ProtocolError,
+        message: &Sent,
+        Inflated { bytes, verdict }: &Inflated,
+        budget: usize,
+    ) {
+        let frames = message.frames.iter().map(|frame| frame.len());
+        let is_utf8 = match (str::from_utf8(bytes), verdict) {
+            _ if !message.is_text => true,
+            (Ok(_), _) => true,
+            // A fault may have come before the rest of a character.
+            (Err(error), verdict) => verdict.is_err() && error.error_len().is_none(),
+        };
+        let is_reason = match error {
+            ProtocolError::InvalidUtf8 => !is_utf8,
+            ProtocolError::MessageTooBig { .. } => {
+                *verdict == Err(Fault::TooLong) && is_utf8 || frames.sum::<usize>() > self.limit
+            }
+            ProtocolError::FrameTooBig { .. } => {
+                // By default a frame may be as long as a message.
+                let is_set = self.flags & 4 != 0;
+                frames.max() > Some(if is_set { MAX_FRAME_SIZE } else { self.limit })
+            }
+            ProtocolError::TooManyFragments { .. } => {
+                self.flags & 8 != 0 && frames.count() > MAX_FRAGMENTS
+            }
+            ProtocolError::Extension { code, .. } => match code {
+                CloseCode::INVALID_PAYLOAD => {
+                    matches!(verdict, Err(Fault::Damaged | Fault::Incomplete)) && is_utf8
+                }
+                CloseCode::POLICY_VIOLATION => {
+                    // In a message of several frames, what the first may become depends on it alone.
+                    let is_over = bytes.len() > budget || message.frames.len() > 1;
+                    self.flags & 16 != 0 && message.compressed && is_over
+                }
+                _ => message.marked_twice,
+            },
+            _ => false,
+        };
+        assert!(
+            is_reason,
+            "{error:?}, but {verdict:?} in {bytes:02x?} of {:02x?}",
+            message.frames
+        );
+    }
+}
+
+/// Makes frames of records, as the peer of an endpoint of this role sends them.
+fn frames(role: Role, mut records: &[u8]) -> Vec<u8> {
+    let masking_key = match peer_of(role) {
+        Role::Client => Some(masking_key()),
+        Role::Server => None,
+    };
+    let mut wire = BytesMut::new();
+    let mut write = |fin, rsv, opcode, payload: &[u8]| {
+        let header = FrameHeader {
+            fin,
+            rsv,
+            opcode,
+            masking_key,
+            payload_len: payload.len() as u64,
+        };
+        header.write(&mut wire);
+        let key = masking_key.map_or([0; 4], |key| key.to_bytes());
+        let key = key.into_iter().cycle();
+        wire.extend(payload.iter().zip(key).map(|(byte, key)| byte ^ key));
+    };
+    let mut begins = true;
+    while let Some((&[kind, len], rest)) = records.split_first_chunk::<2>() {
+        let len = usize::from(kind >> 5) << 8 | usize::from(len);
+        let (payload, rest) = rest.split_at(len.min(rest.len()));
+        records = rest;
+        if kind & 16 != 0 {
+            write(true, Rsv::NONE, Opcode::Ping, b"?");
+        }
+        let opcode = match (begins, kind & 1) {
+            (false, _) => Opcode::Continuation,
+            (true, 0) => Opcode::Text,
+            (true, _) => Opcode::Binary,
+        };
+        let unmarked = if begins { 2 } else { 8 };
+        let rsv = if (kind & unmarked == 0) == begins {
+            Rsv::RSV1
+        } else {
+            Rsv::NONE
+        };
+        begins = kind & 4 == 0;
+        write(begins, rsv, opcode, payload);
+    }
+    wire.to_vec()
+}
