@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example autobahn_client -- ws://127.0.0.1:9001`, or `make autobahn`.
 
-use wsimd::{ClientBuilder, Config, Error, WebSocket, net::Stream};
+use wsimd::{ClientBuilder, Config, Error, WebSocket, extension::Deflate, net::Stream};
 
 const AGENT: &str = "wsimd";
 
@@ -18,7 +18,8 @@ async fn main() -> Result<(), Error> {
     let client = ClientBuilder::new().config(
         Config::new()
             .max_message_size(16 << 20)
-            .max_fragments(MAX_FRAGMENTS),
+            .max_fragments(MAX_FRAGMENTS)
+            .extension(Deflate::new().threshold(0)),
     );
     let mut ws = client.connect(&format!("{suite}/getCaseCount")).await?;
     let count = ws.recv().await?;

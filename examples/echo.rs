@@ -5,7 +5,8 @@
 //! cargo run --release --example echo -- --listen 127.0.0.1:8765 a server, until Ctrl-C
 //! ```
 //!
-//! With `--framed` the server runs on `Framed<_, Codec>` instead of `WebSocket`.
+//! With `--framed` the server runs on `Framed<_, Codec>` instead of `WebSocket`. Either way it
+//! compresses what it sends where the client offers permessage-deflate.
 
 use std::{
     process::ExitCode,
@@ -17,7 +18,12 @@ use tokio::{io, net::ToSocketAddrs, time::timeout};
 use tokio_util::codec::Framed;
 use wsimd::{
     CloseCode, Codec, Config, Error, Event, Message, Role, Server, ServerBuilder, WebSocket,
-    handshake::Origins, net::Stream,
+    extension::{Deflate, Extensions},
+    handshake::{
+        Negotiated, Origins,
+        server::{Policy, accept},
+    },
+    net::Stream,
 };
 
 /// The Autobahn suite ends a message of 65,536 fragments with an empty one.
@@ -42,7 +48,8 @@ impl Options {
             framed: false,
             config: Config::new()
                 .max_message_size(16 << 20)
-                .max_fragments(MAX_FRAGMENTS),
+                .max_fragments(MAX_FRAGMENTS)
+                .extension(Deflate::new().threshold(0)),
         };
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -93,9 +100,14 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
 }
 
 /// The same on `Framed`, where control frames are ours to answer.
-async fn echo_framed(ws: WebSocket<Stream>, config: Config) -> Result<(), Error> {
+async fn echo_framed(
+    ws: WebSocket<Stream>,
+    extensions: Extensions,
+    config: Config,
+) -> Result<(), Error> {
     let parts = ws.into_parts();
-    let mut framed = Framed::with_capacity(parts.io, Codec::new(Role::Server, &config), 65_536);
+    let codec = Codec::new(Role::Server, &config).extensions(extensions);
+    let mut framed = Framed::with_capacity(parts.io, codec, 65_536);
     framed.read_buffer_mut().extend_from_slice(&parts.read_buf);
     while let Some(event) = framed.next().await {
         let (answer, last) = match event {
@@ -128,8 +140,16 @@ async fn bind(address: impl ToSocketAddrs, options: &Options) -> Result<Server, 
 
 async fn serve(server: Server, framed: bool, config: Config) {
     if framed {
+        let policy = Policy::default()
+            .origins(Origins::any())
+            .extensions(config.extensions());
         server
-            .serve(move |ws| echo_framed(ws, config.clone()))
+            .serve_request(move |ws, request| {
+                // What was agreed on stays in the `WebSocket`, and the same request gives the same again.
+                let negotiated = accept(&request, &policy).map(|(_, negotiated)| negotiated);
+                let extensions = negotiated.map(Negotiated::into_extensions);
+                echo_framed(ws, extensions.unwrap_or_default(), config.clone())
+            })
             .await;
     } else {
         server.serve(echo).await;

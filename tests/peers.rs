@@ -1,6 +1,13 @@
-//! Python's `websockets` and Node's `ws` over loopback, in both roles.
+//! Python's `websockets` and Node's `ws` over loopback, in both roles, and Chromium as a client.
 //!
 //! `make peers` installs them and runs these tests; see tests/peers/README.md for what they do.
+
+#[path = "peers/browser.rs"]
+mod browser;
+#[path = "peers/deflate.rs"]
+mod deflate;
+#[path = "peers/wire.rs"]
+mod wire;
 
 use std::{env, path::Path, process::Stdio, time::Duration};
 
@@ -59,8 +66,8 @@ struct Server {
 }
 
 impl Server {
-    async fn start(peer: Peer) -> Self {
-        let mut child = peer.start(&["server"]);
+    async fn start(peer: Peer, args: &[&str]) -> Self {
+        let mut child = peer.start(&[&["server"], args].concat());
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut server = Self {
             lines: BufReader::new(stdout).lines(),
@@ -101,7 +108,7 @@ async fn check_echo(ws: &mut WebSocket<Stream>, message: impl Into<Message>) {
 #[ignore = "needs the peers: run `make peers`"]
 async fn our_client_talks_to_their_server() {
     for peer in PEERS {
-        let mut server = Server::start(peer).await;
+        let mut server = Server::start(peer, &[]).await;
         let mut ws = server.connect("/").await;
         for text in ["", "Hello", "Γειά σου, κόσμε 🌍"] {
             check_echo(&mut ws, text).await;
@@ -129,7 +136,7 @@ async fn our_client_talks_to_their_server() {
 #[ignore = "needs the peers: run `make peers`"]
 async fn our_client_takes_what_their_server_starts() {
     for peer in PEERS {
-        let mut server = Server::start(peer).await;
+        let mut server = Server::start(peer, &[]).await;
 
         let mut ws = server.connect("/fragments").await;
         let text = ws.recv().await.unwrap();
@@ -164,7 +171,7 @@ async fn our_client_takes_what_their_server_starts() {
 #[ignore = "needs the peers: run `make peers`"]
 async fn their_server_hears_of_a_violation_of_a_limit() {
     for peer in PEERS {
-        let mut server = Server::start(peer).await;
+        let mut server = Server::start(peer, &[]).await;
         let client = ClientBuilder::new().config(Config::new().max_message_size(1000));
         let mut ws = client.connect(&server.uri).await.unwrap();
         ws.send(vec![0; 1001]).await.unwrap();

@@ -1,5 +1,6 @@
 // A WebSocket peer on the Node library `ws`; README.md describes its modes.
 
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 
@@ -21,6 +22,19 @@ const FRAGMENTED = ["one ", "zwei: größer ", "три ", "四 🦀"];
 // Cut inside characters: only the whole message is UTF-8.
 const whole = Buffer.from("größer 🦀");
 const CUT = [whole.subarray(0, 3), whole.subarray(3, 11), whole.subarray(11)];
+const TICKS = 100;
+
+// DEFLATE as the options of `ws`.
+function deflateOptions(deflate) {
+  if (!deflate) return false;
+  return {
+    serverNoContextTakeover: deflate.server_no_context_takeover,
+    clientNoContextTakeover: deflate.client_no_context_takeover,
+    serverMaxWindowBits: deflate.server_max_window_bits,
+    clientMaxWindowBits: deflate.client_max_window_bits,
+    threshold: 0,
+  };
+}
 
 const seconds = (n) => new Promise((_, reject) => {
   setTimeout(() => reject(new Error(`not done after ${n} seconds`)), n * 1000).unref();
@@ -50,6 +64,16 @@ async function ping(ws, payload) {
   const [data] = await Promise.race([pong, seconds(10)]);
   check(data.equals(payload), `the pong carries ${data.toString("hex")}`);
 }
+
+// A small message of JSON, much like the one before it.
+function tick(number) {
+  const price = 27_000 + (number * 37) % 1000;
+  const cents = String((number * 7) % 100).padStart(2, "0");
+  return `{"type":"trade","symbol":"WSIMD-USD","sequence":${1_000_000 + number},`
+    + `"price":"${price}.${cents}","size":"0.0625","side":"buy"}`;
+}
+
+const ticks = (count) => Array.from({ length: count }, (_, number) => tick(number));
 
 // Server mode
 
@@ -82,7 +106,8 @@ function handle(ws, request) {
   if (url.pathname === "/ping") reportPing(ws);
 }
 
-async function server() {
+async function server(deflate) {
+  OPTIONS.perMessageDeflate = deflateOptions(deflate);
   const listening = new WebSocketServer({ host: "127.0.0.1", port: 0, ...OPTIONS });
   listening.on("connection", handle);
   await once(listening, "listening");
@@ -138,7 +163,25 @@ async function exchangeFragments(ws, next, fragments, binary, what) {
   check(right && pongs.length === fragments.length, `${what}: the pongs are ${pongs}`);
 }
 
-async function exchange(ws, next) {
+async function exchangeCompressible(ws, next) {
+  for (const text of ticks(TICKS)) {
+    ws.send(text);
+    await expectEcho(next, Buffer.from(text), false, text);
+  }
+  const large = ticks(11_000).join("\n").slice(0, 1 << 20);
+  ws.send(large);
+  await expectEcho(next, Buffer.from(large), false, "1 MiB of JSON");
+  const random = randomBytes(65_536);
+  ws.send(random);
+  await expectEcho(next, random, true, "random bytes");
+  for (const binary of [false, true]) {
+    ws.send(Buffer.alloc(0), { binary });
+    await expectEcho(next, Buffer.alloc(0), binary, "an empty message");
+  }
+  await exchangeFragments(ws, next, ticks(TICKS), false, "fragmented ticks");
+}
+
+async function exchange(ws, next, large) {
   for (const text of ["", "hello", "größer, три, 四, 🦀", "é".repeat(70_000)]) {
     ws.send(text);
     await expectEcho(next, Buffer.from(text), false, `text of ${text.length} characters`);
@@ -151,8 +194,10 @@ async function exchange(ws, next) {
   await exchangeFragments(ws, next, CUT, false, "text cut inside characters");
   const fragments = [pattern(70_000), Buffer.alloc(0), pattern(3)];
   await exchangeFragments(ws, next, fragments, true, "fragmented binary");
-  ws.send(pattern(LARGE));
-  await expectEcho(next, pattern(LARGE), true, "binary of 16 MiB");
+  if (large) {
+    ws.send(pattern(LARGE));
+    await expectEcho(next, pattern(LARGE), true, "binary of 16 MiB");
+  }
   await ping(ws, Buffer.from("are you there?"));
   const closed = once(ws, "close");
   ws.close(4000, "done ✓");
@@ -160,16 +205,21 @@ async function exchange(ws, next) {
   check(code === 4000, `the Close in answer to 4000 has ${code}`);
 }
 
-async function client(url) {
+async function client(url, deflate) {
+  OPTIONS.perMessageDeflate = deflateOptions(deflate);
   const ws = new WebSocket(url, { handshakeTimeout: 10_000, ...OPTIONS });
   const next = inbox(ws);
   await once(ws, "open");
-  await exchange(ws, next);
+  if (deflate) {
+    check(ws.extensions !== "", "permessage-deflate was declined");
+    await exchangeCompressible(ws, next);
+  }
+  await exchange(ws, next, !deflate);
 }
 
-async function runClient(url) {
+async function runClient(url, deflate) {
   try {
-    await Promise.race([client(url), seconds(CLIENT_SECONDS)]);
+    await Promise.race([client(url, deflate), seconds(CLIENT_SECONDS)]);
     console.log("ok");
     process.exit(0);
   } catch (error) {
@@ -178,12 +228,14 @@ async function runClient(url) {
   }
 }
 
-const [mode, url] = process.argv.slice(2);
-if (mode === "server") {
-  await server();
-} else if (mode === "client" && url) {
-  await runClient(url);
+const [mode, ...rest] = process.argv.slice(2);
+const url = mode === "client" ? rest.shift() : null;
+const deflate = JSON.parse(rest.shift() ?? "null");
+if (mode === "server" && rest.length === 0) {
+  await server(deflate);
+} else if (mode === "client" && url && rest.length === 0) {
+  await runClient(url, deflate);
 } else {
-  console.error("usage: peer.mjs server | client URL");
+  console.error("usage: peer.mjs server [DEFLATE] | client URL [DEFLATE]");
   process.exit(2);
 }

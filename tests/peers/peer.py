@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+import os
 import sys
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory,
+    ServerPerMessageDeflateFactory,
+)
 
 LIMIT = 64 * 1024 * 1024
 LARGE = 16 * 1024 * 1024
@@ -18,6 +23,8 @@ OPTIONS = {"compression": None, "max_size": LIMIT, "ping_interval": None}
 FRAGMENTED = ["one ", "zwei: größer ", "три ", "四 🦀"]
 # Cut inside characters: only the whole message is UTF-8.
 CUT = ["größer 🦀".encode()[:3], "größer 🦀".encode()[3:11], "größer 🦀".encode()[11:]]
+
+TICKS = 100
 
 
 class Failed(Exception):
@@ -32,6 +39,15 @@ def check(condition, what):
 def pattern(length):
     """Bytes whose order and position matter."""
     return bytes(range(251)) * (length // 251) + bytes(range(length % 251))
+
+
+def tick(number):
+    """A small message of JSON, much like the one before it."""
+    price = 27_000 + number * 37 % 1000
+    return (
+        f'{{"type":"trade","symbol":"WSIMD-USD","sequence":{1_000_000 + number},'
+        f'"price":"{price}.{number * 7 % 100:02}","size":"0.0625","side":"buy"}}'
+    )
 
 
 # Server mode
@@ -83,7 +99,9 @@ async def handle(ws):
     print("closed", ws.close_code, reason, flush=True)
 
 
-async def server():
+async def server(deflate):
+    if deflate is not None:
+        OPTIONS["extensions"] = [ServerPerMessageDeflateFactory(**deflate)]
     async with serve(handle, "127.0.0.1", 0, **OPTIONS) as listening:
         print("listening", listening.sockets[0].getsockname()[1], flush=True)
         await asyncio.sleep(SERVER_SECONDS)
@@ -114,7 +132,19 @@ async def expect_echo_of_fragments(ws, fragments, whole, what, text=None):
         await pong
 
 
-async def exchange(ws):
+async def exchange_compressible(ws):
+    for number in range(TICKS):
+        await expect_echo(ws, tick(number), f"tick {number}")
+    large = "\n".join(tick(number) for number in range(11_000))[: 1 << 20]
+    await expect_echo(ws, large, "1 MiB of JSON")
+    await expect_echo(ws, os.urandom(65_536), "random bytes")
+    await expect_echo(ws, "", "empty text")
+    await expect_echo(ws, b"", "empty binary")
+    fragments = [tick(number) for number in range(TICKS)]
+    await expect_echo_of_fragments(ws, fragments, "".join(fragments), "fragmented ticks")
+
+
+async def exchange(ws, large):
     for text in ["", "hello", "größer, три, 四, 🦀", "é" * 70_000]:
         await expect_echo(ws, text, f"text of {len(text)} characters")
     for length in [0, 1, 125, 126, 65_535, 65_536, 1_000_003]:
@@ -125,7 +155,8 @@ async def exchange(ws):
     )
     fragments = [pattern(70_000), b"", pattern(3)]
     await expect_echo_of_fragments(ws, fragments, b"".join(fragments), "fragmented binary")
-    await expect_echo(ws, pattern(LARGE), "binary of 16 MiB")
+    if large:
+        await expect_echo(ws, pattern(LARGE), "binary of 16 MiB")
     await (await ws.ping(b"are you there?"))
     await ws.close(4000, "done ✓")
     received = ws.protocol.close_rcvd
@@ -133,14 +164,19 @@ async def exchange(ws):
     check(received.code == 4000, f"the Close in answer to 4000 has {received.code}")
 
 
-async def client(url):
+async def client(url, deflate):
+    if deflate is not None:
+        OPTIONS["extensions"] = [ClientPerMessageDeflateFactory(**deflate)]
     async with connect(url, proxy=None, open_timeout=10, **OPTIONS) as ws:
-        await exchange(ws)
+        if deflate is not None:
+            check(ws.protocol.extensions, "permessage-deflate was declined")
+            await exchange_compressible(ws)
+        await exchange(ws, large=deflate is None)
 
 
-async def run_client(url):
+async def run_client(url, deflate):
     try:
-        await asyncio.wait_for(client(url), CLIENT_SECONDS)
+        await asyncio.wait_for(client(url, deflate), CLIENT_SECONDS)
     except asyncio.TimeoutError:
         return f"not done after {CLIENT_SECONDS} seconds"
     except (Failed, OSError, ConnectionClosed) as error:
@@ -152,14 +188,14 @@ async def run_client(url):
 
 def main(arguments):
     match arguments:
-        case ["server"]:
-            asyncio.run(server())
+        case ["server", *deflate] if len(deflate) < 2:
+            asyncio.run(server(*map(json.loads, deflate or ["null"])))
             return 0
-        case ["client", url]:
-            failure = asyncio.run(run_client(url))
+        case ["client", url, *deflate] if len(deflate) < 2:
+            failure = asyncio.run(run_client(url, *map(json.loads, deflate or ["null"])))
             print(f"failed: {failure}" if failure else "ok", flush=True)
             return 1 if failure else 0
-    print("usage: peer.py server | client URL", file=sys.stderr)
+    print("usage: peer.py server [DEFLATE] | client URL [DEFLATE]", file=sys.stderr)
     return 2
 
 
