@@ -11,12 +11,12 @@ CARGO_FUZZ_VERSION := 0.13.2
 # Where the seeds that a short run of a fuzz target finds go; the committed ones stay as they are.
 FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 
-COMPARE_PARTS := memory loopback idle kernels instructions
+COMPARE_PARTS := memory loopback idle kernels instructions deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
-	backends inlined asan mutants neon wasm autobahn peers claimed-lengths compare compare-full \
+	backends inlined asan mutants neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
 	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
 	$(COMPARE_PARTS:%=compare-%)
 
@@ -93,7 +93,10 @@ bench: ## the benchmarks
 autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
 	tests/autobahn/run.sh
 
-peers: ## Python websockets and Node ws over loopback, in both roles (installs them)
+autobahn-full: ## the same with all cases of permessage-deflate: half an hour
+	AUTOBAHN_CASES='*' tests/autobahn/run.sh
+
+peers: ## Python websockets, Node ws and Chromium over loopback (installs them)
 	peers=$$(tests/peers/setup.sh); \
 		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
 
@@ -118,7 +121,7 @@ compare-gates: ## what is demanded of this crate beside the others, about 15 min
 compare-idle-guard: ## memory of an idle connection beside plain TCP
 	$(COMPARE) idle-guard
 
-$(COMPARE_PARTS:%=compare-%): ## one part of the comparison: memory, loopback, idle, kernels, instructions
+$(COMPARE_PARTS:%=compare-%): ## one part of the comparison: memory, loopback, idle, kernels, instructions, deflate
 	$(COMPARE) run --quick --part $(@:compare-%=%)
 
 check: ## everything that CI runs

@@ -4,6 +4,7 @@
 pub mod alloc;
 mod cli;
 pub mod corpus;
+pub mod deflate;
 mod echo;
 pub mod http;
 pub mod json;

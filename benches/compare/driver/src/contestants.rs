@@ -8,12 +8,13 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Outcome, records::Listing};
+use crate::{Outcome, deflate, records::Listing};
 
 /// The limit that stands for plain TCP on loopback and for malloc + memcpy in memory.
 pub const FLOOR: &str = "tcp-tokio";
 /// The same program under another name: how far it is from itself is how far figures can be trusted.
 pub const CONTROL: &str = "tcp-tokio (again)";
+const CONTROL_NOTE: &str = "control: the same program under another name";
 /// Keeps a message for each connection: only the gates ask what that costs.
 pub const KEEPER: &str = "wsimd-keep";
 /// Names and executables of further echo servers: `name=path,…`.
@@ -28,12 +29,16 @@ pub struct Contestant {
     pub raw: bool,
     /// Whether it takes part without a socket.
     pub in_memory: bool,
+    /// Whether it can compress with context takeover.
+    pub takeover: bool,
 }
 
 /// Who takes part, and the listing of all, the missing ones included.
 #[derive(Debug, Default)]
 pub struct Field {
     pub contestants: Vec<Contestant>,
+    /// Those who take part with compression, and in nothing else.
+    pub deflate: Vec<Contestant>,
     pub listings: Vec<Listing>,
 }
 
@@ -59,6 +64,8 @@ impl Field {
         }
         field.add_extras(&env::var(EXTRA).unwrap_or_default());
         field.add_control();
+        field.add_deflate_control(deflate::ZLIB, deflate::ZLIB_AGAIN);
+        field.add_deflate_control(deflate::OURS, deflate::OURS_AGAIN);
         Ok(field)
     }
 
@@ -84,12 +91,18 @@ impl Field {
     fn add(&mut self, name: &str, path: Outcome<PathBuf>) {
         match path.and_then(|path| Ok((info(&path)?, path))) {
             Ok((info, path)) => {
-                self.contestants.push(Contestant {
+                let field = if info.deflate {
+                    &mut self.deflate
+                } else {
+                    &mut self.contestants
+                };
+                field.push(Contestant {
                     name: name.into(),
                     path,
                     extra: false,
                     raw: info.raw,
                     in_memory: !info.decode.is_empty() || !info.encode.is_empty(),
+                    takeover: info.takeover,
                 });
                 self.listings.push(Listing {
                     name: name.into(),
@@ -130,6 +143,7 @@ impl Field {
                     extra: true,
                     raw: false,
                     in_memory: false,
+                    takeover: false,
                 });
             }
         }
@@ -147,7 +161,26 @@ impl Field {
         });
         self.listings.push(Listing {
             name: CONTROL.into(),
-            note: "control: the same program under another name".into(),
+            note: CONTROL_NOTE.into(),
+            ..listing
+        });
+    }
+
+    fn add_deflate_control(&mut self, name: &str, again: &str) {
+        let Some(one) = self.deflate.iter().find(|it| it.name == name).cloned() else {
+            return;
+        };
+        let listing = self.listings.iter().find(|listing| listing.name == name);
+        let listing = listing.cloned().unwrap_or_default();
+        self.deflate.push(Contestant {
+            name: again.into(),
+            ..one
+        });
+        self.listings.push(Listing {
+            name: again.into(),
+            // It is not ranked.
+            raw: true,
+            note: CONTROL_NOTE.into(),
             ..listing
         });
     }
@@ -160,6 +193,10 @@ struct Info {
     validates_text: bool,
     #[serde(default)]
     raw: bool,
+    #[serde(default)]
+    deflate: bool,
+    #[serde(default)]
+    takeover: bool,
     #[serde(default)]
     decode: Vec<String>,
     #[serde(default)]

@@ -20,9 +20,9 @@ const READ_BYTES: usize = 256 << 10;
 /// Nothing for so long is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The key and the answer of the example in RFC 6455 §1.3.
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
+    Sec-WebSocket-Version: 13\r\n";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// What a run took, from the first byte sent to the last echo.
@@ -73,7 +73,8 @@ impl<'a> Load<'a> {
             spin,
         };
         for index in 0..count {
-            let socket = open(port).map_err(|error| format!("connection {index}: {error}"))?;
+            let (socket, _) =
+                open(port, None).map_err(|error| format!("connection {index}: {error}"))?;
             load.connections.push(Connection {
                 socket,
                 verifier: Verifier::default(),
@@ -238,14 +239,17 @@ fn nanoseconds(since: Instant) -> u64 {
     since.elapsed().as_nanos() as u64
 }
 
-/// Connects and does the opening handshake.
-fn open(port: u16) -> Outcome<TcpStream> {
+/// Connects and does the opening handshake, in which it may offer extensions. Returns the head of the
+/// response as well.
+pub fn open(port: u16, extensions: Option<&str>) -> Outcome<(TcpStream, String)> {
     let failed = |error: io::Error| error.to_string();
     let mut socket = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
     socket.set_nodelay(true).map_err(failed)?;
     reset_on_close(&socket).map_err(failed)?;
     socket.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    socket.write_all(REQUEST).map_err(failed)?;
+    let extensions = extensions.map(|it| format!("Sec-WebSocket-Extensions: {it}\r\n"));
+    let request = format!("{REQUEST}{}\r\n", extensions.unwrap_or_default());
+    socket.write_all(request.as_bytes()).map_err(failed)?;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.ends_with(b"\r\n\r\n") {
@@ -261,7 +265,7 @@ fn open(port: u16) -> Outcome<TcpStream> {
         return Err(format!("the handshake was answered with {line:?}"));
     }
     socket.set_nonblocking(true).map_err(failed)?;
-    Ok(socket)
+    Ok((socket, head.into_owned()))
 }
 
 /// Lets a closed connection leave no TIME_WAIT behind: thousands are opened one after another.

@@ -2,6 +2,7 @@
 
 mod charts;
 mod contestants;
+mod deflate;
 mod dispatch;
 mod echo;
 mod gates;
@@ -108,7 +109,11 @@ fn measure(
     mut meta: Meta,
     folder: &Path,
 ) -> Outcome<Summary> {
-    let names = field.contestants.iter().map(|it| it.name.as_str());
+    let names = field
+        .contestants
+        .iter()
+        .chain(&field.deflate)
+        .map(|it| it.name.as_str());
     let (lines, seconds) = plan.describe(&names.collect::<Vec<_>>());
     for line in lines {
         eprintln!("{line}");
@@ -125,6 +130,7 @@ fn measure(
     idle::run(&mut session)?;
     kernels::run(&mut session)?;
     instructions::run(&mut session)?;
+    deflate::run(&mut session)?;
     meta.seconds = session.progress.seconds();
     session.log.add(Record::Meta(meta))?;
     session.progress.say("measured; writing the report");

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{Outcome, contestants::KEEPER};
+use crate::{Outcome, contestants::KEEPER, deflate};
 
 pub const USAGE: &str = "\
-usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instructions]
+usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instructions,deflate]
                    [--only NAME,...] [--scenario WORDS,...] [--rounds N] [--out DIR]
        compare smoke [--only NAME,...]
        compare report DIR
@@ -31,15 +31,26 @@ pub enum Part {
     Idle,
     Kernels,
     Instructions,
+    /// With compression: a run of its own, unless it is asked for.
+    Deflate,
 }
 
 impl Part {
-    pub const ALL: [Self; 5] = [
+    /// What a run has by itself.
+    pub const USUAL: [Self; 5] = [
         Self::Memory,
         Self::Loopback,
         Self::Idle,
         Self::Kernels,
         Self::Instructions,
+    ];
+    pub const ALL: [Self; 6] = [
+        Self::Memory,
+        Self::Loopback,
+        Self::Idle,
+        Self::Kernels,
+        Self::Instructions,
+        Self::Deflate,
     ];
 
     pub fn name(self) -> &'static str {
@@ -49,6 +60,7 @@ impl Part {
             Self::Idle => "idle",
             Self::Kernels => "kernels",
             Self::Instructions => "instructions",
+            Self::Deflate => "deflate",
         }
     }
 }
@@ -90,7 +102,7 @@ impl Options {
     fn new(mode: Mode) -> Self {
         Self {
             mode,
-            parts: Part::ALL.to_vec(),
+            parts: Part::USUAL.to_vec(),
             only: Vec::new(),
             scenarios: Vec::new(),
             rounds: None,
@@ -101,7 +113,10 @@ impl Options {
     /// Whether a contestant is to take part.
     pub fn wants(&self, name: &str) -> bool {
         if self.only.is_empty() {
-            name != KEEPER
+            let compresses = deflate::is_contestant(name);
+            let parts = &self.parts;
+            let wanted = |part: &Part| (*part == Part::Deflate) == compresses;
+            name != KEEPER && parts.iter().any(wanted)
         } else {
             self.only.iter().any(|wanted| wanted == name)
         }
@@ -116,7 +131,8 @@ impl Options {
     /// Whether everything is run: only then is the latest table of the README replaced.
     pub fn is_whole(&self) -> bool {
         let all = self.only.is_empty() && self.scenarios.is_empty();
-        all && self.parts.len() == Part::ALL.len() && self.out.is_none()
+        let parts = Part::USUAL.iter().all(|part| self.parts.contains(part));
+        all && parts && self.out.is_none()
     }
 }
 
@@ -124,7 +140,11 @@ pub fn parse(arguments: &[String]) -> Outcome<Command> {
     let (command, rest) = arguments.split_first().ok_or(USAGE)?;
     match (command.as_str(), rest) {
         ("run", rest) => Ok(Command::Run(flags(rest, Mode::Quick)?)),
-        ("smoke", rest) => Ok(Command::Smoke(flags(rest, Mode::Quick)?)),
+        ("smoke", rest) => {
+            let mut options = flags(rest, Mode::Quick)?;
+            options.parts = Part::ALL.to_vec();
+            Ok(Command::Smoke(options))
+        }
         ("gates", rest) => Ok(Command::Gates(flags(rest, Mode::Full)?)),
         ("idle-guard", []) => Ok(Command::IdleGuard {
             connections: IDLE_CONNECTIONS,
@@ -201,6 +221,23 @@ mod tests {
         assert_eq!(options.mode, Mode::Full);
         assert_eq!(options.parts, [Part::Idle, Part::Memory]);
         assert!(options.wants("a") && !options.wants("c") && !options.is_whole());
+    }
+
+    #[test]
+    fn compression_is_asked_for() {
+        for (line, usual, compressing) in [
+            ("run", true, false),
+            ("smoke", true, true),
+            ("run --part deflate", false, true),
+            ("run --part idle,deflate", true, true),
+            ("run --only a-deflate", false, true),
+        ] {
+            let Ok(Command::Run(options) | Command::Smoke(options)) = parsed(line) else {
+                panic!("not understood");
+            };
+            assert_eq!(options.wants("a"), usual, "{line}");
+            assert_eq!(options.wants("a-deflate"), compressing, "{line}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use contestant::Content;
 
 use crate::{
-    idle,
+    deflate, idle,
     options::{Mode, Options, Part},
     scenario::{CHUNK, Counted, LoopbackScenario, MemoryScenario, decode, encode},
     session::Place,
@@ -17,6 +17,7 @@ pub struct Plan {
     pub idle: Vec<usize>,
     pub instructions: Vec<Counted>,
     pub kernels: bool,
+    pub deflate: deflate::Plan,
     pub full: bool,
     pub rounds: Rounds,
     /// Who is measured where; all everywhere but in the gates.
@@ -61,6 +62,7 @@ impl Plan {
             idle: if full { vec![2000, 10_000] } else { vec![2000] },
             instructions: instructions(full),
             kernels: true,
+            deflate: deflate::Plan::new(full),
             full,
             takes_part: |_| true,
             rounds: if full {
@@ -100,6 +102,7 @@ impl Plan {
             self.instructions.clear();
         }
         self.kernels &= wants(Part::Kernels);
+        self.deflate = self.deflate.narrowed(options, wants(Part::Deflate));
         self.memory.retain(|it| options.wants_scenario(&it.name()));
         self.loopback
             .retain(|it| options.wants_scenario(&it.name()));
@@ -172,6 +175,17 @@ impl Plan {
                 instructions.sum(),
             ),
         ];
+        let count = |raw: bool| {
+            let all = contestants.iter();
+            all.filter(|name| deflate::is_contestant(name) && name.contains("zlib") == raw)
+                .count()
+        };
+        let (servers, codecs) = (count(false), count(true));
+        // One of the servers and one of the codecs take part twice.
+        let deflate = self
+            .deflate
+            .steps(codecs + servers + 1, servers + 1, self.loopback_step());
+        let parts: Vec<_> = parts.into_iter().chain(deflate).collect();
         let mut lines = Vec::new();
         for (part, scenarios, rounds, seconds) in parts.iter().filter(|part| part.1 > 0) {
             lines.push(format!(

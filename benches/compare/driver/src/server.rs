@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use contestant::deflate::Settings;
+
 use crate::{
     Outcome,
     contestants::Contestant,
@@ -66,14 +68,25 @@ pub struct Server {
 impl Server {
     pub fn start(contestant: &Contestant, runtime: &str, core: Option<usize>) -> Outcome<Self> {
         let command = Command::new(&contestant.path);
-        Self::spawn(command, contestant, runtime, core)
+        Self::spawn(command, contestant, runtime, core, None)
+    }
+
+    /// Starts a server that agrees to compress.
+    pub fn start_compressed(
+        contestant: &Contestant,
+        runtime: &str,
+        core: Option<usize>,
+        settings: &Settings,
+    ) -> Outcome<Self> {
+        let command = Command::new(&contestant.path);
+        Self::spawn(command, contestant, runtime, core, Some(settings))
     }
 
     /// Starts a server whose instructions are counted; [`instructions`](Self::instructions) ends it.
     pub fn start_counted(contestant: &Contestant, runtime: &str) -> Outcome<Self> {
         let mut command = Command::new("valgrind");
         command.args(CALLGRIND).arg(&contestant.path);
-        Self::spawn(command, contestant, runtime, None)
+        Self::spawn(command, contestant, runtime, None, None)
     }
 
     fn spawn(
@@ -81,10 +94,14 @@ impl Server {
         contestant: &Contestant,
         runtime: &str,
         core: Option<usize>,
+        deflate: Option<&Settings>,
     ) -> Outcome<Self> {
         command.arg("serve");
         if !contestant.extra {
             command.args(["--runtime", runtime]);
+        }
+        if let Some(settings) = deflate {
+            command.args(["--deflate", &settings.to_string()]);
         }
         let stderr = memory_file().map_err(|error| error.to_string())?;
         let for_child = stderr.try_clone().map_err(|error| error.to_string())?;

@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use contestant::deflate::Settings;
+
 use crate::{
     Outcome,
     contestants::{Contestant, Field},
@@ -43,15 +45,19 @@ impl Session {
 
     /// The contestants for which `fits` holds, beginning with another one in every turn.
     pub fn rotated(&self, turn: usize, fits: impl Fn(&Contestant) -> bool) -> Vec<Contestant> {
-        let all = self.field.contestants.iter();
-        let mut order: Vec<Contestant> =
-            all.filter(|contestant| fits(contestant)).cloned().collect();
-        if !order.is_empty() {
-            // Five is prime to most counts: neighbours of a turn start far apart.
-            let start = turn * 5 % order.len();
-            order.rotate_left(start);
-        }
-        order
+        rotated(&self.field.contestants, turn, fits)
+    }
+
+    /// The same of those who can compress like that.
+    pub fn rotated_deflate(
+        &self,
+        turn: usize,
+        settings: &Settings,
+        fits: impl Fn(&Contestant) -> bool,
+    ) -> Vec<Contestant> {
+        rotated(&self.field.deflate, turn, |contestant| {
+            (contestant.takeover || !settings.takeover) && fits(contestant)
+        })
     }
 
     /// Runs one measurement and logs its values, or why there are none.
@@ -89,6 +95,17 @@ impl Session {
             }
         }
     }
+}
+
+fn rotated(all: &[Contestant], turn: usize, fits: impl Fn(&Contestant) -> bool) -> Vec<Contestant> {
+    let all = all.iter();
+    let mut order: Vec<Contestant> = all.filter(|contestant| fits(contestant)).cloned().collect();
+    if !order.is_empty() {
+        // Five is prime to most counts: neighbours of a turn start far apart.
+        let start = turn * 5 % order.len();
+        order.rotate_left(start);
+    }
+    order
 }
 
 /// Where a sample belongs.

@@ -6,6 +6,7 @@ use contestant::Content;
 use crate::{
     Outcome,
     contestants::{CONTROL, Contestant, FLOOR, Field},
+    deflate,
     load::Load,
     memory,
     server::Server,
@@ -38,6 +39,16 @@ pub fn run(field: &Field) -> bool {
         .filter(|contestant| contestant.name != CONTROL)
     {
         match check(contestant) {
+            Ok(remarks) => println!("ok   {}{remarks}", contestant.name),
+            Err(reason) => {
+                fine = false;
+                println!("FAIL {}: {reason}", contestant.name);
+            }
+        }
+    }
+    let compressing = field.deflate.iter();
+    for contestant in compressing.filter(|it| !it.raw && it.name != deflate::OURS_AGAIN) {
+        match deflate::smoke(contestant) {
             Ok(remarks) => println!("ok   {}{remarks}", contestant.name),
             Err(reason) => {
                 fine = false;

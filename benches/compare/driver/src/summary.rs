@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     contestants::{CONTROL, FLOOR},
+    deflate,
     records::{Listing, Meta, Missing, Record},
     stats::{self, Rounds},
 };
@@ -225,20 +226,21 @@ impl Row {
 
 fn main_measure(part: &str) -> &'static str {
     match part {
-        "loopback" => "cpu_ns",
-        "idle" => "rss",
+        "loopback" | deflate::ECHO => "cpu_ns",
+        "idle" | deflate::IDLE => "rss",
         "instructions" => "instructions",
         _ => "ns",
     }
 }
 
-/// What ratios are taken to (plain TCP, or malloc + memcpy; for kernels memcpy of the same bytes), and
-/// the same under another name.
-fn references(part: &str) -> (&'static str, &'static str) {
-    if part == "kernels" {
-        ("memcpy", "control")
-    } else {
-        (FLOOR, CONTROL)
+/// What ratios are taken to (plain TCP, or malloc + memcpy; for kernels memcpy of the same bytes; for
+/// compression zlib in memory and our server otherwise), and the same under another name.
+pub fn references(part: &str) -> (&'static str, &'static str) {
+    match part {
+        "kernels" => ("memcpy", "control"),
+        deflate::CODEC => (deflate::ZLIB, deflate::ZLIB_AGAIN),
+        deflate::ECHO | deflate::IDLE => (deflate::OURS, deflate::OURS_AGAIN),
+        _ => (FLOOR, CONTROL),
     }
 }
 

@@ -34,8 +34,17 @@ where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
     F: Future<Output: Send> + Send + 'static,
 {
+    serve_with(config(), handler).await;
+}
+
+/// Serves with a configuration.
+pub async fn serve_with<H, F>(config: Config, handler: H)
+where
+    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+    F: Future<Output: Send> + Send + 'static,
+{
     let server = ServerBuilder::new()
-        .config(config())
+        .config(config)
         .max_connections(usize::MAX)
         .bind("127.0.0.1:0")
         .await

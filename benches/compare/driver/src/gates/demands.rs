@@ -31,7 +31,7 @@ pub fn lines(summary: &Summary, options: &Options) -> Vec<Line> {
         Part::Loopback => loopback(summary),
         Part::Idle => idle(summary, options),
         Part::Instructions => instructions(summary),
-        Part::Kernels => Vec::new(),
+        Part::Kernels | Part::Deflate => Vec::new(),
     });
     parts.flatten().collect()
 }

@@ -4,6 +4,7 @@ use contestant::Content::{self, Ascii, Binary, Json, Multi};
 
 use crate::{
     contestants::{CONTROL, FLOOR, KEEPER},
+    deflate,
     options::{Mode, Options},
     plan::{Plan, Rounds, echoes},
     scenario::{CHUNK, LoopbackScenario, MemoryScenario, decode, encode},
@@ -115,6 +116,7 @@ pub fn new(options: &Options) -> Plan {
         loopback: loopback().into_iter().map(|echo| echo.scenario).collect(),
         idle: vec![idle(options)],
         instructions: echoes().collect(),
+        deflate: deflate::Plan::default(),
         kernels: false,
         full,
         takes_part,
