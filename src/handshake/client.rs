@@ -112,7 +112,8 @@ impl Offer {
 /// # Errors
 ///
 /// [`NoRandomness`](HandshakeError::NoRandomness), or
-/// [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that no header can hold.
+/// [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that no header can hold, an extension whose
+/// name or parameters are no tokens, and two extensions of one name.
 pub fn request(target: &Target, offer: &Offer) -> Result<Request<()>, HandshakeError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|_| HandshakeError::NoRandomness)?;
