@@ -17,6 +17,8 @@ pub const CONTROL: &str = "tcp-tokio (again)";
 const CONTROL_NOTE: &str = "control: the same program under another name";
 /// Keeps a message for each connection: only the gates ask what that costs.
 pub const KEEPER: &str = "wsimd-keep";
+/// Runs the guard's own scenarios, and takes part in nothing else.
+pub const GUARD: &str = "wsimd-guard";
 /// Names and executables of further echo servers: `name=path,…`.
 const EXTRA: &str = "WSIMD_COMPARE_EXTRA";
 

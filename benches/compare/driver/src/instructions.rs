@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Outcome,
-    contestants::{Contestant, Field},
+    contestants::{Contestant, Field, GUARD},
     dispatch, echo, machine,
-    scenario::Counted,
+    options::Options,
+    plan,
+    scenario::{Counted, MemoryScenario},
     session::{Place, Session},
     stats, tools,
 };
@@ -96,6 +98,7 @@ fn jobs<'a>(scenarios: &'a [Counted], contestants: &'a [Contestant]) -> Vec<Job<
         .iter()
         .flat_map(|scenario| contestants.iter().map(move |it| (scenario, it)));
     let fits = |(scenario, contestant): &Job<'_>| match scenario {
+        Counted::Memory(it) if is_own(it) => contestant.name == GUARD,
         Counted::Memory(_) => contestant.in_memory,
         Counted::Echo(_) => !contestant.extra,
     };
@@ -132,7 +135,7 @@ fn count_all(jobs: &[Job<'_>], announce: impl Fn(&Counted, &Contestant) + Sync) 
 
 fn per_message(contestant: &Contestant, scenario: &Counted) -> Outcome<f64> {
     match scenario {
-        Counted::Memory(scenario) => each(messages(scenario.size), ALONE, |messages| {
+        Counted::Memory(scenario) => each(messages(scenario), ALONE, |messages| {
             collect(contestant, &scenario.argument(messages))
         }),
         Counted::Echo(scenario) => echo::instructions(contestant, scenario),
@@ -154,11 +157,21 @@ pub fn each(count: u64, repeats: Repeats, run: impl Fn(u64) -> Outcome<f64>) -> 
         .ok_or_else(|| "does not repeat from run to run".into())
 }
 
+/// Whether it is one of the guard's own program.
+fn is_own(scenario: &MemoryScenario) -> bool {
+    !["decode", "encode"].contains(&scenario.op)
+}
+
 /// Whole pools of the contestants (1 MiB, 4 to 4,096 messages), so that both runs see the same ones;
-/// several where messages are small.
-fn messages(size: usize) -> u64 {
-    let pool = ((1 << 20) / size.max(1)).clamp(4, 4096) as u64;
-    if size <= 1 << 10 { 8 * pool } else { pool }
+/// several where messages are small or cost little.
+fn messages(scenario: &MemoryScenario) -> u64 {
+    let pool = ((1 << 20) / scenario.size.max(1)).clamp(4, 4096) as u64;
+    match scenario.size {
+        _ if is_own(scenario) => pool,
+        ..=1024 => 8 * pool,
+        _ if scenario.op == "encode" => 16 * pool,
+        _ => pool,
+    }
 }
 
 /// All instructions of a run of a contestant.
@@ -215,16 +228,31 @@ struct Baseline {
     counts: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
+impl Baseline {
+    /// Forgets what was not counted now.
+    fn narrow(&mut self, now: &BTreeMap<String, BTreeMap<String, f64>>) {
+        for (contestant, recorded) in &mut self.counts {
+            let counted = now.get(contestant);
+            recorded.retain(|scenario, _| counted.is_some_and(|it| it.contains_key(scenario)));
+        }
+    }
+}
+
 /// Compares ours with a recorded baseline, or records it. Says whether nothing grew.
-pub fn guard(workspace: &Path, path: &Path, scenarios: &[Counted], record: bool) -> Outcome<bool> {
-    let ours = |name: &str| name == "wsimd" || name.starts_with("wsimd-");
+pub fn guard(workspace: &Path, path: &Path, options: &Options, record: bool) -> Outcome<bool> {
+    let ours = |name: &str| {
+        let named = options.only.is_empty() || options.wants(name);
+        named && (name == "wsimd" || name.starts_with("wsimd-"))
+    };
+    let mut scenarios = plan::guarded();
+    scenarios.retain(|it| options.wants_scenario(&it.name()));
     let field = Field::build(workspace, ours)?;
     let mut contestants = field.contestants.clone();
     contestants.retain(|contestant| ours(&contestant.name));
     if contestants.is_empty() {
         return Err("no contestant of this crate builds".into());
     }
-    let counts = count_all(&jobs(scenarios, &contestants), |scenario, contestant| {
+    let counts = count_all(&jobs(&scenarios, &contestants), |scenario, contestant| {
         eprintln!("{}: {}", contestant.name, scenario.name());
     });
     let mut now = BTreeMap::<String, BTreeMap<String, f64>>::new();
@@ -239,16 +267,22 @@ pub fn guard(workspace: &Path, path: &Path, scenarios: &[Counted], record: bool)
             Err(reason) => return Err(format!("{}: {reason}", contestant.name)),
         }
     }
-    eprintln!("kernels");
-    let kernels = dispatch::count()?;
-    let within_limit = dispatch::is_within_limit(&kernels);
-    now.insert("kernels".into(), kernels);
+    let mut within_limit = true;
+    if options.is_whole() {
+        eprintln!("kernels");
+        let kernels = dispatch::count()?;
+        within_limit = dispatch::is_within_limit(&kernels);
+        now.insert("kernels".into(), kernels);
+    }
     if record {
         write(workspace, path, now)?;
         return Ok(within_limit);
     }
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut baseline: Baseline = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    if !options.is_whole() {
+        baseline.narrow(&now);
+    }
     Ok(compare(&baseline, &now) && within_limit)
 }
 

@@ -57,9 +57,11 @@ fn main() -> ExitCode {
         Command::Report(folder) => report(&folder).map(|_| true),
         Command::Gates(options) => gates::run(workspace()?, &options),
         Command::IdleGuard { connections } => idle::guard(&workspace()?, connections),
-        Command::Guard { baseline, record } => {
-            instructions::guard(&workspace()?, &baseline, &plan::guarded(), record)
-        }
+        Command::Guard {
+            baseline,
+            record,
+            options,
+        } => instructions::guard(&workspace()?, &baseline, &options, record),
     });
     match done {
         Ok(true) => ExitCode::SUCCESS,

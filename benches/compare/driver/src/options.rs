@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::{Outcome, contestants::KEEPER, deflate};
+use crate::{
+    Outcome,
+    contestants::{GUARD, KEEPER},
+    deflate,
+};
 
 pub const USAGE: &str = "\
 usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instructions,deflate]
@@ -11,7 +15,7 @@ usage: compare run [--quick | --full] [--part memory,loopback,idle,kernels,instr
        compare report DIR
        compare gates [--quick] [--part …] [--only …] [--scenario …] [--rounds N] [--out DIR]
        compare idle-guard [--connections N]
-       compare guard BASELINE [--record]
+       compare guard BASELINE [--record | --only … --scenario …]
        compare call in-place|copying|nothing SIZE CALLS    (what the guard counts)
 WSIMD_COMPARE_EXTRA=\"name=/path/to/executable,...\" adds echo servers that understand `serve`.";
 
@@ -78,6 +82,7 @@ pub enum Command {
     Guard {
         baseline: PathBuf,
         record: bool,
+        options: Options,
     },
     Call {
         call: String,
@@ -116,7 +121,7 @@ impl Options {
             let compresses = deflate::is_contestant(name);
             let parts = &self.parts;
             let wanted = |part: &Part| (*part == Part::Deflate) == compresses;
-            name != KEEPER && parts.iter().any(wanted)
+            ![KEEPER, GUARD].contains(&name) && parts.iter().any(wanted)
         } else {
             self.only.iter().any(|wanted| wanted == name)
         }
@@ -153,13 +158,15 @@ pub fn parse(arguments: &[String]) -> Outcome<Command> {
             connections: positive(number)? as usize,
         }),
         ("report", [folder]) => Ok(Command::Report(folder.into())),
-        ("guard", [baseline]) => Ok(Command::Guard {
-            baseline: baseline.into(),
-            record: false,
-        }),
         ("guard", [baseline, flag]) if flag == "--record" => Ok(Command::Guard {
             baseline: baseline.into(),
             record: true,
+            options: Options::new(Mode::Full),
+        }),
+        ("guard", [baseline, rest @ ..]) => Ok(Command::Guard {
+            baseline: baseline.into(),
+            record: false,
+            options: flags(rest, Mode::Full)?,
         }),
         ("call", [call, size, calls]) => Ok(Command::Call {
             call: call.clone(),
@@ -265,6 +272,7 @@ mod tests {
             "gates --part soup",
             "idle-guard --connections 0",
             "idle-guard 5",
+            "guard baseline --record --only a",
             "report",
             "call in-place 16",
             "call in-place 16 often",

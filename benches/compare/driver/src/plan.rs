@@ -5,7 +5,7 @@ use contestant::Content;
 use crate::{
     deflate, idle,
     options::{Mode, Options, Part},
-    scenario::{CHUNK, Counted, LoopbackScenario, MemoryScenario, decode, encode},
+    scenario::{CHUNK, Counted, LoopbackScenario, MemoryScenario, decode, encode, own},
     session::Place,
 };
 
@@ -291,7 +291,7 @@ fn loopback_full() -> Vec<LoopbackScenario> {
 /// Callgrind is slow, and what it counts does not vary: a few scenarios that stand for the others.
 fn instructions(full: bool) -> Vec<Counted> {
     use Content::{Ascii, Binary, Multi};
-    let mut scenarios = guarded();
+    let mut scenarios = counted().to_vec();
     if full {
         let more = [
             decode("server", 125, Ascii, CHUNK, 0),
@@ -299,23 +299,47 @@ fn instructions(full: bool) -> Vec<Counted> {
             decode("client", 16 << 10, Multi, CHUNK, 0),
             encode("client", 16 << 10, Binary),
         ];
-        scenarios.extend(more.map(Counted::Memory));
+        scenarios.extend(more);
     }
-    scenarios.extend(echoes());
     scenarios
+        .into_iter()
+        .map(Counted::Memory)
+        .chain(echoes())
+        .collect()
 }
 
-/// What the baseline of instructions is recorded of.
-pub fn guarded() -> Vec<Counted> {
+fn counted() -> [MemoryScenario; 5] {
     use Content::{Binary, Json, Multi};
-    let scenarios = [
+    [
         decode("server", 16, Binary, CHUNK, 0),
         decode("server", 125, Json, CHUNK, 0),
         decode("server", 1 << 10, Json, CHUNK, 0),
         decode("server", 16 << 10, Multi, CHUNK, 0),
         encode("server", 125, Json),
+    ]
+}
+
+/// What the baseline of instructions is recorded of.
+pub fn guarded() -> Vec<Counted> {
+    use Content::{Binary, Json};
+    /// A client's frame of 125 bytes.
+    const FRAME: usize = 131;
+    let more = [
+        encode("server", 16, Binary),
+        encode("server", 1 << 20, Binary),
+        encode("client", 16, Binary),
+        encode("client", 1 << 10, Json),
+        encode("client", 1 << 20, Binary),
+        own("echo", 125, FRAME),
+        own("echo", 125, 16 * FRAME),
+        own("split", 125, FRAME),
+        own("split", 125, 16 * FRAME),
+        own("handle", 125, FRAME),
+        own("handle", 125, 16 * FRAME),
+        own("inflate", 1 << 10, CHUNK),
     ];
-    scenarios.map(Counted::Memory).into()
+    let scenarios = counted().into_iter().chain(more);
+    scenarios.map(Counted::Memory).collect()
 }
 
 /// Echoes whose instructions are counted, the server's alone.

@@ -131,6 +131,14 @@ pub fn encode(role: &'static str, size: usize, content: Content) -> MemoryScenar
     }
 }
 
+/// A scenario of the guard's own program.
+pub fn own(op: &'static str, size: usize, chunk: usize) -> MemoryScenario {
+    MemoryScenario {
+        op,
+        ..decode("server", size, Content::Json, chunk, 0)
+    }
+}
+
 pub fn word(content: Content) -> &'static str {
     match content {
         Content::Ascii => "ascii",

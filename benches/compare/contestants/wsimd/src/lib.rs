@@ -1,14 +1,20 @@
 //! What the programs of the crate under test share.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use contestant::{
-    BoxError, Decode, Encode, MESSAGE_LIMIT, Measured, MemoryTransport, announce, echo_batched,
+    BoxError, Decode, Encode, MESSAGE_LIMIT, Measured, MemoryTransport, announce,
+    deflate::Settings, echo_batched,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Framed;
-use wsimd::{Codec, Config, Error, Event, Message, Role, ServerBuilder, WebSocket, net::Stream};
+use wsimd::{
+    Codec, Config, Error, Event, Message, Parts, Role, ServerBuilder, WebSocket,
+    extension::{Deflate, Extension, Extensions},
+    handshake::{Target, client, server},
+    net::Stream,
+};
 
 /// The buffer of a `Framed`, as the documentation of `Codec` advises.
 const FRAMED_BUFFER: usize = 65_536;
@@ -26,6 +32,39 @@ pub fn role(role: contestant::Role) -> Role {
         contestant::Role::Server => Role::Server,
         contestant::Role::Client => Role::Client,
     }
+}
+
+/// The extension, which compresses every message.
+pub fn deflate(settings: &Settings) -> Deflate {
+    Deflate::new()
+        .level(settings.level)
+        .memory_level(settings.memory_level)
+        .threshold(0)
+}
+
+/// What a server agrees on with a client that offers these settings.
+fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
+    let list = |deflate| [Arc::new(deflate) as Arc<dyn Extension>];
+    let mut offered = deflate(settings);
+    if !settings.takeover {
+        offered = offered.no_context_takeover();
+    }
+    if settings.window_bits < 15 {
+        offered = offered
+            .server_max_window_bits(settings.window_bits)
+            .client_max_window_bits(settings.window_bits);
+    }
+    let offer = client::Offer::default().extensions(&list(offered));
+    let policy = server::Policy::default().extensions(&list(deflate(settings)));
+    let request = client::request(&Target::parse("ws://localhost")?, &offer)?;
+    let (_, accepted) = server::accept(&request, &policy)?;
+    Ok(accepted.into_extensions())
+}
+
+/// Makes a server's connection over a stream whose opening handshake agreed on compression.
+pub fn compressing<S>(io: S, settings: &Settings) -> Result<WebSocket<S>, BoxError> {
+    let parts = Parts::new(io, Role::Server, &config()).extensions(negotiate(settings)?);
+    Ok(WebSocket::from_parts(parts))
 }
 
 /// Serves with the crate's own server.
