@@ -19,7 +19,8 @@ const CONTROL_NOTE: &str = "control: the same program under another name";
 pub const KEEPER: &str = "wsimd-keep";
 /// Runs the guard's own scenarios, and takes part in nothing else.
 pub const GUARD: &str = "wsimd-guard";
-/// Names and executables of further echo servers: `name=path,…`.
+/// Names and executables of further echo servers: `name=path,…`. One named `wsimd-…` is a program of
+/// this crate's contestants, of another commit.
 const EXTRA: &str = "WSIMD_COMPARE_EXTRA";
 
 #[derive(Clone, Debug)]
@@ -131,6 +132,10 @@ impl Field {
             let (name, path) = entry.trim().split_once('=').unwrap_or((entry.trim(), ""));
             let path = PathBuf::from(path);
             let missing = (!path.is_file()).then(|| format!("{EXTRA} names no executable for it"));
+            if name.starts_with("wsimd-") {
+                self.add(name, missing.map_or(Ok(path), Err));
+                continue;
+            }
             self.listings.push(Listing {
                 name: name.into(),
                 version: "as given".into(),
