@@ -37,6 +37,7 @@ pub(crate) struct Values {
     pub(crate) outgoing_frame_size: usize,
     pub(crate) write_high_water: usize,
     pub(crate) inbox_size: usize,
+    pub(crate) inbox_bytes: usize,
     pub(crate) open_timeout: Duration,
     pub(crate) close_timeout: Duration,
     /// `None` where nothing was said, `Duration::MAX` for never.
@@ -60,6 +61,7 @@ impl Config {
             outgoing_frame_size: usize::MAX,
             write_high_water: 64 << 10,
             inbox_size: 64,
+            inbox_bytes: 1 << 20,
             open_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
             ping_interval: None,
@@ -128,6 +130,16 @@ impl Config {
     #[must_use]
     pub fn inbox_size(mut self, messages: usize) -> Self {
         self.values_mut().inbox_size = messages.clamp(1, MAX_INBOX);
+        self
+    }
+
+    /// Limits the payload bytes that wait in the inbox of a connection's
+    /// [handles](crate::connection::Handle). Default: 1 MiB.
+    ///
+    /// A message of any size fits into an empty inbox.
+    #[must_use]
+    pub fn inbox_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.values_mut().inbox_bytes = bytes.into().unwrap_or(usize::MAX);
         self
     }
 

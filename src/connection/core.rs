@@ -18,11 +18,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 use super::{
     ending::{Ending, Outcome},
-    handle::{Handle, Inbox},
+    handle::Handle,
+    inbox::{Command, InboxOwner},
     ping::Pings,
     read::ReadBuffer,
     timer::Timer,
@@ -31,7 +35,7 @@ use super::{
 use crate::{
     config::{Config, Values},
     error::Error,
-    frame::Role,
+    frame::{CloseFrame, Role},
     message::Message,
     protocol::{Closed, Closing, Receiver, Sender},
 };
@@ -41,7 +45,7 @@ use crate::{
 const BROKEN_GRACE: Duration = Duration::from_millis(50);
 
 /// What every idle connection takes, but for its stream and its timer.
-const _: () = assert!(size_of::<Core>() <= 31 * size_of::<u64>());
+const _: () = assert!(size_of::<Core>() <= 32 * size_of::<u64>());
 
 /// The state of a connection. Its stream is lent to each call.
 #[derive(Debug)]
@@ -61,7 +65,9 @@ pub(super) struct Core {
     pub(super) found: Option<Box<Message>>,
     pub(super) timer: Timer,
     /// Where handles put what they send.
-    pub(super) inbox: Option<Box<Inbox>>,
+    pub(super) inbox: Option<Box<InboxOwner>>,
+    /// The Close frame that follows what is in the inbox.
+    pub(super) close_frame: Option<Box<CloseFrame>>,
 }
 
 #[derive(Debug)]
@@ -91,6 +97,7 @@ impl Core {
             found: None,
             timer: Timer::default(),
             inbox: None,
+            close_frame: None,
         }
     }
 
@@ -107,21 +114,51 @@ impl Core {
 
     /// Returns a handle that sends from elsewhere.
     pub(super) fn handle(&mut self) -> Handle {
+        let is_open = self.is_open();
         let config = self.sender.config();
-        if !self.is_open() {
-            return Handle::closed_as(self.closing.closed(), config);
-        }
-        let inbox = self
+        let owner = self
             .inbox
-            .get_or_insert_with(|| Box::new(Inbox::new(config)));
-        inbox.handle()
+            .get_or_insert_with(|| Box::new(InboxOwner::new(config)));
+        let handle = Handle::new(owner, config);
+        if matches!(self.state, State::Ended(_)) {
+            owner.end(self.closing.closed());
+        } else if !is_open {
+            owner.seal(self.closing.closed());
+        }
+        handle
     }
 
     /// Refuses what handles send from now on.
     pub(super) fn close_inbox(&mut self) {
-        if let Some(inbox) = self.inbox.take() {
-            inbox.close(self.closing.closed());
+        if let Some(inbox) = &self.inbox {
+            inbox.seal(self.closing.closed());
         }
+    }
+
+    /// Does what a handle has asked for.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Close { frame, at } => {
+                self.start_deadline_at(at);
+                self.close_frame = Some(Box::new(frame));
+            }
+            Command::CloseNow { frame, at } => {
+                self.start_deadline_at(at);
+                self.close_frame = None;
+                self.queue_close(frame);
+            }
+            Command::Abort => {
+                self.output.clear();
+                self.state = State::Ended(Box::new(Outcome::Closed));
+                self.ended();
+            }
+        }
+    }
+
+    fn start_deadline_at(&mut self, at: Instant) {
+        let timeout = self.values().close_timeout;
+        self.timer
+            .start_deadline(timeout.saturating_sub(at.elapsed()));
     }
 
     pub(super) fn values(&self) -> &Values {
@@ -201,11 +238,18 @@ impl Core {
         }
         let outcome = std::mem::replace(&mut ending.outcome, Outcome::Closed);
         self.state = State::Ended(Box::new(outcome));
+        self.ended();
+        Poll::Ready(())
+    }
+
+    fn ended(&mut self) {
         self.output.clear();
         self.input.clear();
         self.timer = Timer::default();
         self.pings.closed(&self.closing.closed());
-        Poll::Ready(())
+        if let Some(inbox) = &self.inbox {
+            inbox.end(self.closing.closed());
+        }
     }
 
     pub(super) fn start_deadline(&mut self) {

@@ -1,28 +1,46 @@
 //! [`Handle`]: sending from elsewhere, without a lock around the connection.
 
 use std::{
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    fmt,
+    future::poll_fn,
+    hash::{Hash, Hasher},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::{
+    task::{coop, unconstrained},
+    time::{Instant, Sleep, sleep_until},
+};
 
-use super::TryFeedError;
+use super::{
+    TryFeedError,
+    inbox::{Inbox, InboxOwner, Refused},
+};
 use crate::{
     config::Config,
-    error::Error,
+    error::{Error, Timeout},
     frame::{CloseCode, CloseFrame},
     message::Message,
-    protocol::{Closed, Event, check_size},
+    protocol::{Closed, check_size},
     text::Text,
 };
 
-/// Sends on a connection that is elsewhere: [`WebSocket::handle`](super::WebSocket::handle) makes it,
-/// and clones share it.
+/// The longest time that a send waits for a connection that takes no message.
+const MAX_PATIENCE: Duration = Duration::from_secs(1 << 30);
+
+/// Sends messages on a connection that another task polls.
 ///
-/// What is sent waits in a bounded inbox, [`Config::inbox_size`] messages for all handles of a
-/// connection, and leaves with the next `recv`, `send` or `flush` of the connection: a `recv` that waits
-/// wakes up for it.
+/// [`WebSocket::handle`](super::WebSocket::handle) creates a handle. Clones send on the same connection.
+/// Handles are equal when their connection is the same, so that a set of handles can be a room. Equality
+/// and hash of a handle never change: the warning `clippy::mutable_key_type` does not apply.
+///
+/// Messages wait in a bounded inbox. All handles of a connection share the inbox, which holds
+/// [`Config::inbox_size`] messages and [`Config::inbox_bytes`] bytes. The next `recv`, `send` or `flush` of
+/// the connection writes them. A `recv` that waits wakes up for a message. A connection that is not polled
+/// writes nothing.
 ///
 /// ```
 /// # use wsimd::{Error, WebSocket, net::Stream};
@@ -35,20 +53,53 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+///
+/// A broadcast uses [`try_send`](Self::try_send), so that a slow client delays no other client:
+///
+/// ```
+/// # use std::collections::HashSet;
+/// # use wsimd::{CloseCode, Handle, Message};
+/// fn broadcast(room: &mut HashSet<Handle>, message: &Message) {
+///     room.retain(|member| match member.try_send(message.clone()) {
+///         Ok(()) => true,
+///         Err(_) => {
+///             let _ = member.try_close(CloseCode::POLICY_VIOLATION, "too slow");
+///             false
+///         }
+///     });
+/// }
+/// ```
+#[derive(Clone)]
 pub struct Handle {
-    inbox: mpsc::Sender<Event>,
-    closed: Arc<OnceLock<Closed>>,
+    inbox: Arc<Inbox>,
     config: Config,
 }
 
 impl Handle {
-    /// Puts a message into the inbox, and waits while that is full.
+    pub(super) fn new(owner: &InboxOwner, config: &Config) -> Self {
+        Self {
+            inbox: owner.inbox(),
+            config: config.clone(),
+        }
+    }
+
+    /// Accepts a message into the inbox. Waits while the inbox is full.
+    ///
+    /// Sends that wait are served in order. The connection writes accepted messages in order.
+    ///
+    /// Do not call it in a task that polls a connection itself. The inbox may wait for that task: two
+    /// handlers that wait for room in the inbox of each other receive nothing and send nothing until
+    /// [`Config::ping_timeout`] has passed. Such a task uses [`try_send`](Self::try_send).
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message may not be sent. [`Error::Closed`] once the connection is closed
-    /// or has sent its Close frame; messages that were in the inbox then are lost.
+    /// - [`Error::Send`] if the message may not be sent.
+    /// - [`Error::Closed`] once a close was requested, or the connection has closed or was dropped.
+    ///   Accepted messages that were not written by then can be lost.
+    /// - [`Error::Timeout`] with [`Timeout::Ping`] if the connection takes no message out of its full inbox
+    ///   for [`Config::ping_timeout`]. Without [`Config::ping_interval`] there is no such limit.
+    ///
+    /// The message was not accepted after any of these errors.
     ///
     /// # Cancel safety
     ///
@@ -56,108 +107,147 @@ impl Handle {
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
         check_size(&message, &self.config)?;
-        self.put(Event::Message(message)).await
+        // A task that never waits for room lets other tasks run.
+        poll_fn(coop::poll_proceed).await.made_progress();
+        let mut put = self.inbox.put(message);
+        let mut patience = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(accepted) = put.poll(cx) {
+                return Poll::Ready(accepted.map_err(Error::Closed));
+            }
+            self.poll_patience(&mut patience, cx)
+                .map(|()| Err(Error::Timeout(Timeout::Ping)))
+        })
+        .await
     }
 
-    /// Puts a message into the inbox, unless that is full.
+    /// Accepts a message into the inbox unless the inbox is full or other sends wait for room.
     ///
     /// # Errors
     ///
-    /// [`TryFeedError::Full`] with the message when there is no room; otherwise as
-    /// [`send`](Self::send).
+    /// [`TryFeedError::Full`] with the message if there is no room; otherwise as [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TryFeedError> {
         let message = message.into();
         check_size(&message, &self.config).map_err(Error::from)?;
-        match self.inbox.try_send(message.into()) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(Event::Message(message))) => Err(TryFeedError::Full(message)),
-            Err(_) => Err(TryFeedError::Error(self.error())),
-        }
+        self.inbox
+            .try_put(message)
+            .map_err(|refused| match refused {
+                Refused::Full(message) => TryFeedError::Full(message),
+                Refused::Closed(closed) => TryFeedError::Error(Error::Closed(closed)),
+            })
     }
 
-    /// Has the connection send its Close frame, behind the messages of the inbox. `recv` of the
-    /// connection then delivers what still comes, until `None`.
-    ///
-    /// A peer that reads nothing holds it up, as it does the messages: until the keepalive gives the
-    /// peer up. The close deadline runs from when the frame is queued.
+    /// Accepts a message into the inbox, and drops the oldest messages of a full inbox to make room.
+    /// Returns the number of dropped messages.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send), and [`Error::Send`] for a code or a reason that may not be sent.
+    /// As [`send`](Self::send), and never [`Error::Timeout`].
+    pub fn force_send(&self, message: impl Into<Message>) -> Result<usize, Error> {
+        let message = message.into();
+        check_size(&message, &self.config)?;
+        self.inbox.force_put(message).map_err(Error::Closed)
+    }
+
+    /// Requests a Close frame after all messages that were accepted before. Never waits.
+    ///
+    /// From now on the handles of the connection accept no message. [`Config::close_timeout`] starts now,
+    /// and bounds the wait for a peer that does not read. `recv` of the connection delivers the messages
+    /// that still arrive, until `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a code or a reason that may not be sent. [`Error::Closed`] if a close was
+    /// requested before, or the connection is closed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the Close frame not accepted.
+    /// The future accepts the request when it is first polled.
     pub async fn close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        self.put(Event::Close(frame)).await
+        self.inbox.close(frame).map_err(Error::Closed)
     }
 
-    /// Waits until nothing can be sent any more, and returns what is known of the end by then.
+    /// Requests a Close frame at once, and drops the messages that wait in the inbox.
+    ///
+    /// Replaces an earlier [`close`](Self::close) whose Close frame still waits for messages. Otherwise as
+    /// [`close`](Self::close).
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn try_close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
+        let frame = CloseFrame::new(code, reason)?;
+        self.inbox.close_now(frame).map_err(Error::Closed)
+    }
+
+    /// Ends the connection without a Close frame, and drops all messages that were not written.
+    ///
+    /// The task that polls the connection ends it. `recv` returns [`Error::Closed`] with 1006 then.
+    pub fn abort(&self) {
+        self.inbox.abort();
+    }
+
+    /// Returns whether nothing can be sent any more. The connection can still be closing.
+    pub fn is_closed(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Waits until the connection has ended, and returns the Close frames of both sides, as
+    /// [`WebSocket::closed`](super::WebSocket::closed) does.
+    ///
+    /// A connection ends while it is polled, or when it is dropped.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future changes nothing.
     pub async fn closed(&self) -> Closed {
-        self.inbox.closed().await;
-        self.end()
+        let mut end = self.inbox.end();
+        *poll_fn(|cx| end.poll(cx)).await
     }
 
-    /// A handle of a connection that is closed already.
-    pub(super) fn closed_as(closed: Closed, config: &Config) -> Self {
-        let (inbox, _) = mpsc::channel(1);
-        Self {
-            inbox,
-            closed: Arc::new(closed.into()),
-            config: config.clone(),
+    /// Polls until the connection has taken no message for as long as a send waits for it.
+    fn poll_patience(&self, sleep: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
+        let values = &self.config.values;
+        let is_kept_alive = values.ping_interval.is_some_and(|i| i != Duration::MAX);
+        if !is_kept_alive || values.ping_timeout == Duration::MAX {
+            return Poll::Pending;
         }
-    }
-
-    async fn put(&self, event: Event) -> Result<(), Error> {
-        self.inbox.send(event).await.map_err(|_| self.error())
-    }
-
-    fn error(&self) -> Error {
-        self.end().into()
-    }
-
-    fn end(&self) -> Closed {
-        self.closed.get().cloned().unwrap_or_default()
+        let patience = values.ping_timeout.min(MAX_PATIENCE);
+        let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
+        loop {
+            // Tokio's budget would cut the poll short.
+            ready!(pin!(unconstrained(sleep.as_mut())).poll(cx));
+            match self.inbox.last_taken() {
+                Some(taken) if taken + patience > sleep.deadline() => {
+                    sleep.as_mut().reset(taken + patience);
+                }
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 }
 
-/// The connection's end of its handles.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    events: mpsc::Receiver<Event>,
-    handle: Handle,
+/// Compares the connections.
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inbox, &other.inbox)
+    }
 }
 
-impl Inbox {
-    pub(super) fn new(config: &Config) -> Self {
-        let (inbox, events) = mpsc::channel(config.values.inbox_size);
-        Self {
-            events,
-            handle: Handle {
-                inbox,
-                closed: Arc::default(),
-                config: config.clone(),
-            },
-        }
-    }
+impl Eq for Handle {}
 
-    pub(super) fn handle(&self) -> Handle {
-        self.handle.clone()
+/// Hashes the identity of the connection.
+impl Hash for Handle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.inbox).hash(state);
     }
+}
 
-    /// Polls for what was sent next.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.events.poll_recv(cx)
-    }
-
-    /// Ends it: handles are told `closed` from now on.
-    pub(super) fn close(self, closed: Closed) {
-        // Nobody else sets it.
-        let _ = self.handle.closed.set(closed);
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("inbox", &self.inbox)
+            .finish_non_exhaustive()
     }
 }

@@ -123,6 +123,9 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         self.write_queued(io, cx);
+        if matches!(self.state, State::Ended(_)) {
+            return Poll::Ready(());
+        }
         let broken = matches!(self.state, State::Broken(_));
         if !broken && self.timer.deadline_passed(cx) {
             self.end(Outcome::Timeout(Timeout::Close));
@@ -189,7 +192,7 @@ impl Core {
             // What is queued already shows whether the peer is there.
             Duty::Ping => {}
             Duty::GiveUp => {
-                self.send_close(CloseFrame::from_static(
+                self.queue_close(CloseFrame::from_static(
                     CloseCode::INTERNAL_ERROR,
                     Text::from_static("keepalive ping timeout"),
                 ));
@@ -215,12 +218,12 @@ impl Core {
 
     fn peer_closed(&mut self, frame: CloseFrame) {
         self.closing.received(frame.clone());
-        self.send_close(frame);
+        self.queue_close(frame);
         self.end(Outcome::Closed);
     }
 
     fn fail(&mut self, error: ProtocolError) {
-        self.send_close(error.close_frame());
+        self.queue_close(error.close_frame());
         self.end(Outcome::Failed(error));
     }
 }

@@ -11,6 +11,7 @@
 mod core;
 mod ending;
 mod handle;
+mod inbox;
 mod incoming;
 mod outgoing;
 mod parts;

@@ -113,6 +113,18 @@ impl Core {
 
     /// Queues our Close frame, and starts the deadline; `false` when there was one or it is too late.
     pub(super) fn send_close(&mut self, frame: CloseFrame) -> bool {
+        if self.is_open()
+            && let Some(inbox) = &mut self.inbox
+        {
+            inbox.drain(usize::MAX, usize::MAX, |message| {
+                let _ = self.sender.send(message, &mut self.output);
+            });
+        }
+        self.queue_close(frame)
+    }
+
+    /// Queues our Close frame; what is in the inbox is lost.
+    pub(super) fn queue_close(&mut self, frame: CloseFrame) -> bool {
         if !self.is_open() {
             return false;
         }
@@ -136,19 +148,21 @@ impl Core {
         if idle || !matches!(self.state, State::Open) {
             return;
         }
-        loop {
-            self.queue_waiting_pong();
-            let more = self.inbox.is_some() && self.empty_inbox(cx);
-            let queued = self.output.len();
-            let written = self.output.poll_flush(io, cx);
-            let some = self.output.len() < queued;
-            self.timer.written(some, written.is_pending());
-            if let Poll::Ready(Err(error)) = written {
-                return self.broken(error);
-            }
-            if !more {
-                break;
-            }
+        self.queue_waiting_pong();
+        self.empty_inbox(cx);
+        if !matches!(self.state, State::Open) {
+            return;
+        }
+        let queued = self.output.len();
+        let written = self.output.poll_flush(io, cx);
+        let some = self.output.len() < queued;
+        self.timer.written(some, written.is_pending());
+        if let Poll::Ready(Err(error)) = written {
+            return self.broken(error);
+        }
+        let more = self.inbox.as_ref().is_some_and(|inbox| inbox.has_work());
+        if self.is_open() && more && self.has_room() {
+            cx.waker().wake_by_ref();
         }
         self.queue_waiting_pong();
     }
@@ -160,21 +174,31 @@ impl Core {
         }
     }
 
-    /// Queues what handles have sent, while there is room. Says whether it was anything.
-    fn empty_inbox(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut any = false;
-        while self.has_room()
-            && let Some(inbox) = &mut self.inbox
-        {
-            match inbox.poll_next(cx) {
-                Poll::Ready(Some(Event::Close(frame))) => drop(self.send_close(frame)),
-                // A handle has checked what it sends.
-                Poll::Ready(Some(event)) => drop(self.sender.send(event, &mut self.output)),
-                Poll::Ready(None) | Poll::Pending => break,
-            }
-            any = true;
+    /// Queues what handles have sent, while there is room.
+    fn empty_inbox(&mut self, cx: &mut Context<'_>) {
+        let Some(inbox) = &mut self.inbox else {
+            return;
+        };
+        inbox.register(cx.waker());
+        if !inbox.has_work() && self.close_frame.is_none() {
+            return;
         }
-        any
+        if let Some(command) = inbox.take_command() {
+            self.command(command);
+        }
+        if !self.has_room() || !self.is_open() {
+            return;
+        }
+        let room = self.values().write_high_water + 1 - self.output.len();
+        let Some(inbox) = &mut self.inbox else {
+            return;
+        };
+        let more = inbox.drain(32, room, |message| {
+            let _ = self.sender.send(message, &mut self.output);
+        });
+        if !more && let Some(frame) = self.close_frame.take() {
+            self.queue_close(*frame);
+        }
     }
 
     /// Runs one of the queue's operations; when the stream is broken, looks whether the peer said why.

@@ -18,6 +18,7 @@ mod extension;
 mod fragmentation;
 mod framing;
 mod handles;
+mod inbox;
 mod keepalive;
 mod keepalive_seams;
 mod large;
