@@ -370,7 +370,8 @@ where
     let (builder, handler) = &*shared;
     let stream = Stream::tcp(stream).ok()?;
     let task = stream.task();
-    let (ws, request) = builder.accept_request(stream).await.ok()?;
+    let (mut ws, request) = builder.accept_request(stream).await.ok()?;
+    ws.cork(Stream::take_progress);
     Some((task, handler(ws, request)))
 }
 

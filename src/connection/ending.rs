@@ -1,132 +1,94 @@
-//! [`Ending`]: how a connection's stream is wound up so that the peer still reads our Close frame.
-//!
-//! A socket that is dropped while bytes wait to be read sends a reset, which can overtake what was
-//! written before. So what is queued is written, our direction is shut down, and what the peer still
-//! sends is read and thrown away until it closes too. The server shuts down first (RFC 6455 §7.1.1),
-//! a client waits for it.
+//! [`Ending`]: the end of a connection, as far as this side has decided it.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-};
+use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::{read::ReadBuffer, write::WriteQueue};
 use crate::{
     error::{Error, Timeout},
-    frame::{ProtocolError, Role},
+    frame::CloseFrame,
+    protocol::{Closed, Step},
 };
 
-/// How many reads one poll throws away before it lets other tasks run.
-const MAX_READS: usize = 16;
+/// The end of a connection, as far as this side has decided it.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Our Close frame, while accepted messages have to leave before it.
+    request: Option<CloseFrame>,
+    cause: Cause,
+    /// Whether a write has failed: nothing is written any more.
+    broken: bool,
+    /// Whether the driver has to learn of it.
+    fresh: bool,
+    /// The number of bytes that were read after the deadline, or discarded.
+    excess: usize,
+}
 
-/// Why a connection ends.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// The Close frames, or their absence, say all.
-    Closed,
-    /// The peer violated the protocol.
-    Failed(ProtocolError),
-    /// The deadline of the closing handshake passed, or nothing arrived after a ping.
+/// Why a stream was given up, beside Close frames and violations.
+#[derive(Debug, Default)]
+pub(super) enum Cause {
+    #[default]
+    None,
     Timeout(Timeout),
-    /// The stream failed. `None` once that was reported.
+    /// The stream has failed. `None` once that was reported.
     Io(Option<io::Error>),
 }
 
-impl Outcome {
-    /// The error to report; `None` when the Close frames tell it.
-    pub(super) fn error(&mut self) -> Option<Error> {
-        match self {
-            Self::Closed => None,
-            Self::Failed(error) => Some(Error::Protocol(*error)),
-            Self::Timeout(timeout) => Some(Error::Timeout(*timeout)),
-            Self::Io(error) => error.take().map(Error::Io),
-        }
-    }
-}
-
-/// A connection whose outcome is decided.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) outcome: Outcome,
-    /// What is yet to be done, in order.
-    steps: &'static [Step],
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// Write what is queued, our Close frame the last of it.
-    Write,
-    /// Shut our direction down.
-    Shutdown,
-    /// Throw away what the peer still sends.
-    Drain,
-}
-
 impl Ending {
-    pub(super) fn new(role: Role, outcome: Outcome) -> Self {
-        let steps: &[Step] = match (&outcome, role) {
-            (Outcome::Timeout(_) | Outcome::Io(_), _) => &[],
-            (_, Role::Server) => &[Step::Write, Step::Shutdown, Step::Drain],
-            (_, Role::Client) => &[Step::Write, Step::Drain, Step::Shutdown],
-        };
-        Self { outcome, steps }
+    /// Sets our Close frame, which has to wait. `None` takes it back.
+    pub(super) fn set_request(&mut self, frame: Option<CloseFrame>) -> Option<CloseFrame> {
+        std::mem::replace(&mut self.request, frame)
     }
 
-    /// The end of a connection whose stream is broken: nothing can be written to it.
-    pub(super) fn at_once(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            steps: &[],
+    /// Returns whether our Close frame waits for accepted messages to leave.
+    pub(super) const fn is_requested(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Records why the stream was given up. The first cause counts.
+    pub(super) fn set_cause(&mut self, cause: Cause) {
+        if let Cause::None = self.cause {
+            self.cause = cause;
         }
     }
 
-    /// The deadline passed. That changes the outcome only if our Close frame has not left.
-    pub(super) fn expire(&mut self) {
-        if let (Outcome::Closed, [Step::Write, ..]) = (&self.outcome, self.steps) {
-            self.outcome = Outcome::Timeout(Timeout::Close);
-        }
+    /// Records that a write has failed.
+    pub(super) fn on_broken(&mut self, error: io::Error) {
+        self.broken = true;
+        self.fresh = true;
+        self.cause = Cause::Io(Some(error));
+        self.request = None;
     }
 
-    /// Goes on until the stream is wound up. Errors of a stream that is given up mean nothing.
-    pub(super) fn poll<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        output: &mut WriteQueue,
-        input: &mut ReadBuffer,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        while let Some((step, left)) = self.steps.split_first() {
-            match step {
-                Step::Write => {
-                    let _ = ready!(output.poll_flush(io, cx));
-                }
-                Step::Shutdown => {
-                    let _ = ready!(Pin::new(&mut *io).poll_shutdown(cx));
-                }
-                Step::Drain => ready!(poll_drain(io, input, cx)),
+    /// Returns whether a write has failed: nothing is written any more.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Returns whether a write has failed since the last call.
+    pub(super) const fn take_failure(&mut self) -> bool {
+        std::mem::replace(&mut self.fresh, false)
+    }
+
+    /// Returns whether bytes were read after the deadline, or discarded.
+    pub(super) const fn has_excess(&self) -> bool {
+        self.excess > 0
+    }
+
+    /// Counts bytes that were read after the deadline or are discarded. Returns whether they exceed
+    /// the limit.
+    pub(super) const fn is_too_much(&mut self, len: usize) -> bool {
+        self.excess = self.excess.saturating_add(len);
+        self.excess > Step::MAX_DRAIN
+    }
+
+    /// Returns the error of an operation on a connection that ended with these Close frames.
+    pub(super) fn error(&mut self, closed: Closed) -> Error {
+        match &mut self.cause {
+            Cause::Timeout(timeout) => Error::Timeout(*timeout),
+            // The peer's Close frame says more than the broken stream.
+            Cause::Io(error) if closed.received.is_none() => {
+                error.take().map_or_else(|| closed.into(), Error::Io)
             }
-            self.steps = left;
-        }
-        Poll::Ready(())
-    }
-}
-
-fn poll_drain<S: AsyncRead + Unpin>(
-    io: &mut S,
-    input: &mut ReadBuffer,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    for _ in 0..MAX_READS {
-        if let Some(bytes) = input.bytes() {
-            bytes.clear();
-        }
-        if !matches!(ready!(input.poll_read(io, cx)), Ok(1..)) {
-            return Poll::Ready(());
+            Cause::Io(_) | Cause::None => closed.into(),
         }
     }
-    cx.waker().wake_by_ref();
-    Poll::Pending
 }

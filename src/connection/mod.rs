@@ -8,19 +8,23 @@
 //! An idle connection owns no buffer. Timers need a tokio runtime with time enabled, and run while a
 //! connection closes, or is kept alive by pings.
 
-mod core;
+mod driver;
 mod ending;
 mod handle;
 mod inbox;
-mod incoming;
-mod outgoing;
+mod intake;
 mod parts;
 mod permit;
 mod ping;
 mod read;
-mod shared;
+mod session;
+mod socket;
 mod split;
 mod timer;
+mod turn;
+mod waiters;
+mod want;
+mod wire;
 mod write;
 
 use std::{
@@ -31,9 +35,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
-use self::core::Core;
+use self::{session::Session, socket::Socket, want::Want};
 use crate::{
     config::Config,
     error::Error,
@@ -74,70 +81,44 @@ pub use split::{ReadHalf, WriteHalf};
 /// once, [`Error::Closed`] after it. A clean end is `Ok(None)` of [`recv`](Self::recv), as often as
 /// it is called.
 pub struct WebSocket<S> {
-    // Boxed: futures hold what they are given more than once.
-    inner: Box<Inner<S>>,
+    inner: Box<Socket<S>>,
 }
 
-// What a future that is given a connection holds of it.
+// Moving a `WebSocket` into a future copies one pointer; rustc may store such arguments twice.
 const _: () = assert!(size_of::<WebSocket<[u8; 100]>>() == size_of::<usize>());
 
-/// A connection: its stream and all else.
-struct Inner<S> {
-    io: S,
-    core: Core,
-    subprotocol: Option<Box<str>>,
-}
-
 impl<S> WebSocket<S> {
-    /// Makes a connection of a stream whose opening handshake is done and of which nothing has been
-    /// read since. [`from_parts`](Self::from_parts) takes bytes that have.
+    /// Creates a connection over `io`, whose opening handshake has completed.
+    /// [`from_parts`](Self::from_parts) takes bytes that were read after it.
     pub fn new(io: S, role: Role, config: &Config) -> Self {
         Self::from_parts(Parts::new(io, role, config))
     }
 
-    /// Makes a connection of its parts.
+    /// Creates a connection from its parts.
     pub fn from_parts(parts: Parts<S>) -> Self {
-        let mut core = parts.core;
-        core.input = parts.read_buf.into();
-        core.output.restore(parts.write_buf);
         Self {
-            inner: Box::new(Inner {
-                io: parts.io,
-                core,
-                subprotocol: parts.subprotocol,
-            }),
+            inner: Box::new(parts.into_socket()),
         }
     }
 
-    /// Takes the connection apart, losing nothing: [`from_parts`](Self::from_parts) goes on with it.
+    /// Takes the connection apart and loses nothing: [`from_parts`](Self::from_parts) continues it.
     pub fn into_parts(self) -> Parts<S> {
-        let Inner {
-            io,
-            mut core,
-            subprotocol,
-        } = *self.inner;
-        Parts {
-            io,
-            read_buf: core.input.take(),
-            write_buf: core.output.take(),
-            core,
-            subprotocol,
-        }
+        Parts::from_socket(*self.inner)
     }
 
-    /// Drops the connection and what is queued, without a closing handshake. The peer sees 1006.
+    /// Drops the connection and its queue, without a closing handshake. The peer sees 1006.
     pub fn abort(self) {
         drop(self);
     }
 
-    /// Splits the connection for two tasks. Both halves together are as the whole.
+    /// Splits the connection into halves that can be used from two tasks.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
         split::split(self)
     }
 
     /// Returns a handle that sends from elsewhere. All handles of a connection share one inbox.
     pub fn handle(&mut self) -> Handle {
-        self.inner.core.handle()
+        self.inner.driver.handle()
     }
 
     /// Queues a message unless more than [`Config::write_high_water`] is queued. Writes nothing.
@@ -147,7 +128,7 @@ impl<S> WebSocket<S> {
     /// [`TryFeedError::Full`] with the message when there is no room; otherwise as
     /// [`send`](Self::send).
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
-        self.inner.core.try_feed(message.into())
+        self.session().try_feed(message.into())
     }
 
     /// Says whether the messages accepted from now on are compressed, where an extension was agreed on
@@ -155,23 +136,23 @@ impl<S> WebSocket<S> {
     ///
     /// What is in the inbox of [handles](Self::handle) is accepted when it is taken out.
     pub fn compress(&mut self, compress: Compress) {
-        self.inner.core.sender.compress(compress);
+        self.session().compress(compress);
     }
 
     /// Returns the Close frames of both sides once the connection has ended, `None` before.
     pub fn closed(&self) -> Option<Closed> {
-        self.inner.core.closed()
+        self.inner.driver.closed()
     }
 
     /// Returns the round-trip time of the last ping that was answered: of the keepalive
     /// ([`Config::ping_interval`]), or of [`ping`](Self::ping). `None` before the first.
     pub fn latency(&self) -> Option<Duration> {
-        self.inner.core.latency()
+        self.inner.driver.session().latency()
     }
 
     /// Returns how many bytes wait to be written.
     pub fn buffered(&self) -> usize {
-        self.inner.core.output.len()
+        self.inner.driver.session().buffered()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on (RFC 6455 §1.9).
@@ -179,15 +160,26 @@ impl<S> WebSocket<S> {
         self.inner.subprotocol.as_deref()
     }
 
+    /// Marks a stream that keeps written bytes until it is flushed. `progress` returns whether its
+    /// socket has taken bytes since the last call.
+    #[cfg(feature = "server")]
+    pub(crate) fn cork(&mut self, progress: fn(&S) -> bool) {
+        self.inner.transport.cork = Some(progress);
+    }
+
+    fn session(&mut self) -> &mut Session {
+        self.inner.driver.session_mut()
+    }
+
     /// Returns the stream. Reading from it or writing to it breaks the connection.
     pub fn get_ref(&self) -> &S {
-        &self.inner.io
+        &self.inner.transport.io
     }
 
     /// Returns the stream, to set its options. Reading from it or writing to it breaks the
     /// connection.
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.inner.io
+        &mut self.inner.transport.io
     }
 }
 
@@ -216,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.inner.core.poll_recv(&mut self.inner.io, cx)
+        self.inner.poll_recv(cx)
     }
 
     /// Sends a message and waits until the stream has taken all of it.
@@ -235,9 +227,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropping the future leaves the message either not accepted or accepted whole. An accepted
     /// message leaves with the next `send`, `flush` or `recv`.
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        let Inner { io, core, .. } = &mut *self.inner;
         let mut message = Some(message.into());
-        poll_fn(move |cx| core.poll_send(io, &mut message, cx))
+        poll_fn(move |cx| self.inner.poll_send(&mut message, cx))
     }
 
     /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
@@ -252,9 +243,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropping the future leaves the message not accepted.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        let Inner { io, core, .. } = &mut *self.inner;
         let mut message = Some(message.into());
-        poll_fn(move |cx| core.poll_feed(io, &mut message, cx))
+        poll_fn(move |cx| self.inner.poll_feed(&mut message, cx))
     }
 
     /// Waits while more than [`Config::write_high_water`] is queued. A message that is sent through the
@@ -268,8 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropping the future changes nothing.
     pub async fn reserve(&mut self) -> Result<Permit<'_>, Error> {
-        self.ready().await?;
-        Ok(Permit::new(&mut self.inner.core))
+        self.until(Want::Room).await?;
+        Ok(Permit::new(self.session()))
     }
 
     /// Waits until the stream has taken all that is queued.
@@ -282,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Dropping the future leaves the rest queued.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.inner.core.poll_flush(&mut self.inner.io, cx)).await
+        self.until(Want::Flushed).await
     }
 
     /// Sends a ping with a payload of at most 125 bytes. Give each a payload of its own: a pong
@@ -299,10 +289,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send`](Self::send).
     pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
-        self.ready().await?;
+        self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
-        self.inner.core.ping(payload, Some(waiter))?;
-        self.flush().await?;
+        self.session().ping(payload, Some(waiter))?;
+        self.until(Want::Sent).await?;
         Ok(pong)
     }
 
@@ -318,9 +308,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send`](Self::send).
     pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
-        self.ready().await?;
-        self.inner.core.pong(payload)?;
-        self.flush().await
+        self.until(Want::Room).await?;
+        self.session().pong(payload)?;
+        self.until(Want::Sent).await
     }
 
     /// Sends our Close frame and starts the close deadline; `recv` then delivers what still comes,
@@ -341,8 +331,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        if self.inner.core.send_close(frame) {
-            self.flush().await?;
+        if self.inner.driver.request_close(frame, Instant::now()) {
+            self.until(Want::CloseSent).await?;
         }
         Ok(())
     }
@@ -361,19 +351,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send_close`](Self::send_close); messages that were discarded are lost.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
-        self.send_close(code, reason).await?;
-        loop {
-            match self.recv().await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(()),
-                Err(Error::Closed(closed)) if closed.is_complete() => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
+        let frame = CloseFrame::new(code, reason)?;
+        self.inner.driver.request_close(frame, Instant::now());
+        self.until(Want::Ended).await
     }
 
-    async fn ready(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.inner.core.poll_ready(&mut self.inner.io, cx)).await
+    fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| self.inner.poll_until(want, cx))
     }
 }
 

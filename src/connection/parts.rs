@@ -4,8 +4,8 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::core::Core;
-use crate::{config::Config, extension::Extensions, frame::Role};
+use super::{driver::Driver, session::Session, socket::Socket, wire::Transport};
+use crate::{config::Config, extension::Extensions, frame::Role, protocol::Endpoint};
 
 /// A connection taken apart: its stream, the bytes on either side of it, and its state.
 #[non_exhaustive]
@@ -14,35 +14,65 @@ pub struct Parts<S> {
     pub io: S,
     /// Bytes that were read from the stream and not received yet.
     pub read_buf: BytesMut,
-    /// Bytes that are yet to be written to the stream.
+    /// Bytes that wait to be written to the stream.
     pub write_buf: Bytes,
-    pub(super) core: Core,
-    pub(super) subprotocol: Option<Box<str>>,
+    driver: Driver,
+    cork: Option<fn(&S) -> bool>,
+    subprotocol: Option<Box<str>>,
 }
 
 impl<S> Parts<S> {
-    /// Makes the parts of a connection that has just been opened, both buffers empty.
+    /// Creates the parts of a connection that was just opened, with empty buffers.
     pub fn new(io: S, role: Role, config: &Config) -> Self {
         Self {
             io,
             read_buf: BytesMut::new(),
             write_buf: Bytes::new(),
-            core: Core::new(role, config),
+            driver: Driver::new(Session::new(Endpoint::new(role, config))),
+            cork: None,
             subprotocol: None,
         }
     }
 
-    /// Goes on with the extensions that the opening handshake agreed on.
+    /// Uses the extensions that the opening handshake negotiated.
     #[must_use]
     pub fn extensions(mut self, extensions: Extensions) -> Self {
-        let (encoders, decoders) = extensions.split();
-        self.core.sender.extend(encoders);
-        self.core.receiver.extend(decoders);
-        self.core.receiver.let_pause();
+        self.driver.session_mut().set_extensions(extensions);
         self
     }
 
-    /// Sets the subprotocol that the opening handshake agreed on.
+    pub(super) fn from_socket(socket: Socket<S>) -> Self {
+        let Socket {
+            transport,
+            mut driver,
+            subprotocol,
+        } = socket;
+        driver.forget_tasks();
+        let (read_buf, write_buf) = driver.session_mut().take_bytes();
+        Self {
+            io: transport.io,
+            read_buf,
+            write_buf,
+            driver,
+            cork: transport.cork,
+            subprotocol,
+        }
+    }
+
+    pub(super) fn into_socket(mut self) -> Socket<S> {
+        let session = self.driver.session_mut();
+        session.restore(self.read_buf, self.write_buf);
+        Socket {
+            transport: Transport {
+                io: self.io,
+                cork: self.cork,
+            },
+            driver: self.driver,
+            subprotocol: self.subprotocol,
+        }
+    }
+
+    /// Sets the subprotocol that the opening handshake negotiated.
     #[must_use]
     pub fn subprotocol(mut self, subprotocol: Option<&str>) -> Self {
         self.subprotocol = subprotocol.map(Box::from);

@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use super::core::Core;
+use super::session::Session;
 use crate::{error::Error, message::Message};
 
 /// Room for one message: [`WebSocket::reserve`](super::WebSocket::reserve) makes it.
@@ -20,12 +20,12 @@ use crate::{error::Error, message::Message};
 #[derive(Debug)]
 #[must_use = "sends nothing unless asked to"]
 pub struct Permit<'a> {
-    core: &'a mut Core,
+    session: &'a mut Session,
 }
 
 impl<'a> Permit<'a> {
-    pub(super) const fn new(core: &'a mut Core) -> Self {
-        Self { core }
+    pub(super) const fn new(session: &'a mut Session) -> Self {
+        Self { session }
     }
 
     /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
@@ -34,7 +34,7 @@ impl<'a> Permit<'a> {
     ///
     /// [`Error::Send`] if the message may not be sent.
     pub fn send(self, message: impl Into<Message>) -> Result<(), Error> {
-        self.core.queue(&mut Some(message.into()))
+        self.session.queue(&mut message.into())
     }
 }
 

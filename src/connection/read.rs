@@ -41,6 +41,17 @@ impl ReadBuffer {
         self.0 = None;
     }
 
+    /// Drops the bytes and returns their number. The buffer goes back to the thread.
+    pub(super) fn discard(&mut self) -> usize {
+        let Some(bytes) = &mut self.0 else {
+            return 0;
+        };
+        let len = bytes.len();
+        bytes.clear();
+        self.release();
+        len
+    }
+
     /// Takes the bytes.
     pub(super) fn take(&mut self) -> BytesMut {
         self.0.take().map_or_else(BytesMut::new, |bytes| *bytes)

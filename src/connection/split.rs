@@ -3,24 +3,25 @@
 use std::{
     fmt,
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use super::{
-    Inner, PongWaiter, TryFeedError, WebSocket,
-    shared::{Shared, Side},
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
 };
+
+use super::{PongWaiter, TryFeedError, WebSocket, socket::Socket, waiters::lock, want::Want};
 use crate::{
     error::Error,
     extension::Compress,
     frame::{CloseCode, CloseFrame},
     message::Message,
     protocol::Closed,
+    sync::Mutex,
     text::Text,
 };
 
@@ -28,15 +29,15 @@ use crate::{
 ///
 /// It answers pings and Close frames and runs the keepalive, and it writes what the other half has
 /// fed: keep a `recv` pending.
-pub struct ReadHalf<S>(Arc<Shared<Inner<S>>>);
+pub struct ReadHalf<S>(Arc<Mutex<Socket<S>>>);
 
 /// The half that sends: [`WebSocket::split`] makes it.
 ///
 /// It receives nothing. Dropping it closes nothing.
-pub struct WriteHalf<S>(Arc<Shared<Inner<S>>>);
+pub struct WriteHalf<S>(Arc<Mutex<Socket<S>>>);
 
 pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
-    let shared = Arc::new(Shared::new(*ws.inner));
+    let shared = Arc::new(Mutex::new(*ws.inner));
     (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
 }
 
@@ -52,21 +53,25 @@ impl<S> ReadHalf<S> {
         }
         drop(other);
         match Arc::try_unwrap(self.0) {
-            Ok(shared) => Ok(WebSocket {
-                inner: Box::new(shared.into_inner()),
-            }),
+            Ok(shared) => {
+                let inner = shared.into_inner();
+                let inner = inner.unwrap_or_else(PoisonError::into_inner);
+                Ok(WebSocket {
+                    inner: Box::new(inner),
+                })
+            }
             Err(_) => unreachable!("a connection has two halves, and here were both"),
         }
     }
 
     /// As [`WebSocket::closed`].
     pub fn closed(&self) -> Option<Closed> {
-        self.0.lock().core.closed()
+        lock(&self.0).driver.closed()
     }
 
     /// As [`WebSocket::latency`].
     pub fn latency(&self) -> Option<Duration> {
-        self.0.lock().core.latency()
+        lock(&self.0).driver.session().latency()
     }
 }
 
@@ -90,14 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     ///
     /// As [`WebSocket::recv`].
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        let received = self.0.poll(Side::Read, cx, |inner, cx| {
-            inner.core.poll_recv(&mut inner.io, cx)
-        });
-        if !matches!(received, Poll::Ready(Ok(Some(_))) | Poll::Pending) {
-            // It is over, for a `send` that waits for room as well.
-            self.0.wake();
-        }
-        received
+        lock(&self.0).poll_recv(cx)
     }
 }
 
@@ -108,17 +106,17 @@ impl<S> WriteHalf<S> {
     ///
     /// As [`WebSocket::try_feed`].
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
-        self.0.lock().core.try_feed(message.into())
+        lock(&self.0).driver.session_mut().try_feed(message.into())
     }
 
     /// Says whether messages are compressed, as [`WebSocket::compress`].
     pub fn compress(&mut self, compress: Compress) {
-        self.0.lock().core.sender.compress(compress);
+        lock(&self.0).driver.session_mut().compress(compress);
     }
 
     /// As [`WebSocket::buffered`].
     pub fn buffered(&self) -> usize {
-        self.0.lock().core.output.len()
+        lock(&self.0).driver.session().buffered()
     }
 }
 
@@ -134,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`].
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        self.poll(move |inner, cx| inner.core.poll_send(&mut inner.io, &mut message, cx))
+        poll_fn(move |cx| lock(&self.0).poll_send(&mut message, cx))
     }
 
     /// Queues a message, as [`WebSocket::feed`]. It leaves with the next `flush` or `send`, or when the
@@ -149,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::feed`].
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        self.poll(move |inner, cx| inner.core.poll_feed(&mut inner.io, &mut message, cx))
+        poll_fn(move |cx| lock(&self.0).poll_feed(&mut message, cx))
     }
 
     /// Waits until the stream has taken all that is queued.
@@ -162,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// Dropping the future leaves the rest queued.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
-        self.poll(|inner, cx| inner.core.poll_flush(&mut inner.io, cx))
+        self.until(Want::Flushed)
     }
 
     /// Sends a ping, as [`WebSocket::ping`].
@@ -176,10 +174,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`].
     pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
-        self.ready().await?;
+        self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
-        self.0.lock().core.ping(payload, Some(waiter))?;
-        self.flush().await?;
+        lock(&self.0)
+            .driver
+            .session_mut()
+            .ping(payload, Some(waiter))?;
+        self.until(Want::Sent).await?;
         Ok(pong)
     }
 
@@ -194,9 +195,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`].
     pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
-        self.ready().await?;
-        self.0.lock().core.pong(payload)?;
-        self.flush().await
+        self.until(Want::Room).await?;
+        lock(&self.0).driver.session_mut().pong(payload)?;
+        self.until(Want::Sent).await
     }
 
     /// Sends our Close frame, as [`WebSocket::send_close`]; the other half then receives what still
@@ -215,28 +216,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        let first = self.0.lock().core.send_close(frame);
-        if first {
-            // A `recv` that waits has to look at the deadline, which runs from now on.
-            self.0.wake();
-            return match self.flush().await {
-                // The other half was faster, and received the answer.
-                Err(Error::Closed(closed)) if closed.is_complete() => Ok(()),
-                flushed => flushed,
-            };
+        let asked = Instant::now();
+        if lock(&self.0).driver.request_close(frame, asked) {
+            self.until(Want::CloseSent).await?;
         }
         Ok(())
     }
 
-    fn ready(&mut self) -> impl Future<Output = Result<(), Error>> {
-        self.poll(|inner, cx| inner.core.poll_ready(&mut inner.io, cx))
-    }
-
-    fn poll<T>(
-        &mut self,
-        mut poll: impl FnMut(&mut Inner<S>, &mut Context<'_>) -> Poll<T>,
-    ) -> impl Future<Output = T> {
-        poll_fn(move |cx| self.0.poll(Side::Write, cx, &mut poll))
+    fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {
+        poll_fn(move |cx| lock(&self.0).poll_until(want, cx))
     }
 }
 

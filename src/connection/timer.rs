@@ -1,22 +1,11 @@
 //! [`Timer`]: the one timer of a connection, for its keepalive while it is open and for its end.
 //!
-//! ```text
-//!            interval passed: ping
-//!  ┌──────┐ ──────────────────────▶ ┌──────┐     timeout passed, nothing arrived:
-//!  │ Ping │                         │ Pong │     the peer is gone
-//!  └──────┘ ◀────────────────────── └──────┘
-//!            timeout passed, something arrived: the next ping
-//!
-//!  From anywhere: the deadline of the end, `End`.
-//! ```
-//!
-//! It is set once or twice for each ping and looked at where a read has found nothing: messages cost no
-//! timer and no clock. A connection that was not polled for long finds what has arrived meanwhile
-//! first.
+//! Messages neither arm the timer nor read the clock. The timer is looked at only after nothing could
+//! be read and nothing more could be written.
 
 use std::{
     pin::{Pin, pin},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -25,143 +14,167 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::config::Values;
+use crate::{
+    config::Config,
+    protocol::{Duty, Keepalive},
+};
 
-/// Later than anybody waits, and early enough for a sum of times.
+/// Later than any task waits, and early enough for a sum of times.
 const NEVER: Duration = Duration::from_secs(1 << 30);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whom `sleep` will wake: while it has not, it need not be polled.
-    waker: Option<Waker>,
-    goal: Goal,
-    /// Whether the peer has given a sign of life since the last ping of the keepalive.
-    heard: bool,
-    /// Whether the stream took no more, so that its taking some is a sign of life.
-    blocked: bool,
-    /// The pings of the keepalive since the last sign of life.
-    unheard: u32,
+    keepalive: Keepalive,
+    purpose: Purpose,
+    /// The start of the keepalive, whose times are counted from it, or the deadline.
+    moment: Option<Instant>,
+    /// Whether `sleep` wakes the task that polls the connection.
+    registered: bool,
 }
 
-/// What the timer runs for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Goal {
-    #[default]
-    Nothing,
-    Ping,
-    Pong,
-    End,
-}
-
-/// What the keepalive asks for.
+/// The purpose of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Duty {
-    /// To send a ping.
+enum Purpose {
+    Keepalive,
+    /// The end of the connection.
+    Deadline,
+}
+
+/// The signs of life since the last judgement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signs {
+    /// Whether bytes have arrived.
+    pub(super) received: bool,
+    /// Whether the stream has taken bytes.
+    pub(super) written: bool,
+}
+
+/// The reason why the timer has fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is time for a ping.
     Ping,
-    /// To give the connection up: nothing arrived since the ping.
-    GiveUp,
+    /// The peer is gone.
+    Gone,
+    /// The deadline has passed.
+    Deadline,
 }
 
 impl Timer {
-    /// Notes a sign of life.
-    pub(super) const fn heard(&mut self) {
-        self.heard = true;
-    }
-
-    /// Notes how a write went: whether it took anything, and whether something is left. What a stream
-    /// takes at once proves nothing, what it takes after it was full has made room at the peer.
-    pub(super) const fn written(&mut self, some: bool, blocked: bool) {
-        self.heard |= self.blocked && some;
-        self.blocked = blocked;
-    }
-
-    /// Polls for the next duty of the keepalive, after a read has found nothing.
-    pub(super) fn poll_keepalive(&mut self, values: &Values, cx: &mut Context<'_>) -> Poll<Duty> {
-        if self.is_quiet(cx) {
-            return Poll::Pending;
-        }
-        let interval = values.ping_interval.unwrap_or(Duration::MAX);
-        if interval == Duration::MAX {
-            return Poll::Pending;
-        }
-        let timeout = values.ping_timeout;
-        loop {
-            match self.goal {
-                Goal::End => return Poll::Pending,
-                Goal::Nothing => self.set(Goal::Ping, interval),
-                Goal::Ping => {
-                    ready!(self.poll(cx));
-                    if std::mem::take(&mut self.heard) {
-                        self.unheard = 0;
-                    }
-                    if self.unheard > 0 && interval.saturating_mul(self.unheard) >= timeout {
-                        return Poll::Ready(Duty::GiveUp);
-                    }
-                    self.unheard = self.unheard.saturating_add(1);
-                    if timeout < interval {
-                        self.set(Goal::Pong, timeout);
-                    } else {
-                        self.set(Goal::Ping, interval);
-                    }
-                    return Poll::Ready(Duty::Ping);
-                }
-                Goal::Pong => {
-                    ready!(self.poll(cx));
-                    if !self.heard {
-                        return Poll::Ready(Duty::GiveUp);
-                    }
-                    self.set(Goal::Ping, interval - timeout);
-                }
-            }
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            sleep: None,
+            purpose: Purpose::Keepalive,
+            moment: None,
+            keepalive: Keepalive::new(config),
+            registered: false,
         }
     }
 
-    /// Sets the deadline of the connection's end, whatever was set before.
-    pub(super) fn set_deadline(&mut self, after: Duration) {
-        self.set(Goal::End, after);
+    /// Registers the task again with the next poll: another task polls the connection.
+    pub(super) const fn forget_task(&mut self) {
+        self.registered = false;
     }
 
-    /// Sets the deadline of the connection's end, unless it is running.
-    pub(super) fn start_deadline(&mut self, after: Duration) {
-        if self.goal != Goal::End {
-            self.set(Goal::End, after);
+    /// Returns whether a deadline is set.
+    pub(super) const fn has_deadline(&self) -> bool {
+        matches!(self.purpose, Purpose::Deadline)
+    }
+
+    /// Sets the deadline of the connection's end, unless there is one.
+    pub(super) fn start_deadline(&mut self, from: Instant, after: Duration) {
+        if !self.has_deadline() {
+            let deadline = from + after.min(NEVER);
+            self.purpose = Purpose::Deadline;
+            self.moment = Some(deadline);
+            self.set(deadline);
         }
     }
 
-    /// Whether the deadline is running and has passed.
-    pub(super) fn deadline_passed(&mut self, cx: &mut Context<'_>) -> bool {
-        self.goal == Goal::End && self.poll(cx).is_ready()
-    }
-
-    fn set(&mut self, goal: Goal, after: Duration) {
-        let deadline = Instant::now() + after.min(NEVER);
-        self.goal = goal;
-        self.waker = None;
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().reset(deadline),
-            None => self.sleep = Some(Box::pin(sleep_until(deadline))),
+    /// Fires after the given time, or at the deadline if that is sooner.
+    pub(super) fn shorten_deadline(&mut self, after: Duration) {
+        if let (Purpose::Deadline, Some(deadline)) = (self.purpose, self.moment) {
+            self.set(deadline.min(Instant::now() + after));
         }
     }
 
-    /// Whether it runs for this task and has not fired.
+    /// Stops the timer and frees its memory.
+    pub(super) fn stop(&mut self) {
+        self.sleep = None;
+    }
+
+    /// Waits for the deadline.
+    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_deadline() {
+            return self.poll(cx);
+        }
+        Poll::Pending
+    }
+
+    /// Waits for the deadline or the next duty of the keepalive. `signs` returns the signs of life;
+    /// `blocked` tells whether bytes wait to be written.
     #[inline]
-    fn is_quiet(&self, cx: &Context<'_>) -> bool {
-        match (&self.sleep, &self.waker) {
-            (Some(sleep), Some(waker)) => waker.will_wake(cx.waker()) && !sleep.is_elapsed(),
-            _ => false,
+    pub(super) fn poll_verdict(
+        &mut self,
+        blocked: bool,
+        signs: impl FnOnce() -> Signs,
+        cx: &mut Context<'_>,
+    ) -> Poll<Verdict> {
+        if self.has_deadline() {
+            return self.poll(cx).map(|()| Verdict::Deadline);
         }
+        let is_known = !blocked || self.keepalive.is_blocked();
+        if !self.keepalive.is_on() || (is_known && self.is_quiet()) {
+            return Poll::Pending;
+        }
+        let signs = signs();
+        if signs.received {
+            self.keepalive.on_received();
+        }
+        if signs.written {
+            self.keepalive.on_written();
+        }
+        self.poll_keepalive(blocked, cx)
+    }
+
+    fn poll_keepalive(&mut self, blocked: bool, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let start = *self.moment.get_or_insert_with(Instant::now);
+        loop {
+            match self.keepalive.judge(start.elapsed(), blocked) {
+                Duty::Wait => {}
+                Duty::Ping => return Poll::Ready(Verdict::Ping),
+                Duty::GiveUp => return Poll::Ready(Verdict::Gone),
+            }
+            let Some(next) = self.keepalive.next() else {
+                return Poll::Pending;
+            };
+            self.set(start + next.min(NEVER));
+            ready!(self.poll(cx));
+        }
+    }
+
+    /// Returns whether the timer runs for this task and has not fired.
+    fn is_quiet(&self) -> bool {
+        self.registered && self.sleep.as_ref().is_some_and(|it| !it.is_elapsed())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(sleep) = &mut self.sleep else {
             return Poll::Pending;
         };
-        // Whatever the budget of the task: a poll that it cuts short would register nobody.
-        let passed = pin!(unconstrained(sleep.as_mut())).poll(cx);
-        if passed.is_pending() {
-            self.waker = Some(cx.waker().clone());
+        // A poll that lacks budget would not register the task.
+        let fired = pin!(unconstrained(sleep.as_mut())).poll(cx);
+        self.registered = fired.is_pending();
+        fired
+    }
+
+    fn set(&mut self, at: Instant) {
+        match &mut self.sleep {
+            Some(sleep) if sleep.deadline() == at => return,
+            Some(sleep) => sleep.as_mut().reset(at),
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
         }
-        passed
+        self.registered = false;
     }
 }

@@ -1,4 +1,4 @@
-//! [`WriteQueue`]: what waits for the socket, in order, written with vectored writes.
+//! [`WriteQueue`]: the bytes that wait for the stream, in order, written with vectored writes.
 //!
 //! Each thread keeps one spare queue with its memory, so that a connection which sends, flushes and
 //! waits allocates nothing and owns nothing while it waits.
@@ -38,29 +38,23 @@ pub(super) struct WriteQueue(Option<Box<Queue>>);
 struct Queue {
     /// Headers and copied payloads, one behind the other.
     copied: BytesMut,
-    /// Payloads kept by reference, each with where it goes: behind so many bytes that were ever
-    /// copied.
+    /// Large payloads, each with its position: the number of copied bytes that precede it, counted
+    /// since the queue was created.
     kept: VecDeque<(usize, Bytes)>,
-    /// How many bytes that were copied have been written.
+    /// The number of copied bytes that were written.
     written: usize,
-    /// The bytes in `kept`.
+    /// The number of bytes in `kept`.
     kept_len: usize,
-    /// Whether the stream was written to and not flushed since.
-    unflushed: bool,
 }
 
 impl WriteQueue {
-    /// The number of bytes queued.
-    pub(super) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |queue| queue.len())
+    /// Returns whether no byte is queued.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|queue| queue.len() == 0)
     }
 
-    /// Whether nothing is queued, and what was written is flushed.
-    pub(super) const fn is_idle(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// Drops what is queued.
+    /// Drops the queued bytes.
     pub(super) fn clear(&mut self) {
         self.0 = None;
     }
@@ -72,7 +66,7 @@ impl WriteQueue {
         }
     }
 
-    /// Takes what is queued, in one piece.
+    /// Takes the queued bytes, in one piece.
     pub(super) fn take(&mut self) -> Bytes {
         let Some(mut queue) = self.0.take() else {
             return Bytes::new();
@@ -87,38 +81,33 @@ impl WriteQueue {
         all.freeze()
     }
 
-    /// Writes until at most `high_water` bytes are queued.
+    /// Writes once, and returns the number of bytes that the stream has taken. The queue must not be
+    /// empty. An emptied queue gives its memory back to the thread.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         io: &mut S,
         cx: &mut Context<'_>,
-        high_water: usize,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.0 {
-            Some(queue) => queue.poll_write(io, cx, high_water),
-            None => Poll::Ready(Ok(())),
+    ) -> Poll<io::Result<usize>> {
+        let Some(queue) = &mut self.0 else {
+            return Poll::Ready(Ok(0));
+        };
+        let written = ready!(queue.poll_write(io, cx))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
+        queue.advance(written);
+        if queue.len() == 0 {
+            self.release();
+        }
+        Poll::Ready(Ok(written))
     }
 
-    /// Writes everything and flushes the stream.
-    pub(super) fn poll_flush<S: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Some(queue) = &mut self.0 else {
-            return Poll::Ready(Ok(()));
-        };
-        ready!(queue.poll_write(io, cx, 0))?;
-        if queue.unflushed {
-            ready!(Pin::new(io).poll_flush(cx))?;
-            queue.unflushed = false;
+    fn release(&mut self) {
+        if let Some(queue) = self.0.take()
+            && queue.copied.capacity() <= MAX_SPARE
+        {
+            SPARE.set(Some(queue));
         }
-        if queue.copied.capacity() <= MAX_SPARE {
-            SPARE.set(self.0.take());
-        }
-        self.0 = None;
-        Poll::Ready(Ok(()))
     }
 
     fn queue(&mut self) -> &mut Queue {
@@ -154,23 +143,6 @@ impl Queue {
     }
 
     fn poll_write<S: AsyncWrite + Unpin>(
-        &mut self,
-        io: &mut S,
-        cx: &mut Context<'_>,
-        high_water: usize,
-    ) -> Poll<io::Result<()>> {
-        while self.len() > high_water {
-            let written = ready!(self.poll_write_once(io, cx))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.advance(written);
-            self.unflushed = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_write_once<S: AsyncWrite + Unpin>(
         &self,
         io: &mut S,
         cx: &mut Context<'_>,
@@ -191,7 +163,8 @@ impl Queue {
         io.poll_write_vectored(cx, &slices[..used])
     }
 
-    /// Forgets what was written. A stream that claims more than it was given is not believed.
+    /// Removes written bytes. A stream that claims to have written more than it was given only empties
+    /// the queue.
     fn advance(&mut self, mut written: usize) {
         while let Some((at, payload)) = self.kept.front_mut() {
             let before = *at - self.written;
@@ -222,6 +195,11 @@ impl Queue {
 
 impl Output for WriteQueue {
     const COPY_BELOW: usize = COPY_BELOW;
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.len())
+    }
 
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.queue().copied

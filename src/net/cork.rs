@@ -53,6 +53,8 @@ struct Shared<S> {
     /// `None` once the stream was dropped and nothing is left to be written.
     tcp: Option<S>,
     dropped: bool,
+    /// Whether the socket has taken bytes since [`Cork::take_progress`].
+    progress: bool,
     /// Why what was kept could not be written. Nothing is written after it.
     failed: Option<io::ErrorKind>,
     /// Whether the task of the handler is the one that the socket wakes to write what was kept. Then
@@ -77,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         Self(Arc::new(Mutex::new(Shared {
             tcp: Some(tcp),
             dropped: false,
+            progress: false,
             failed: None,
             task_waits: false,
             rest: None,
@@ -118,15 +121,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         let written = Pin::new(shared.tcp()?).poll_write_vectored(cx, bufs);
         if written.is_pending() {
             shared.wait(cx);
+        } else {
+            shared.progress = true;
         }
         written
     }
 
+    /// Writes the kept bytes, even while the handler is polled.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_polled() {
-            return Poll::Ready(Ok(()));
+        let mut shared = self.shared();
+        if let Some(kind) = shared.failed {
+            return Poll::Ready(Err(kind.into()));
         }
-        self.shared().poll_before(cx)
+        shared.poll_before(cx)
+    }
+
+    /// Returns whether the socket has taken bytes since the last call. The stream's own writes do not
+    /// show it, because the task of the handler writes too.
+    pub(super) fn take_progress(&self) -> bool {
+        std::mem::take(&mut self.shared().progress)
     }
 
     pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -272,7 +285,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             return Poll::Ready(Ok(()));
         };
         let tcp = self.tcp.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let written = ready!(write_all(tcp, &mut rest.kept, cx));
+        let kept = rest.kept.len();
+        let written = write_all(tcp, &mut rest.kept, cx);
+        self.progress |= rest.kept.len() < kept;
+        let written = ready!(written);
         rest.kept.clear();
         if let Err(error) = &written {
             self.failed = Some(error.kind());

@@ -64,6 +64,12 @@ impl Stream {
         Ok(Self(Cork::new(stream)))
     }
 
+    /// Returns whether the socket has taken bytes since the last call.
+    #[cfg(feature = "server")]
+    pub(crate) fn take_progress(&self) -> bool {
+        self.0.take_progress()
+    }
+
     /// Returns what the task of a handler polls it with.
     #[cfg(feature = "server")]
     pub(crate) fn task(&self) -> cork::Task {

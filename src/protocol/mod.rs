@@ -15,15 +15,19 @@ mod assembler;
 mod closing;
 #[cfg(feature = "tokio")]
 mod direct;
+mod endpoint;
 mod event;
 mod extended;
 mod frame_reader;
+mod keepalive;
 mod receiver;
 mod sender;
 
 pub use crate::frame::{ProtocolError, Role, SendError};
 pub use closing::{Closed, Closing};
+pub use endpoint::{Endpoint, Step};
 pub use event::Event;
+pub use keepalive::{Duty, Keepalive};
 pub use receiver::Receiver;
 pub use sender::{Output, Sender, random_masking_key};
 

@@ -59,7 +59,7 @@ pub(crate) enum Received {
 
 impl Received {
     /// Makes an event of it.
-    fn into_event(self) -> Event {
+    pub(super) fn into_event(self) -> Event {
         match self {
             Self::Text(payload) => Event::Message(text(payload)),
             Self::Binary(payload) => Event::Message(payload.into()),
@@ -145,6 +145,14 @@ impl Receiver {
     /// Whether the peer's Close frame was received: the end of the stream is then no surprise.
     pub fn is_closed(&self) -> bool {
         matches!(self.end.as_deref(), Some(End::Closed))
+    }
+
+    /// Returns the peer's violation, if there was one.
+    pub fn violation(&self) -> Option<ProtocolError> {
+        match self.end.as_deref() {
+            Some(End::Failed(error)) => Some(*error),
+            Some(End::Closed) | None => None,
+        }
     }
 
     #[inline]

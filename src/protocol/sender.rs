@@ -19,10 +19,18 @@ use crate::{
     simd::Simd,
 };
 
-/// Where a [`Sender`] puts the bytes for the wire, in order.
+/// The place of a [`Sender`]'s bytes for the wire, in order.
 pub trait Output {
     /// Payloads of fewer bytes are copied to the buffer, as are all that are masked.
     const COPY_BELOW: usize;
+
+    /// Returns the number of bytes that wait to be written.
+    fn len(&self) -> usize;
+
+    /// Returns whether no byte waits to be written.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 
     /// The buffer that headers, masked payloads and other small things are appended to.
     fn buffer(&mut self) -> &mut BytesMut;
@@ -33,6 +41,10 @@ pub trait Output {
 
 impl Output for BytesMut {
     const COPY_BELOW: usize = usize::MAX;
+
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
 
     fn buffer(&mut self) -> &mut BytesMut {
         self
@@ -58,7 +70,7 @@ impl Output for BytesMut {
 #[derive(Debug)]
 pub struct Sender {
     simd: Simd,
-    /// Where masking keys come from; `None` for a server, which does not mask (RFC 6455 §5.1).
+    /// A client masks its frames, a server does not (RFC 6455 §5.1).
     role: Role,
     closed: bool,
     compress: Compress,
@@ -143,6 +155,14 @@ impl Sender {
             self.fragments(opcode, std::mem::take(payload), output);
         }
         Ok(())
+    }
+
+    /// Appends the pong that answers a ping with this payload.
+    pub(crate) fn reply(&self, payload: &Bytes, output: &mut impl Output) {
+        let header = self.header(true, Rsv::NONE, Opcode::Pong, payload);
+        if !copy_frame(self.simd, &header, payload, output) {
+            output.append(payload.clone());
+        }
     }
 
     /// Returns the role of the endpoint.

@@ -201,6 +201,10 @@ struct Kept(BytesMut, Vec<Bytes>);
 impl Output for Kept {
     const COPY_BELOW: usize = 4096;
 
+    fn len(&self) -> usize {
+        self.0.len() + self.1.iter().map(Bytes::len).sum::<usize>()
+    }
+
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.0
     }

@@ -185,6 +185,10 @@ struct Parts {
 impl Output for Parts {
     const COPY_BELOW: usize = 1;
 
+    fn len(&self) -> usize {
+        self.buffer.len() + self.payloads.iter().map(Bytes::len).sum::<usize>()
+    }
+
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }

@@ -140,9 +140,16 @@ async fn halves_that_are_reunited_have_lost_nothing() {
             Read::Data(frame(peer(role), TEXT, b"fragment, ")),
             Read::Data(head.to_vec()),
             Read::Pending,
+            Read::Pending,
             Read::Data([tail, &close(peer(role), 1000, "")].concat()),
         ];
-        let writes = [Write::Some(3), Write::Pending, Write::Some(usize::MAX)];
+        let full = [
+            Write::Some(3),
+            Write::Pending,
+            Write::Pending,
+            Write::Pending,
+        ];
+        let writes = full.into_iter().chain([Write::Some(usize::MAX)]);
         let (mut read, mut write, seen) = halves(role, Script::new(reads).writes(writes));
         assert!(poll_once(write.send("half sent")).is_pending());
         assert!(poll_once(read.recv()).is_pending());

@@ -260,22 +260,28 @@ impl Wake for Count {
 async fn halves_that_wait_do_not_wake_each_other() {
     let (near, mut far) = duplex(32);
     let (mut read, mut write) = WebSocket::new(near, Role::Server, &config()).split();
-    let count = Arc::<Count>::default();
-    let waker = Waker::from(Arc::clone(&count));
-    let mut cx = Context::from_waker(&waker);
+    let counts: [Arc<Count>; 2] = Default::default();
+    let wakers = counts.clone().map(Waker::from);
+    let [mut reader, mut writer] = wakers.each_ref().map(Context::from_waker);
+    let woken = || counts.each_ref().map(|it| it.0.load(Ordering::Relaxed));
     let mut send = pin!(write.send(vec![7; 100]));
+    assert!(read.poll_recv(&mut reader).is_pending());
+    assert!(send.as_mut().poll(&mut writer).is_pending());
+    // The second half has queued its message, which the first one writes too.
+    let before = woken();
     for _ in 0..10 {
-        assert!(read.poll_recv(&mut cx).is_pending());
-        assert!(send.as_mut().poll(&mut cx).is_pending());
+        assert!(read.poll_recv(&mut reader).is_pending());
+        assert!(send.as_mut().poll(&mut writer).is_pending());
     }
-    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    assert_eq!(woken(), before);
     far.write_all(&frame(Role::Client, FIN | PING, b""))
         .await
         .unwrap();
-    assert_eq!(count.0.load(Ordering::Relaxed), 2, "each once");
-    assert!(read.poll_recv(&mut cx).is_pending());
-    assert!(send.as_mut().poll(&mut cx).is_pending());
-    assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    let after = before.map(|count| count + 1);
+    assert_eq!(woken(), after, "each once");
+    assert!(read.poll_recv(&mut reader).is_pending());
+    assert!(send.as_mut().poll(&mut writer).is_pending());
+    assert_eq!(woken(), after);
 }
 
 #[tokio::test]

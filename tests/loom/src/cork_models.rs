@@ -13,9 +13,10 @@ use loom::thread::{self, JoinHandle};
 
 use crate::{
     cork::{Cork, Task},
-    shared::{Shared, Side},
     socket::{Peer, Socket},
     task::{check, poll_once, wait, wait_locked},
+    waiters::Side,
+    waiters_models::Shared,
 };
 
 /// As `net::Stream`, with what it has to write.
@@ -25,18 +26,24 @@ struct Stream {
 }
 
 impl Stream {
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.queue.is_empty() {
             let bufs = [IoSlice::new(self.queue.as_bytes())];
             let written = ready!(self.cork.poll_write(cx, &bufs))?;
             self.queue = &self.queue[written..];
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// As `WebSocket::flush`: what was kept leaves at once.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write(cx))?;
         self.cork.poll_flush(cx)
     }
 
     fn send(&mut self, bytes: &'static str) -> impl Future<Output = io::Result<()>> {
         self.queue = bytes;
-        poll_fn(|cx| self.poll_flush(cx))
+        poll_fn(|cx| self.poll_write(cx))
     }
 }
 

@@ -11,10 +11,10 @@
 
 mod cork_models;
 mod inbox_models;
-mod shared_models;
 mod socket;
 mod stream;
 mod task;
+mod waiters_models;
 
 #[expect(dead_code, reason = "reading and the socket's options have no model")]
 #[path = "../../../src/net/cork.rs"]
@@ -24,8 +24,9 @@ mod cork;
 #[path = "../../../src/connection/inbox/mod.rs"]
 mod inbox;
 
-#[path = "../../../src/connection/shared.rs"]
-mod shared;
+#[expect(dead_code, reason = "not all that a driver asks has a model")]
+#[path = "../../../src/connection/waiters.rs"]
+mod waiters;
 
 /// As `src/sync.rs`.
 mod sync {

@@ -1,0 +1,397 @@
+//! [`Session`]: everything of a connection but its stream, its tasks and its clock.
+
+use std::{
+    num::NonZeroU64,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    TryFeedError,
+    ending::{Cause, Ending},
+    ping::{Pings, Waiter},
+    turn::{Io, Turn, Work},
+    wire::{Attempt, Wire},
+};
+use crate::{
+    config::{Config, Values},
+    error::Error,
+    extension::{Compress, Extensions},
+    frame::{CloseCode, CloseFrame},
+    message::Message,
+    protocol::{Closed, Endpoint, Event, Received, Step, random_masking_key, text},
+    text::Text,
+};
+
+/// The endpoint of a connection, its buffers, and the reason of its end.
+#[derive(Debug)]
+pub(super) struct Session {
+    endpoint: Endpoint,
+    wire: Wire,
+    /// A message that arrived while the task waited for something else.
+    parked: Option<Box<Message>>,
+    pings: Pings,
+    /// The round-trip time of the last answered ping, in nanoseconds plus one.
+    latency: Option<NonZeroU64>,
+    /// `None` until this side closes the connection or gives the stream up.
+    ending: Option<Box<Ending>>,
+}
+
+impl Session {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            wire: Wire::default(),
+            parked: None,
+            pings: Pings::default(),
+            latency: None,
+            ending: None,
+        }
+    }
+
+    /// Uses the extensions that the opening handshake negotiated.
+    pub(super) fn set_extensions(&mut self, extensions: Extensions) {
+        self.endpoint.set_extensions(extensions);
+        self.endpoint.let_pause();
+    }
+
+    /// Sets the bytes that were read and the bytes that are to be written.
+    pub(super) fn restore(&mut self, input: BytesMut, output: Bytes) {
+        self.wire.restore(input, output);
+    }
+
+    /// Takes the bytes that were read and the bytes that are to be written.
+    pub(super) fn take_bytes(&mut self) -> (BytesMut, Bytes) {
+        self.wire.take()
+    }
+
+    /// Returns the step of the endpoint.
+    #[inline]
+    pub(super) const fn step(&self) -> Step {
+        self.endpoint.next_step()
+    }
+
+    /// Returns the Close frames so far.
+    pub(super) fn closed(&self) -> Closed {
+        self.endpoint.closed()
+    }
+
+    /// Returns the round-trip time of the last answered ping.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        let nanoseconds = self.latency?.get() - 1;
+        Some(Duration::from_nanos(nanoseconds))
+    }
+
+    pub(super) const fn config(&self) -> &Config {
+        self.endpoint.config()
+    }
+
+    /// Returns the number of bytes that wait to be written.
+    #[inline]
+    pub(super) fn buffered(&self) -> usize {
+        self.wire.buffered()
+    }
+
+    /// Returns whether messages may be sent.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.endpoint.is_open() && !self.is_broken() && !self.is_close_requested()
+    }
+
+    /// Returns whether a message may be queued without a wait.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.wire.buffered() <= self.values().write_high_water
+    }
+
+    /// Returns the number of bytes up to the high-water mark.
+    pub(super) fn room(&self) -> usize {
+        let high_water = self.values().write_high_water;
+        high_water.saturating_sub(self.buffered()).saturating_add(1)
+    }
+
+    /// Returns whether bytes wait to be written or to be flushed.
+    #[inline]
+    pub(super) fn has_backlog(&self) -> bool {
+        self.wire.has_backlog()
+    }
+
+    /// Returns whether bytes have arrived since the last call.
+    pub(super) const fn take_received(&mut self) -> bool {
+        self.wire.take_received()
+    }
+
+    /// Returns whether the stream has taken bytes since the last call.
+    pub(super) const fn take_written(&mut self) -> bool {
+        self.wire.take_written()
+    }
+
+    /// Returns whether a write has failed.
+    #[inline]
+    pub(super) fn is_broken(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.is_broken())
+    }
+
+    /// Returns whether a write has failed since the last call.
+    #[inline]
+    pub(super) fn take_failure(&mut self) -> bool {
+        let ending = self.ending.as_mut();
+        ending.is_some_and(|ending| ending.take_failure())
+    }
+
+    /// Returns whether our Close frame waits for accepted messages to leave.
+    #[inline]
+    pub(super) fn is_close_requested(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.is_requested())
+    }
+
+    /// Sets whether messages are compressed.
+    pub(super) const fn compress(&mut self, compress: Compress) {
+        self.endpoint.compress(compress);
+    }
+
+    /// Queues a message, if there is room.
+    pub(super) fn try_feed(&mut self, mut message: Message) -> Result<(), TryFeedError> {
+        if self.is_open() && !self.has_room() {
+            return Err(TryFeedError::Full(message));
+        }
+        Ok(self.queue(&mut message)?)
+    }
+
+    /// Queues a message, even if the queue is full.
+    #[inline]
+    pub(super) fn queue(&mut self, message: &mut Message) -> Result<(), Error> {
+        self.check_open()?;
+        Ok(self.endpoint.queue(message, self.wire.output())?)
+    }
+
+    /// Queues a message that a handle has sent. Its size was checked.
+    pub(super) fn queue_accepted(&mut self, mut message: Message) {
+        // After our Close frame the message is dropped, as `Handle::send` says.
+        let _ = self.endpoint.queue(&mut message, self.wire.output());
+    }
+
+    /// Queues a ping. Its pong completes `waiter`.
+    pub(super) fn ping(&mut self, payload: Bytes, waiter: Option<Waiter>) -> Result<(), Error> {
+        self.check_open()?;
+        self.endpoint.ping(payload.clone(), self.wire.output())?;
+        self.pings.sent(payload, waiter);
+        Ok(())
+    }
+
+    /// Queues a ping of the keepalive, and releases memory that was not used since the last one.
+    pub(super) fn keepalive_ping(&mut self) {
+        self.endpoint.tidy();
+        let payload = Bytes::copy_from_slice(&random_masking_key().to_bytes());
+        // A closing connection refuses the ping, and needs none.
+        let _ = self.ping(payload, None);
+    }
+
+    /// Queues an unsolicited pong.
+    pub(super) fn pong(&mut self, payload: Bytes) -> Result<(), Error> {
+        self.check_open()?;
+        Ok(self.endpoint.pong(payload, self.wire.output())?)
+    }
+
+    /// Accepts our Close frame: no message is accepted after it. [`send_close`](Self::send_close)
+    /// queues it.
+    pub(super) fn request_close(&mut self, frame: CloseFrame) {
+        self.ending().set_request(Some(frame));
+    }
+
+    /// Replaces the requested Close frame, if it has not left.
+    pub(super) fn replace_close(&mut self, frame: CloseFrame) {
+        if self.is_close_requested() {
+            self.request_close(frame);
+        }
+    }
+
+    /// Queues the requested Close frame.
+    pub(super) fn send_close(&mut self) {
+        if let Some(frame) = self.ending().set_request(None) {
+            self.endpoint.close(frame, self.wire.output());
+        }
+    }
+
+    /// Queues the Close frame of a peer that was given up by the keepalive.
+    pub(super) fn close_dead(&mut self) {
+        let reason = Text::from_static("keepalive ping timeout");
+        let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
+        self.endpoint.close(frame, self.wire.output());
+    }
+
+    /// Gives the stream up. The first cause counts.
+    pub(super) fn give_up(&mut self, cause: Cause) {
+        self.ending().set_cause(cause);
+        self.endpoint.abandon();
+    }
+
+    /// Drops the bytes and completes the waiters of pongs, once the connection has ended.
+    pub(super) fn finish(&mut self) {
+        self.wire.clear();
+        self.pings.closed(&self.endpoint.closed());
+    }
+
+    /// Keeps a message for the task that receives.
+    pub(super) fn park(&mut self, message: Message) {
+        self.parked = Some(Box::new(message));
+    }
+
+    /// Returns whether a message is parked.
+    #[inline]
+    pub(super) const fn is_parked(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    /// Returns the parked message, or the next one in the input. Answers to control frames are queued.
+    #[inline(always)]
+    pub(super) fn receive(&mut self, work: &mut Work) -> Option<Message> {
+        if let Some(message) = self.parked.take() {
+            return Some(*message);
+        }
+        loop {
+            match self.wire.receive(&mut self.endpoint, work)? {
+                Received::Text(payload) => return Some(text(payload)),
+                Received::Binary(payload) => return Some(payload.into()),
+                Received::Control(event) => self.on_control(&event),
+            }
+        }
+    }
+
+    /// Returns whether nothing is received without another read.
+    #[inline]
+    pub(super) fn is_starved(&self) -> bool {
+        self.wire.is_starved(&self.endpoint)
+    }
+
+    /// Reads once.
+    pub(super) fn read<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
+        let read = self.wire.read(&mut self.endpoint, turn);
+        match read {
+            Attempt::Done(0) => {
+                self.wire.clear_output();
+                self.endpoint.receive_eof();
+                Attempt::Done(0)
+            }
+            Attempt::Failed(error) => {
+                self.give_up(Cause::Io(Some(error)));
+                Attempt::Done(0)
+            }
+            read => read,
+        }
+    }
+
+    /// Writes the queue as far as the stream takes it, and flushes the stream: a corked one only if
+    /// `uncork` is set.
+    #[inline]
+    pub(super) fn write<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
+        if self.is_broken() {
+            self.wire.clear_output();
+            return Attempt::Blocked;
+        }
+        let mut wrote = self.wire.write(&mut self.endpoint, turn);
+        if let Attempt::Done(_) = wrote
+            && (uncork || turn.transport.cork.is_none())
+        {
+            wrote = self.wire.flush(turn);
+        }
+        self.note_failure(wrote)
+    }
+
+    /// Notes a write that has failed: from now on the connection only reads.
+    #[inline]
+    fn note_failure(&mut self, wrote: Attempt) -> Attempt {
+        let Attempt::Failed(error) = wrote else {
+            return wrote;
+        };
+        self.wire.clear_output();
+        self.ending().on_broken(error);
+        Attempt::Done(0)
+    }
+
+    /// Flushes a corked stream.
+    pub(super) fn uncork<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
+        let flushed = match self.is_broken() {
+            true => Attempt::Blocked,
+            false => self.wire.flush(turn),
+        };
+        self.note_failure(flushed)
+    }
+
+    /// Performs a part of the next step of the end. Errors of a stream that is given up mean nothing.
+    pub(super) fn poll_step<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
+        match self.step() {
+            Step::Flush => match self.write(true, turn) {
+                Attempt::Done(_) | Attempt::Failed(_) => {}
+                Attempt::Blocked | Attempt::NotNow => return Poll::Pending,
+            },
+            Step::HalfClose => {
+                let _ = ready!(turn.transport.poll_shutdown(&mut turn.cx()));
+            }
+            step @ (Step::Drain | Step::Discard) => match self.wire.poll_discard(turn) {
+                Poll::Ready(0) => {}
+                Poll::Ready(len) if self.is_too_much(len) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if step == Step::Discard && !self.has_excess() => {}
+                Poll::Pending => return Poll::Pending,
+            },
+            _ => return Poll::Ready(()),
+        }
+        self.endpoint.on_step();
+        Poll::Ready(())
+    }
+
+    /// Counts bytes that were read after the deadline. Returns whether they exceed the limit.
+    pub(super) fn is_too_much(&mut self, len: usize) -> bool {
+        self.ending().is_too_much(len)
+    }
+
+    fn has_excess(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.has_excess())
+    }
+
+    /// Returns the error of an operation on a connection that is not open.
+    #[cold]
+    pub(super) fn refusal(&mut self) -> Error {
+        if let Some(violation) = self.endpoint.violation() {
+            return violation.into();
+        }
+        let closed = self.endpoint.closed();
+        self.ending().error(closed)
+    }
+
+    /// Returns the last result of `recv`: the same each time, but an I/O error only once.
+    #[cold]
+    pub(super) fn report(&mut self) -> Result<Option<Message>, Error> {
+        match self.refusal() {
+            Error::Closed(closed) if closed.is_clean() => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    fn check_open(&mut self) -> Result<(), Error> {
+        if self.is_open() {
+            return Ok(());
+        }
+        Err(self.refusal())
+    }
+
+    fn on_control(&mut self, event: &Event) {
+        if let Event::Pong(payload) = event
+            && let Some(latency) = self.pings.answered(payload)
+        {
+            let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+            self.latency = NonZeroU64::new(nanoseconds.saturating_add(1));
+        }
+    }
+
+    fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
+    }
+
+    fn values(&self) -> &Values {
+        &self.endpoint.config().values
+    }
+}

@@ -1,0 +1,79 @@
+//! [`Socket`]: a connection with its stream, and the waits that a whole connection and halves share.
+
+use std::task::{Context, Poll, ready};
+
+use tokio::task::coop;
+
+use super::{
+    driver::Driver,
+    turn::Io,
+    want::{Outcome, Want},
+    wire::Transport,
+};
+use crate::{error::Error, message::Message};
+
+/// A connection with its stream.
+pub(super) struct Socket<S> {
+    pub(super) transport: Transport<S>,
+    pub(super) driver: Driver,
+    pub(super) subprotocol: Option<Box<str>>,
+}
+
+impl<S: Io> Socket<S> {
+    /// Receives a message; `None` after a clean end.
+    #[inline]
+    pub(super) fn poll_recv(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        let outcome = ready!(self.driver.poll(Want::Message, &mut self.transport, cx));
+        budget.made_progress();
+        match outcome {
+            Outcome::Message(message) => Poll::Ready(Ok(Some(message))),
+            Outcome::Met | Outcome::Over => Poll::Ready(self.driver.session_mut().report()),
+        }
+    }
+
+    /// Waits for room and queues the message. `message` is `None` once that is done.
+    pub(super) fn poll_feed(
+        &mut self,
+        message: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if let Some(queued) = message {
+            ready!(self.poll_until(Want::Room, cx))?;
+            self.driver.session_mut().queue(queued)?;
+            *message = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, queues the message and waits until the stream has taken it. `message` is `None`
+    /// once it is queued.
+    pub(super) fn poll_send(
+        &mut self,
+        message: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.poll_feed(message, cx))?;
+        self.poll_until(Want::Sent, cx)
+    }
+
+    /// Waits until `want` is met.
+    pub(super) fn poll_until(
+        &mut self,
+        want: Want,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        let outcome = ready!(self.driver.poll(want, &mut self.transport, cx));
+        budget.made_progress();
+        match outcome {
+            Outcome::Over if !(want.closes() && self.driver.session().closed().is_complete()) => {
+                Poll::Ready(Err(self.driver.session_mut().refusal()))
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! [`Turn`]: one poll of a connection, and the [`Work`] that it may do before other tasks run.
+
+use std::task::{Context, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::wire::Transport;
+
+/// The work of one poll, in bytes moved: about a millisecond.
+const BUDGET: usize = 4 << 20;
+
+/// The cost of a read or a write beside the bytes that it moves.
+const CALL: usize = 32 << 10;
+
+/// The cost of a frame beside its bytes.
+const FRAME: usize = 16 << 10;
+
+/// The number of messages that one poll takes out of the inbox.
+const MESSAGES: usize = 32;
+
+/// A stream that can carry a connection.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
+
+/// One poll of a connection.
+#[derive(Debug)]
+pub(super) struct Turn<'a, S> {
+    pub(super) transport: &'a mut Transport<S>,
+    /// The waker of the task, or of both tasks that poll the connection.
+    pub(super) waker: &'a Waker,
+    pub(super) work: Work,
+}
+
+impl<'a, S> Turn<'a, S> {
+    #[inline]
+    pub(super) const fn new(transport: &'a mut Transport<S>, waker: &'a Waker) -> Self {
+        Self {
+            transport,
+            waker,
+            work: Work::new(),
+        }
+    }
+
+    /// Returns the context for a poll of the stream or the timer.
+    #[inline]
+    pub(super) const fn cx(&self) -> Context<'a> {
+        Context::from_waker(self.waker)
+    }
+}
+
+/// The remaining work of a poll.
+#[derive(Debug)]
+pub(super) struct Work {
+    bytes: usize,
+    messages: usize,
+}
+
+impl Work {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self {
+            bytes: BUDGET,
+            messages: MESSAGES,
+        }
+    }
+
+    /// Returns how many messages may be taken out of the inbox.
+    pub(super) const fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// Counts messages that were taken out of the inbox.
+    pub(super) const fn take_messages(&mut self, messages: usize) {
+        self.messages = self.messages.saturating_sub(messages);
+    }
+
+    /// Returns whether the poll has used up its work.
+    #[inline]
+    pub(super) const fn is_done(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Uses up the work of the poll.
+    pub(super) const fn stop(&mut self) {
+        self.bytes = 0;
+    }
+
+    /// Counts a read or a write that has moved so many bytes.
+    #[inline]
+    pub(super) const fn call(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(CALL + bytes);
+    }
+
+    /// Counts a received frame.
+    #[inline]
+    pub(super) const fn frame(&mut self) {
+        self.bytes = self.bytes.saturating_sub(FRAME);
+    }
+}

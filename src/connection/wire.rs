@@ -1,0 +1,249 @@
+//! [`Wire`]: the bytes of a connection between its endpoint and its stream, in both directions.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    task::coop,
+};
+
+use super::{
+    read::ReadBuffer,
+    turn::{Io, Turn, Work},
+    write::WriteQueue,
+};
+use crate::protocol::{Endpoint, Output, Received, Step};
+
+/// The stream of a connection.
+#[derive(Debug)]
+pub(super) struct Transport<S> {
+    pub(super) io: S,
+    /// Set for a stream that keeps written bytes until it is flushed. Returns whether the socket has
+    /// taken bytes since the last call.
+    pub(super) cork: Option<fn(&S) -> bool>,
+}
+
+impl<S> Transport<S> {
+    /// Returns whether the socket below a corked stream has taken bytes since the last call.
+    pub(super) fn take_progress(&self) -> bool {
+        self.cork.is_some_and(|progress| progress(&self.io))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Transport<S> {
+    /// Shuts the sending direction down.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// The outcome of an attempt to move bytes.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// The stream has moved so many bytes: all that there were, when it wrote.
+    Done(usize),
+    /// The stream cannot continue now. It wakes the task.
+    Blocked,
+    /// The task has used up its turn, so the stream was not tried.
+    NotNow,
+    /// The stream has failed.
+    Failed(io::Error),
+}
+
+impl From<Poll<io::Result<usize>>> for Attempt {
+    #[inline]
+    fn from(polled: Poll<io::Result<usize>>) -> Self {
+        match polled {
+            Poll::Ready(Ok(bytes)) => Self::Done(bytes),
+            Poll::Ready(Err(error)) => Self::Failed(error),
+            Poll::Pending if coop::has_budget_remaining() => Self::Blocked,
+            Poll::Pending => Self::NotNow,
+        }
+    }
+}
+
+/// The buffers of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Wire {
+    input: ReadBuffer,
+    output: WriteQueue,
+    /// Whether the input ends within a frame: nothing is received without another read.
+    starved: bool,
+    /// Whether the stream has taken bytes and was not flushed since.
+    unflushed: bool,
+    /// Whether bytes have arrived since [`take_received`](Self::take_received).
+    received: bool,
+    /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
+    written: bool,
+}
+
+impl Wire {
+    /// Sets the bytes that were read and the bytes that are to be written.
+    pub(super) fn restore(&mut self, input: BytesMut, output: Bytes) {
+        self.input = input.into();
+        self.output.restore(output);
+        self.starved = false;
+    }
+
+    /// Takes the bytes that were read and the bytes that are to be written.
+    pub(super) fn take(&mut self) -> (BytesMut, Bytes) {
+        (self.input.take(), self.output.take())
+    }
+
+    /// Drops all bytes.
+    pub(super) fn clear(&mut self) {
+        self.input.clear();
+        self.clear_output();
+    }
+
+    /// Drops the bytes that are to be written.
+    pub(super) fn clear_output(&mut self) {
+        self.output.clear();
+        self.unflushed = false;
+    }
+
+    /// Returns the queue of bytes to be written.
+    #[inline]
+    pub(super) const fn output(&mut self) -> &mut WriteQueue {
+        &mut self.output
+    }
+
+    /// Returns the number of bytes that wait to be written.
+    #[inline]
+    pub(super) fn buffered(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Returns whether bytes wait to be written or to be flushed.
+    #[inline]
+    pub(super) fn has_backlog(&self) -> bool {
+        self.unflushed || !self.output.is_empty()
+    }
+
+    /// Returns whether nothing is received without another read.
+    #[inline]
+    pub(super) fn is_starved(&self, endpoint: &Endpoint) -> bool {
+        self.starved || (self.input.is_empty() && !endpoint.has_frame())
+    }
+
+    /// Returns whether bytes have arrived since the last call.
+    pub(super) const fn take_received(&mut self) -> bool {
+        std::mem::replace(&mut self.received, false)
+    }
+
+    /// Returns whether the stream has taken bytes since the last call.
+    pub(super) const fn take_written(&mut self) -> bool {
+        std::mem::replace(&mut self.written, false)
+    }
+
+    /// Receives the next message or pong in the input. Answers go to the output.
+    #[inline(always)]
+    pub(super) fn receive(&mut self, endpoint: &mut Endpoint, work: &mut Work) -> Option<Received> {
+        while !work.is_done() && endpoint.next_step() == Step::Continue {
+            let received = match self.input.bytes() {
+                Some(input) => endpoint.next(input, &mut self.output),
+                None if endpoint.has_frame() => {
+                    endpoint.next(&mut BytesMut::new(), &mut self.output)
+                }
+                None => break,
+            };
+            work.frame();
+            match received {
+                Ok(Some(received)) => {
+                    self.input.release_empty();
+                    return Some(received);
+                }
+                Err(_) => {}
+                Ok(None) if endpoint.is_paused() => work.stop(),
+                Ok(None) => {
+                    self.starved = true;
+                    break;
+                }
+            }
+        }
+        self.input.release_empty();
+        None
+    }
+
+    /// Reads once: a large payload straight to its place, anything else into the input.
+    pub(super) fn read<S: Io>(
+        &mut self,
+        endpoint: &mut Endpoint,
+        turn: &mut Turn<'_, S>,
+    ) -> Attempt {
+        let cx = &mut turn.cx();
+        let destination = match self.input.is_empty() {
+            true => endpoint.destination(),
+            false => None,
+        };
+        let read = match destination {
+            Some((payload, most)) => {
+                let read = pin!(turn.transport.io.read_buf(&mut payload.limit(most))).poll(cx);
+                if let Poll::Ready(Ok(len)) = read {
+                    endpoint.arrived(len, &mut self.output);
+                }
+                read
+            }
+            None => self.input.poll_read(&mut turn.transport.io, cx),
+        };
+        if let Poll::Ready(Ok(len)) = read {
+            turn.work.call(len);
+            self.starved = false;
+            self.received = true;
+        }
+        read.into()
+    }
+
+    /// Writes the output as far as the stream takes it.
+    #[inline]
+    pub(super) fn write<S: Io>(
+        &mut self,
+        endpoint: &mut Endpoint,
+        turn: &mut Turn<'_, S>,
+    ) -> Attempt {
+        let cx = &mut turn.cx();
+        while !self.output.is_empty() {
+            if turn.work.is_done() {
+                return Attempt::NotNow;
+            }
+            match Attempt::from(self.output.poll_write(&mut turn.transport.io, cx)) {
+                Attempt::Done(len) => {
+                    turn.work.call(len);
+                    self.unflushed = true;
+                    self.written = true;
+                    endpoint.on_written(&mut self.output);
+                }
+                stopped => return stopped,
+            }
+        }
+        Attempt::Done(0)
+    }
+
+    /// Flushes the stream, if it has taken bytes since it was flushed.
+    #[inline]
+    pub(super) fn flush<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
+        if !self.unflushed {
+            return Attempt::Done(0);
+        }
+        let cx = &mut turn.cx();
+        let flushed = Pin::new(&mut turn.transport.io).poll_flush(cx);
+        self.unflushed = flushed.is_pending();
+        flushed.map_ok(|()| 0).into()
+    }
+
+    /// Discards the input, or reads once and discards the bytes. Returns their number: zero at the end of
+    /// the stream, and when the stream has failed.
+    pub(super) fn poll_discard<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<usize> {
+        if self.input.is_empty() {
+            let cx = &mut turn.cx();
+            let read = ready!(self.input.poll_read(&mut turn.transport.io, cx));
+            turn.work.call(read.unwrap_or(0));
+        }
+        Poll::Ready(self.input.discard())
+    }
+}

@@ -1,0 +1,374 @@
+//! [`Endpoint`]: one side of an open connection, with all the duties that RFC 6455 gives it.
+//!
+//! ```text
+//!            a Close frame or a violation of the peer
+//! ┌──────────┐    ┌───────┐ server ┌───────────┐    ┌──────────────────┐    ┌──────┐
+//! │ Continue ├───▶│ Flush ├───────▶│ HalfClose ├───▶│ Drain or Discard ├───▶│ Done │
+//! └┬──┬──────┘    └───┬───┘        └───────────┘    └──────────────────┘    └──────┘
+//!  │  │               │ client ┌───────┐    ┌───────────┐                    ▲ ▲ ▲
+//!  │  │               └───────▶│ Drain ├───▶│ HalfClose ├────────────────────┘ │ │
+//!  │  │ the end of the stream  └───────┘    └───────────┘                      │ │
+//!  │  └────────────────────────────────────▶ HalfClose ────────────────────────┘ │
+//!  │ the stream has failed, or a deadline has passed                             │
+//!  └─────────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Closed, Closing, Event, Output, Receiver, Sender, receiver::Received};
+use crate::{
+    config::Config,
+    extension::{Compress, Extensions},
+    frame::{CloseFrame, ProtocolError, Role, SendError},
+    message::Message,
+};
+
+/// One side of an open WebSocket connection, without I/O, clock or task (RFC 6455 §5.5, §7).
+///
+/// The owner of the stream drives the endpoint with four kinds of methods:
+///
+/// - **Input.** [`receive`](Self::receive) turns bytes into events and performs the duty of each event:
+///   it answers a ping, echoes a Close frame and tells the peer of a violation.
+///   [`receive_eof`](Self::receive_eof) reports the end of the stream.
+/// - **Commands.** [`send`](Self::send), [`ping`](Self::ping), [`pong`](Self::pong) and
+///   [`close`](Self::close) append frames to the output.
+/// - **Output.** The owner writes the output to the stream, and then calls
+///   [`on_written`](Self::on_written).
+/// - **Steps.** [`next_step`](Self::next_step) tells how the owner winds the stream up once the
+///   connection has come to its end.
+///
+/// [`Keepalive`](super::Keepalive) decides about pings and dead peers.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use wsimd::{Config, Event, Role, protocol::{Endpoint, Step}};
+///
+/// let mut server = Endpoint::new(Role::Server, &Config::new());
+/// let mut client = Endpoint::new(Role::Client, &Config::new());
+/// let (mut to_client, mut to_server) = (BytesMut::new(), BytesMut::new());
+///
+/// client.send("Hello", &mut to_server)?;
+/// let event = server.receive(&mut to_server, &mut to_client)?;
+/// assert_eq!(event, Some(Event::from("Hello")));
+///
+/// server.close(wsimd::CloseFrame::EMPTY, &mut to_client);
+/// client.receive(&mut to_client, &mut to_server)?;
+/// server.receive(&mut to_server, &mut to_client)?;
+/// assert_eq!(server.next_step(), Step::Flush);
+/// assert!(server.closed().is_complete());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint {
+    receiver: Receiver,
+    sender: Sender,
+    closing: Closing,
+    /// The newest pong, while the output has no room for it.
+    held_pong: Option<Box<Bytes>>,
+    step: Step,
+}
+
+/// The next step of the owner of the stream.
+///
+/// After each step but [`Continue`](Self::Continue) and [`Done`](Self::Done), the owner calls
+/// [`Endpoint::on_step`]. An error of the stream ends a step as success does. The deadline of
+/// [`Config::close_timeout`] bounds all steps together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// The connection goes on: write the output, read, and send messages.
+    Continue,
+    /// Write the remaining output and flush the stream.
+    Flush,
+    /// Shut the sending direction of the stream down.
+    HalfClose,
+    /// Read and discard until the end of the stream: at most [`MAX_DRAIN`](Self::MAX_DRAIN) bytes,
+    /// and until no byte has arrived for [`LINGER`](Self::LINGER).
+    ///
+    /// A stream that is dropped with unread bytes sends a reset, which can overtake our Close frame.
+    Drain,
+    /// Try to read once. If bytes have arrived, continue as in [`Drain`](Self::Drain); else do not wait.
+    Discard,
+    /// The connection has ended: drop the stream.
+    Done,
+}
+
+impl Step {
+    /// How long the peer may stay silent while the stream is drained.
+    pub const LINGER: Duration = Duration::from_secs(1);
+
+    /// The number of bytes that are discarded after a violation before the stream is dropped.
+    pub const MAX_DRAIN: usize = 4 << 20;
+}
+
+impl Endpoint {
+    /// Creates the endpoint that has this role. Its opening handshake has completed.
+    pub fn new(role: Role, config: &Config) -> Self {
+        Self {
+            receiver: Receiver::new(role, config),
+            sender: Sender::new(role, config),
+            closing: Closing::default(),
+            held_pong: None,
+            step: Step::Continue,
+        }
+    }
+
+    /// Uses the extensions that the opening handshake negotiated.
+    pub fn set_extensions(&mut self, extensions: Extensions) {
+        let (encoders, decoders) = extensions.split();
+        self.sender.extend(encoders);
+        self.receiver.extend(decoders);
+    }
+
+    /// Receives the next event from `input`; `None` when more bytes are needed or the connection has
+    /// come to its end.
+    ///
+    /// The duty of the event has been performed: the pong, the echoed Close frame or the Close frame of
+    /// a violation is in `output`. Pongs that find more than [`Config::write_high_water`] bytes there
+    /// are held, and only the newest is kept (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// The peer's violation of the protocol or of a limit. Every later call returns the error again.
+    pub fn receive(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut impl Output,
+    ) -> Result<Option<Event>, ProtocolError> {
+        let received = self.next(input, output)?;
+        Ok(received.map(Received::into_event))
+    }
+
+    /// Receives, as [`receive`](Self::receive). The payload of a message is not a message yet.
+    #[inline]
+    pub(crate) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut impl Output,
+    ) -> Result<Option<Received>, ProtocolError> {
+        let received = self.receiver.next(input);
+        match &received {
+            Ok(Some(Received::Control(event))) => self.on_control(event, output),
+            Err(error) => self.on_violation(*error, output),
+            Ok(_) => {}
+        }
+        received
+    }
+
+    /// Reports the end of the stream. Without the peer's Close frame the end is abnormal, 1006.
+    pub fn receive_eof(&mut self) {
+        // Output is not worth a wait: the peer may not read it.
+        self.end(Step::HalfClose);
+    }
+
+    /// Appends a message to `output`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] after a Close frame in either direction and after a violation. Any other
+    /// error changes nothing.
+    pub fn send(
+        &mut self,
+        message: impl Into<Message>,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.queue(&mut message.into(), output)
+    }
+
+    /// Appends a message to `output`, as [`send`](Self::send). On success, `message` is left in an
+    /// unspecified but valid state.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        self.sender.message(message, output)
+    }
+
+    /// Appends a ping with a payload of at most 125 bytes to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn ping(&mut self, payload: Bytes, output: &mut impl Output) -> Result<(), SendError> {
+        self.check_open()?;
+        self.sender.send(Event::Ping(payload), output)
+    }
+
+    /// Appends an unsolicited pong with a payload of at most 125 bytes to `output` (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn pong(&mut self, payload: Bytes, output: &mut impl Output) -> Result<(), SendError> {
+        self.check_open()?;
+        self.sender.send(Event::Pong(payload), output)
+    }
+
+    /// Appends our Close frame to `output`. Messages still arrive until the peer's Close frame.
+    ///
+    /// Returns `false`, and does nothing, when the connection has sent a Close frame or has ended.
+    pub fn close(&mut self, frame: CloseFrame, output: &mut impl Output) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        // The type guarantees a legal frame.
+        let _ = self.sender.send(Event::Close(frame.clone()), output);
+        self.closing.sent(frame);
+        true
+    }
+
+    /// Ends the connection at once, because the stream has failed or a deadline has passed.
+    pub fn abandon(&mut self) {
+        self.step = Step::Done;
+    }
+
+    /// Appends the held pong once `output` has room for it. Call it after output was written.
+    pub fn on_written(&mut self, output: &mut impl Output) {
+        if self.held_pong.is_some()
+            && self.has_room(output)
+            && let Some(payload) = self.held_pong.take()
+        {
+            self.sender.reply(&payload, output);
+        }
+    }
+
+    /// Returns the next step of the owner of the stream.
+    #[inline]
+    pub const fn next_step(&self) -> Step {
+        self.step
+    }
+
+    /// Records that the [`next_step`](Self::next_step) was performed.
+    pub fn on_step(&mut self) {
+        let violated = self.violation().is_some();
+        self.step = match (self.step, self.role()) {
+            (Step::Continue, _) => Step::Continue,
+            // The server closes the stream first (RFC 6455 §7.1.1).
+            (Step::Flush, Role::Server) => Step::HalfClose,
+            (Step::HalfClose, Role::Server) if violated => Step::Drain,
+            (Step::HalfClose, Role::Server) => Step::Discard,
+            (Step::Flush, Role::Client) => Step::Drain,
+            (Step::Drain, Role::Client) => Step::HalfClose,
+            _ => Step::Done,
+        };
+    }
+
+    /// Returns the peer's violation, if there was one.
+    pub fn violation(&self) -> Option<ProtocolError> {
+        self.receiver.violation()
+    }
+
+    /// Returns the Close frames so far, as they stand if the connection ends now.
+    pub fn closed(&self) -> Closed {
+        self.closing.closed()
+    }
+
+    /// Returns whether messages may be sent.
+    #[inline]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.step, Step::Continue) && !self.sender.is_closed()
+    }
+
+    /// Returns whether `output` has room: at most [`Config::write_high_water`] bytes are queued.
+    #[inline]
+    pub fn has_room(&self, output: &impl Output) -> bool {
+        output.len() <= self.config().values.write_high_water
+    }
+
+    /// Sets whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
+    pub const fn compress(&mut self, compress: Compress) {
+        self.sender.compress(compress);
+    }
+
+    /// Releases extension memory that was not used since the last call. Call it periodically, for
+    /// example every 20 s.
+    pub fn tidy(&mut self) {
+        self.receiver.tidy();
+        self.sender.tidy();
+    }
+
+    /// Returns the role of the endpoint.
+    pub const fn role(&self) -> Role {
+        self.sender.role()
+    }
+
+    /// Returns the configuration of the endpoint.
+    pub const fn config(&self) -> &Config {
+        self.sender.config()
+    }
+
+    /// Lets long messages pause while they are decoded, as [`Receiver::let_pause`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn let_pause(&mut self) {
+        self.receiver.let_pause();
+    }
+
+    /// Returns whether the last `None` of [`next`](Self::next) was such a pause.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.receiver.is_paused()
+    }
+
+    /// Returns the place of the next bytes of a large payload, as [`Receiver::destination`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        self.receiver.destination()
+    }
+
+    /// Takes `len` bytes that were read to the [`destination`](Self::destination).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn arrived(&mut self, len: usize, output: &mut impl Output) {
+        if let Err(error) = self.receiver.arrived(len) {
+            self.on_violation(error, output);
+        }
+    }
+
+    /// Returns whether a frame is complete that was read to the [`destination`](Self::destination).
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn has_frame(&self) -> bool {
+        self.receiver.has_frame()
+    }
+
+    const fn check_open(&self) -> Result<(), SendError> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(SendError::Closed)
+        }
+    }
+
+    fn on_control(&mut self, event: &Event, output: &mut impl Output) {
+        match event {
+            Event::Ping(payload) if self.has_room(output) && self.held_pong.is_none() => {
+                self.sender.reply(payload, output);
+            }
+            Event::Ping(payload) => self.held_pong = Some(Box::new(payload.clone())),
+            Event::Close(frame) => {
+                self.closing.received(frame.clone());
+                self.close(frame.clone(), output);
+                self.end(Step::Flush);
+            }
+            Event::Pong(_) | Event::Message(_) => {}
+        }
+    }
+
+    #[cold]
+    fn on_violation(&mut self, error: ProtocolError, output: &mut impl Output) {
+        self.close(error.close_frame(), output);
+        self.end(Step::Flush);
+    }
+
+    /// Ends the connection, beginning with this step. The first end counts.
+    fn end(&mut self, step: Step) {
+        if self.step == Step::Continue {
+            self.step = step;
+        }
+        self.held_pong = None;
+    }
+}
