@@ -1,4 +1,4 @@
-//! [`Backend`]: the kernels compiled for one set of CPU instructions, and the list of them.
+//! [`Backend`]: the kernels compiled for one set of CPU instructions.
 
 use super::carry::Verdict;
 
@@ -85,18 +85,3 @@ macro_rules! backend {
 }
 
 pub(super) use backend;
-
-/// The backends for this kind of CPU, the reference first and the fastest last.
-pub(super) const ALL: &[&Backend] = &[
-    &super::scalar::BACKEND,
-    #[cfg(target_arch = "x86_64")]
-    &super::sse::BACKEND,
-    #[cfg(target_arch = "x86_64")]
-    &super::avx2::BACKEND,
-    #[cfg(target_arch = "x86_64")]
-    &super::avx512::BACKEND,
-    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-    &super::neon::BACKEND,
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    &super::simd128::BACKEND,
-];

@@ -48,6 +48,21 @@ use bytes::BytesMut;
 use backend::Backend;
 pub use carry::{Carry, InvalidUtf8};
 
+/// The backends for this kind of CPU, the reference first and the fastest last.
+const BACKENDS: &[&Backend] = &[
+    &scalar::BACKEND,
+    #[cfg(target_arch = "x86_64")]
+    &sse::BACKEND,
+    #[cfg(target_arch = "x86_64")]
+    &avx2::BACKEND,
+    #[cfg(target_arch = "x86_64")]
+    &avx512::BACKEND,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    &neon::BACKEND,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    &simd128::BACKEND,
+];
+
 /// Proof that this CPU can run a set of kernels, and the way to call them.
 ///
 /// ```
@@ -87,7 +102,7 @@ impl Simd {
 
     /// Lists every backend that this CPU can run, the reference first and the fastest last.
     pub fn available() -> impl Iterator<Item = Self> {
-        let available = backend::ALL.iter().filter(|it| (it.is_available)());
+        let available = BACKENDS.iter().filter(|it| (it.is_available)());
         available.map(|backend| Self { backend })
     }
 

@@ -15,9 +15,9 @@ const LAYERS: [&[&[&str]]; 8] = [
     &[&["frame"]],
     &[&["message", "extension", "config"]],
     &[&["protocol"], &["handshake"]],
-    &[&["error", "json"]],
+    &[&["error"]],
     &[&["codec"], &["connection"]],
-    &[&["net", "tls", "proxy", "client", "server", "broadcast"]],
+    &[&["net", "client", "server"]],
 ];
 
 /// The most lines of a file, its tests not counted.
