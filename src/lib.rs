@@ -58,6 +58,7 @@ pub mod handshake;
 mod message;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod net;
+mod payload;
 pub mod protocol;
 #[cfg(feature = "server")]
 mod server;

@@ -10,7 +10,8 @@ use crate::{
     config::Config,
     error::Error,
     frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError, Role, Rsv, SendError},
-    protocol::{FrameReader, Limit, make_room, masking_key, write_frame},
+    payload::Payload,
+    protocol::{FrameReader, Limit, masking_key, write_frame},
     simd::Simd,
 };
 
@@ -36,7 +37,8 @@ pub struct Frame {
 pub struct FrameCodec {
     simd: Simd,
     frames: FrameReader,
-    payload: Vec<u8>,
+    /// Binary, because frames are not looked into.
+    payload: Payload,
     failed: Option<ProtocolError>,
     role: Role,
     config: Config,
@@ -48,7 +50,7 @@ impl FrameCodec {
         Self {
             simd: Simd::detect(),
             frames: FrameReader::new(role.peer()),
-            payload: Vec::new(),
+            payload: Payload::new(),
             failed: None,
             role,
             config: config.clone(),
@@ -72,18 +74,19 @@ impl FrameCodec {
         let Some(piece) = self.frames.read(input, limit)? else {
             return Ok(None);
         };
-        make_room(&mut self.payload, piece.chunk.len(), piece.missing);
-        self.simd
-            .copy_mask(piece.chunk, &mut self.payload, piece.key.to_bytes());
-        let frame = (piece.missing == 0).then(|| Frame {
-            fin: piece.header.fin,
-            rsv: piece.header.rsv,
-            opcode: piece.header.opcode,
-            payload: Bytes::from(std::mem::take(&mut self.payload)),
-        });
-        let len = piece.len;
+        let (header, missing, len) = (piece.header, piece.missing, piece.len);
+        self.payload.reserve(piece.chunk.len(), missing);
+        self.payload.append(piece.chunk, piece.key, self.simd)?;
         input.advance(len);
-        Ok(frame)
+        if missing > 0 {
+            return Ok(None);
+        }
+        Ok(Some(Frame {
+            fin: header.fin,
+            rsv: header.rsv,
+            opcode: header.opcode,
+            payload: self.payload.finish()?.into(),
+        }))
     }
 }
 

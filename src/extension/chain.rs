@@ -3,7 +3,15 @@
 use std::fmt;
 
 use super::{Coders, Compress, DataFrame, Decode, Encode};
-use crate::frame::{FrameHeader, Opcode, ProtocolError, Rsv};
+use crate::{
+    frame::{FrameHeader, MaskingKey, Opcode, ProtocolError, Rsv},
+    payload::Payload,
+    simd::Simd,
+};
+
+/// The work of one call that appends decoded bytes, in decoded bytes. A call may append few bytes and
+/// still take its time.
+const PIECE_WORK: u64 = 256;
 
 /// The extensions that an opening handshake agreed on, for one connection.
 ///
@@ -159,32 +167,41 @@ impl Decoders {
         Ok(any)
     }
 
-    /// Decodes the next bytes of the frame.
+    /// Decodes the next bytes of the frame and appends them to `payload`.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
-        target: &mut dyn Target,
+        payload: &mut Payload,
+        state: &mut DecodeState,
     ) -> Result<(), ProtocolError> {
-        Decoded {
-            rest: &mut self.0,
-            target,
-        }
-        .extend(bytes)
+        let rest = &mut self.0[..];
+        let mut decoded = Decoded {
+            rest,
+            payload,
+            state,
+        };
+        decoded.extend(bytes)?;
+        state.check()
     }
 
     /// Ends the frame.
-    pub(crate) fn end(&mut self, target: &mut dyn Target) -> Result<(), ProtocolError> {
+    pub(crate) fn end(
+        &mut self,
+        payload: &mut Payload,
+        state: &mut DecodeState,
+    ) -> Result<(), ProtocolError> {
         let mut rest = &mut self.0[..];
         while let Some((decoder, behind)) = rest.split_first_mut() {
             if decoder.active {
                 decoder.decode.end(&mut Decoded {
                     rest: behind,
-                    target,
+                    payload,
+                    state,
                 })?;
             }
             rest = behind;
         }
-        Ok(())
+        state.check()
     }
 
     pub(crate) fn tidy(&mut self) {
@@ -200,22 +217,64 @@ fn owned(decoders: &[Decoder]) -> Rsv {
     owned.fold(Rsv::NONE, Rsv::union)
 }
 
-/// Where decoded bytes end up: the message.
-pub(crate) trait Target {
-    /// Appends bytes of the message. Fails for ever once it has failed.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), ProtocolError>;
-
-    /// Lets it fail: the first error counts, whatever is made of those that are returned.
-    fn fail(&mut self, error: ProtocolError);
-
-    /// How many bytes may still come.
-    fn room(&self) -> u64;
+/// The limit of a message that is decoded, the work so far, and the first failure.
+#[derive(Debug)]
+pub(crate) struct DecodeState {
+    simd: Simd,
+    /// The largest message, in bytes.
+    limit: u64,
+    /// The work of decoding, in decoded bytes.
+    work: u64,
+    /// The first error. Every later call returns it, even if an extension hides it.
+    failure: Option<ProtocolError>,
 }
 
-/// Where a [`Decode`] puts what it has decoded: the next extension, or the message.
+impl DecodeState {
+    /// Lets a message grow to `limit` bytes.
+    pub(crate) const fn new(limit: u64, simd: Simd) -> Self {
+        Self {
+            simd,
+            limit,
+            work: 0,
+            failure: None,
+        }
+    }
+
+    /// Returns the work of decoding, in decoded bytes.
+    pub(crate) const fn work(&self) -> u64 {
+        self.work
+    }
+
+    fn check(&self) -> Result<(), ProtocolError> {
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, error: ProtocolError) {
+        self.failure.get_or_insert(error);
+    }
+
+    fn append(&mut self, bytes: &[u8], payload: &mut Payload) -> Result<(), ProtocolError> {
+        let room = self.limit.saturating_sub(payload.len() as u64);
+        let len = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
+        let (fitting, rest) = bytes.split_at(len);
+        // Memory doubles, but does not exceed the limit.
+        let there = (payload.len() + len) as u64;
+        let left = room - len as u64;
+        payload.reserve(len, if left < there { left } else { u64::MAX });
+        // The bytes that fit are validated before the size is judged, because they came first.
+        payload.append(fitting, MaskingKey::ZERO, self.simd)?;
+        match rest {
+            [] => Ok(()),
+            _ => Err(ProtocolError::MessageTooBig { limit: self.limit }),
+        }
+    }
+}
+
+/// The output of a [`Decode`]: the next extension, or the message.
 pub struct Decoded<'a> {
     rest: &'a mut [Decoder],
-    target: &'a mut dyn Target,
+    payload: &'a mut Payload,
+    state: &'a mut DecodeState,
 }
 
 impl Decoded<'_> {
@@ -223,25 +282,32 @@ impl Decoded<'_> {
     ///
     /// # Errors
     ///
-    /// What is wrong with them, which the caller passes on: the message exceeds its limit, or is text
-    /// and not UTF-8, or another extension cannot decode it.
+    /// The caller has to return the error. The message exceeds its limit, or is text and not UTF-8, or
+    /// another extension cannot decode the bytes.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        let (payload, state) = (&mut *self.payload, &mut *self.state);
         let mut rest = &mut *self.rest;
         while let Some((decoder, behind)) = rest.split_first_mut() {
             rest = behind;
             if decoder.active {
-                let target = &mut *self.target;
-                let decoded = decoder.decode.decode(bytes, &mut Decoded { rest, target });
-                return decoded.inspect_err(|error| self.target.fail(*error));
+                let mut output = Decoded {
+                    rest,
+                    payload,
+                    state,
+                };
+                let decoded = decoder.decode.decode(bytes, &mut output);
+                return decoded.inspect_err(|error| state.fail(*error));
             }
         }
-        self.target.append(bytes)
+        state.check()?;
+        state.work += PIECE_WORK + bytes.len() as u64;
+        let appended = state.append(bytes, payload);
+        appended.inspect_err(|error| state.fail(*error))
     }
 
-    /// Returns by how many bytes the message may still grow. More is an error of
-    /// [`extend`](Self::extend).
+    /// Returns by how many bytes the message may still grow. [`extend`](Self::extend) refuses more.
     pub fn room(&self) -> u64 {
-        self.target.room()
+        self.state.limit.saturating_sub(self.payload.len() as u64)
     }
 }
 

@@ -89,7 +89,7 @@ pub use deflate::Deflate;
 pub use error::NegotiationError;
 pub use header::Params;
 
-pub(crate) use chain::Target;
+pub(crate) use chain::DecodeState;
 pub(crate) use header::{is_token, parse};
 
 /// An extension as one side is willing to use it (RFC 6455 §9.1).

@@ -1,137 +1,146 @@
 //! [`Assembler`]: the payloads of data frames to one message (RFC 6455 §5.4, §8.1).
 
-use super::frame_reader::{Piece, make_room};
+use super::{
+    decoding::Decoding,
+    frame_reader::{Limit, Piece},
+};
 use crate::{
-    frame::{FrameHeader, MaskingKey, Opcode, ProtocolError},
-    simd::{Carry, Simd},
+    config::Values,
+    extension::Decoders,
+    frame::{FrameHeader, Opcode, ProtocolError},
+    payload::Payload,
+    simd::Simd,
 };
 
-/// Collects one message. Each byte is unmasked, validated and copied to where it stays in one pass.
+/// Collects one message, and lets extensions decode it on the way.
 #[derive(Debug)]
 pub(super) struct Assembler {
-    /// `Text` or `Binary` while a message is unfinished.
-    pub(super) kind: Option<Opcode>,
-    fragments: u32,
-    /// The character that the text so far ends within.
-    pub(super) carry: Carry,
     /// INVARIANT: empty unless a message is unfinished.
-    pub(super) payload: Vec<u8>,
+    payload: Payload,
+    /// The kind of the message: `Text` or `Binary`.
+    kind: Opcode,
+    fragments: u32,
+    /// Most connections have negotiated no extension.
+    decoding: Option<Box<Decoding>>,
 }
 
 impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
-            kind: None,
+            payload: Payload::new(),
+            kind: Opcode::Binary,
             fragments: 0,
-            carry: Carry::NONE,
-            payload: Vec::new(),
+            decoding: None,
         }
     }
 
-    /// The number of bytes collected so far.
-    pub(super) const fn len(&self) -> usize {
-        self.payload.len()
+    /// Sets the negotiated extensions.
+    pub(super) fn extend(&mut self, decoders: Decoders) {
+        self.decoding = (!decoders.is_empty()).then(|| Box::new(Decoding::new(decoders)));
     }
 
-    /// Begins a frame: of a new message, or a continuation.
-    pub(super) fn begin(
+    /// Returns the extensions, if any were negotiated.
+    pub(super) fn decoding(&mut self) -> Option<&mut Decoding> {
+        self.decoding.as_deref_mut()
+    }
+
+    /// Returns the part of `input` that may be read now and the limit of the next frame; `None` when the
+    /// extensions pause.
+    pub(super) fn next_step<'a>(
         &mut self,
-        header: &FrameHeader,
-        max_fragments: u32,
+        input: &'a [u8],
+        values: &Values,
+    ) -> Option<(&'a [u8], Limit)> {
+        let Some(decoding) = &mut self.decoding else {
+            return Some((input, self.limit(values)));
+        };
+        if decoding.take_pause() {
+            return None;
+        }
+        Some((decoding.visible(input), decoding.limit(values)))
+    }
+
+    /// Takes the bytes that have arrived of a data frame.
+    pub(super) fn take(
+        &mut self,
+        piece: &Piece<'_>,
+        values: &Values,
+        simd: Simd,
     ) -> Result<(), ProtocolError> {
-        if header.opcode != Opcode::Continuation {
-            self.kind = Some(header.opcode);
-            self.fragments = 0;
+        if piece.begins {
+            self.begin(&piece.header, values)?;
         }
-        if self.fragments == max_fragments {
-            return Err(ProtocolError::TooManyFragments {
-                limit: max_fragments,
-            });
+        match &mut self.decoding {
+            Some(decoding) if decoding.is_active() => {
+                decoding.decode(piece, &mut self.payload, values.max_message_size, simd)?;
+            }
+            _ => self.append(piece, simd)?,
         }
-        self.fragments += 1;
+        match &mut self.decoding {
+            Some(decoding) if piece.missing == 0 => {
+                decoding.end(piece.header.fin, &mut self.payload);
+            }
+            _ => {}
+        }
         Ok(())
     }
 
-    /// Takes what has arrived of a frame.
-    #[inline]
-    pub(super) fn take(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
-        // Of an unfinished message, nobody knows how much is missing.
+    /// Begins a frame of a new message, or a continuation.
+    fn begin(&mut self, header: &FrameHeader, values: &Values) -> Result<(), ProtocolError> {
+        if header.opcode != Opcode::Continuation {
+            self.kind = header.opcode;
+            self.payload.begin(header.opcode == Opcode::Text);
+            self.fragments = 0;
+        }
+        if self.fragments == values.max_fragments {
+            return Err(ProtocolError::TooManyFragments {
+                limit: values.max_fragments,
+            });
+        }
+        self.fragments += 1;
+        let plain = self.limit(values);
+        match &mut self.decoding {
+            Some(decoding) => decoding.begin(header, plain),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
+        // The length of an unfinished message is unknown.
         let missing = if piece.header.fin {
             piece.missing
         } else {
             u64::MAX
         };
-        make_room(&mut self.payload, piece.chunk.len(), missing);
-        self.append(piece.chunk, piece.key, simd)
+        self.payload.reserve(piece.chunk.len(), missing);
+        self.payload.append(piece.chunk, piece.key, simd)
     }
 
-    /// Appends bytes for which there is room, unmasked and validated.
-    #[inline]
-    pub(super) fn append(
-        &mut self,
-        chunk: &[u8],
-        key: MaskingKey,
-        simd: Simd,
-    ) -> Result<(), ProtocolError> {
-        let key = key.to_bytes();
-        if self.kind != Some(Opcode::Text) {
-            simd.copy_mask(chunk, &mut self.payload, key);
-            return Ok(());
-        }
-        self.carry = simd
-            .copy_unmask_validate(chunk, &mut self.payload, key, self.carry)
-            .map_err(|_| ProtocolError::InvalidUtf8)?;
-        Ok(())
+    /// Returns the limit of the next frame if no extension decodes it.
+    const fn limit(&self, values: &Values) -> Limit {
+        let left = values.max_message_size - self.payload.len() as u64;
+        Limit::new(left, values.max_frame_size, values)
     }
 
-    /// Ends the message, when all of its last frame has arrived: its kind and its payload, which is
-    /// UTF-8 if that is `Text`.
-    #[inline]
+    /// Ends the message, once all of its last frame has arrived. Returns its kind and its payload.
     pub(super) fn end(&mut self) -> Result<(Opcode, Vec<u8>), ProtocolError> {
-        let payload = std::mem::take(&mut self.payload);
-        if self.kind.take() != Some(Opcode::Text) {
-            return Ok((Opcode::Binary, payload));
-        }
-        if !std::mem::take(&mut self.carry).is_none() {
-            return Err(ProtocolError::InvalidUtf8);
-        }
-        Ok((Opcode::Text, payload))
+        Ok((self.kind, self.payload.finish()?))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::Rsv;
-
-    #[test]
-    fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
-        let mut assembler = Assembler::new();
-        let mut moves = 0;
-        for number in 1..=4096 {
-            let capacity = assembler.payload.capacity();
-            let header = FrameHeader {
-                fin: number == 4096,
-                rsv: Rsv::NONE,
-                opcode: match number {
-                    1 => Opcode::Binary,
-                    _ => Opcode::Continuation,
-                },
-                masking_key: None,
-                payload_len: 256,
-            };
-            let piece = Piece {
-                header,
-                begins: true,
-                chunk: &[7; 256],
-                key: MaskingKey::ZERO,
-                missing: 0,
-                len: 258,
-            };
-            assembler.take(&piece, Simd::detect()).unwrap();
-            moves += usize::from(assembler.payload.capacity() != capacity);
-            assert!(assembler.payload.capacity() <= 2 * assembler.len());
+#[cfg(feature = "tokio")]
+impl Assembler {
+    /// Returns the payload, for bytes of a frame to be appended as they come from the stream; `None`
+    /// when the frame is decoded.
+    pub(super) fn direct(&mut self) -> Option<&mut Payload> {
+        match &self.decoding {
+            Some(decoding) if decoding.is_active() => None,
+            _ => Some(&mut self.payload),
         }
-        assert!(moves <= 13, "the payload moved {moves} times");
+    }
+
+    /// Whether the extensions pause.
+    pub(super) fn is_paused(&self) -> bool {
+        self.decoding.as_ref().is_some_and(|it| it.is_paused())
     }
 }

@@ -22,9 +22,9 @@ pub(crate) struct FrameReader {
     rsv: Rsv,
     /// Whether a fragmented message is unfinished.
     continuation: bool,
-    /// The frame being read and how many bytes of its payload were: all of them only when the last were
-    /// read elsewhere (`direct.rs`), until the next read.
-    pub(super) current: Option<(FrameHeader, u64)>,
+    /// The current frame and the number of payload bytes that were read. They equal `payload_len` only
+    /// between [`skip`](Self::skip) and the next [`read`](Self::read).
+    current: Option<(FrameHeader, u64)>,
 }
 
 /// The largest payload of the next data frame, in bytes, and the violation that a larger one is.
@@ -151,65 +151,21 @@ impl FrameReader {
     }
 }
 
-/// Makes room in `buffer` for the `arrived` bytes of a payload of which `missing` are yet to come;
-/// `u64::MAX` when nobody knows.
-///
-/// Memory follows what arrives, not what is announced: with a known end the buffer takes at most four
-/// times of what is there, else twice, so that few bytes move, and it does not grow beyond what is
-/// missing.
-#[inline]
-pub(crate) fn make_room(buffer: &mut Vec<u8>, arrived: usize, missing: u64) {
-    if buffer.capacity() - buffer.len() >= arrived {
-        return;
+#[cfg(feature = "tokio")]
+impl FrameReader {
+    /// Returns the key of the next payload byte of the current frame and the number of bytes that are
+    /// missing; `None` between frames.
+    pub(crate) fn rest(&self) -> Option<(MaskingKey, u64)> {
+        let (header, done) = self.current?;
+        let key = header.masking_key.unwrap_or(MaskingKey::ZERO);
+        Some((key.rotate(done), header.payload_len - done))
     }
-    let there = buffer.len() + arrived;
-    let more = match usize::try_from(missing) {
-        Ok(missing) if missing <= there.saturating_mul(3) => missing,
-        Ok(_) if missing < u64::MAX => there.saturating_mul(3),
-        _ => buffer.len(),
-    };
-    if buffer.capacity() == 0 {
-        *buffer = Vec::with_capacity(arrived + more);
-    } else {
-        buffer.reserve_exact(arrived + more);
-    }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::make_room;
-
-    #[test]
-    fn memory_follows_what_arrives_and_not_what_is_claimed() {
-        // tokio-websockets, fastwebsockets, tungstenite and wtx reserve the claimed length.
-        let claimed = 64 << 20;
-        let mut buffer = Vec::new();
-        make_room(&mut buffer, 1, claimed - 1);
-        assert_eq!(buffer.capacity(), 4);
-        let mut moved = 0;
-        while (buffer.len() as u64) < claimed {
-            let arrived = 1400.min((64 << 20) - buffer.len());
-            let before = buffer.capacity();
-            let missing = claimed - (buffer.len() + arrived) as u64;
-            make_room(&mut buffer, arrived, missing);
-            if buffer.capacity() != before {
-                moved += buffer.len();
-            }
-            buffer.resize(buffer.len() + arrived, 0);
-            assert!(buffer.capacity() <= 4 * buffer.len());
+    /// Skips `len` bytes of the current frame, which were read elsewhere. When no byte is missing then,
+    /// the next [`read`](Self::read) returns an empty last chunk.
+    pub(crate) fn skip(&mut self, len: usize) {
+        if let Some((header, done)) = &mut self.current {
+            *done = header.payload_len.min(*done + len as u64);
         }
-        assert_eq!(
-            buffer.capacity(),
-            buffer.len(),
-            "more than the message needs"
-        );
-        assert!(moved < 2 * buffer.len(), "{moved} bytes were moved");
-    }
-
-    #[test]
-    fn a_payload_that_is_all_there_gets_memory_of_its_own_size() {
-        let mut buffer = Vec::new();
-        make_room(&mut buffer, 10, 0);
-        assert_eq!(buffer.capacity(), 10);
     }
 }

@@ -13,11 +13,9 @@
 
 mod assembler;
 mod closing;
-#[cfg(feature = "tokio")]
-mod direct;
+mod decoding;
 mod endpoint;
 mod event;
-mod extended;
 mod frame_reader;
 mod keepalive;
 mod receiver;
@@ -32,7 +30,7 @@ pub use receiver::Receiver;
 pub use sender::{Output, Sender, random_masking_key};
 
 #[cfg(feature = "codec")]
-pub(crate) use frame_reader::{FrameReader, Limit, make_room};
+pub(crate) use frame_reader::{FrameReader, Limit};
 #[cfg(feature = "codec")]
 pub(crate) use sender::{masking_key, write_frame};
 #[cfg(feature = "tokio")]

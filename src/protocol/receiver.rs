@@ -5,8 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::{
     Event,
     assembler::Assembler,
-    extended::Extended,
-    frame_reader::{FrameReader, Limit, Piece},
+    frame_reader::{FrameReader, Piece},
 };
 use crate::{
     config::Config,
@@ -16,6 +15,10 @@ use crate::{
     simd::Simd,
     text::Text,
 };
+
+/// Payloads with so many missing bytes are read from the stream straight to the message.
+#[cfg(feature = "tokio")]
+const MIN_DIRECT: u64 = 64 << 10;
 
 /// Turns received bytes into events (RFC 6455 §5, §6.2, §8.1).
 ///
@@ -36,18 +39,16 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Receiver {
-    pub(super) frames: FrameReader,
-    pub(super) assembler: Assembler,
-    pub(super) simd: Simd,
-    pub(super) config: Config,
-    /// What extensions do; most of the time there are none.
-    pub(super) extended: Option<Box<Extended>>,
-    // Boxed: most of the time there is none.
-    pub(super) end: Option<Box<End>>,
+    frames: FrameReader,
+    assembler: Assembler,
+    simd: Simd,
+    config: Config,
+    /// Boxed, because most connections have not ended.
+    end: Option<Box<End>>,
 }
 
-/// What was received. The payload of a message is yet to become one: whoever returns it moves it less
-/// often this way.
+/// A message or a control frame. The payload of a message stays a `Vec<u8>`, so that the caller creates
+/// the [`Message`] in place and moves it less often.
 pub(crate) enum Received {
     /// A whole message. Valid UTF-8.
     Text(Vec<u8>),
@@ -58,7 +59,7 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    /// Makes an event of it.
+    /// Converts it to an event.
     pub(super) fn into_event(self) -> Event {
         match self {
             Self::Text(payload) => Event::Message(text(payload)),
@@ -68,50 +69,49 @@ impl Received {
     }
 }
 
-/// Makes a message of a payload that was received as text.
+/// Creates a text message. `payload` is valid UTF-8.
 #[inline]
 pub(crate) fn text(payload: Vec<u8>) -> Message {
     Text::from_validated(payload.into()).into()
 }
 
-/// After this, nothing is received any more.
+/// The reason why nothing is received any more.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+enum End {
     /// The peer's Close frame: what follows it is ignored (RFC 6455 §1.4).
     Closed,
-    /// A violation, returned for ever.
+    /// A violation, which every later call returns again.
     Failed(ProtocolError),
 }
 
 impl Receiver {
-    /// Makes the receiving half of the endpoint that has this role.
+    /// Creates the receiving half of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
         Self::with_simd(role, config, Simd::detect())
     }
 
-    /// As [`new`](Self::new), with the kernels that `simd` stands for.
+    /// As [`new`](Self::new), with the kernels of `simd`.
     pub fn with_simd(role: Role, config: &Config, simd: Simd) -> Self {
         Self {
             frames: FrameReader::new(role.peer()),
             assembler: Assembler::new(),
             simd,
             config: config.clone(),
-            extended: None,
             end: None,
         }
     }
 
-    /// Lets the extensions that the opening handshake agreed on decode what is received.
+    /// Lets the extensions that were negotiated in the opening handshake decode the messages.
     pub fn extend(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
-        self.extended = (!decoders.is_empty()).then(|| Box::new(Extended::new(decoders)));
+        self.assembler.extend(decoders);
     }
 
-    /// Gives back what extensions hold and did not need since the last call: call it now and then.
+    /// Releases memory that extensions hold and did not need since the last call. Call it now and then:
     /// [`WebSocket`](crate::WebSocket) does with every ping of its keepalive.
     pub fn tidy(&mut self) {
-        if let Some(extended) = &mut self.extended {
-            extended.tidy();
+        if let Some(decoding) = self.assembler.decoding() {
+            decoding.tidy();
         }
     }
 
@@ -157,17 +157,10 @@ impl Receiver {
 
     #[inline]
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+        let values = &self.config.values;
         loop {
-            let plain = self.limit();
-            let values = &self.config.values;
-            let (limit, visible) = match &mut self.extended {
-                None => (plain, &input[..]),
-                Some(extended) => {
-                    if extended.take_pause() {
-                        return Ok(None);
-                    }
-                    (extended.limit(values), extended.visible(input))
-                }
+            let Some((visible, limit)) = self.assembler.next_step(input, values) else {
+                return Ok(None);
             };
             let Some(piece) = self.frames.read(visible, limit)? else {
                 return Ok(None);
@@ -179,14 +172,7 @@ impl Receiver {
                 let event = control(header.opcode, payload)?;
                 return Ok(Some(Received::Control(event)));
             }
-            if piece.begins {
-                self.assembler.begin(&header, values.max_fragments)?;
-            }
-            if self.extended.is_some() {
-                self.take_extended(piece, plain)?;
-            } else {
-                self.assembler.take(&piece, self.simd)?;
-            }
+            self.assembler.take(&piece, values, self.simd)?;
             input.advance(len);
             if missing == 0 && header.fin {
                 return Ok(Some(match self.assembler.end()? {
@@ -200,7 +186,7 @@ impl Receiver {
         }
     }
 
-    /// Discards what comes after the end.
+    /// Discards the bytes that come after the end.
     #[cold]
     fn ended(&self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         input.clear();
@@ -209,12 +195,51 @@ impl Receiver {
             Some(End::Closed) | None => Ok(None),
         }
     }
+}
 
-    /// How large the next data frame may be.
-    fn limit(&self) -> Limit {
-        let values = &self.config.values;
-        let left = values.max_message_size - self.assembler.len() as u64;
-        Limit::new(left, values.max_frame_size, values)
+/// Large payloads from the stream to the message without a buffer between them, and pauses.
+#[cfg(feature = "tokio")]
+impl Receiver {
+    /// Returns the buffer to which the next bytes from the stream may be appended, and the largest number
+    /// of them; `None` unless much of a frame is missing. The bytes are then handed to
+    /// [`arrived`](Self::arrived).
+    pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        let (_, missing) = self.frames.rest()?;
+        if missing < MIN_DIRECT || self.end.is_some() {
+            return None;
+        }
+        Some(self.assembler.direct()?.tail(missing))
+    }
+
+    /// Takes the last `len` bytes that were appended to the [`destination`](Self::destination).
+    pub(crate) fn arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
+        let (Some((key, _)), Some(payload)) = (self.frames.rest(), self.assembler.direct()) else {
+            return Ok(());
+        };
+        self.frames.skip(len);
+        let unmasked = payload.unmask_tail(len, key, self.simd);
+        if let Err(error) = unmasked {
+            self.end = Some(Box::new(End::Failed(error)));
+        }
+        unmasked
+    }
+
+    /// Whether the frame is complete that was read to the [`destination`](Self::destination).
+    pub(crate) fn has_frame(&self) -> bool {
+        matches!(self.frames.rest(), Some((_, 0)))
+    }
+
+    /// Lets [`next`](Self::next) return `None` now and then while a long message is decoded, although
+    /// input remains, so that other tasks may run.
+    pub(crate) fn let_pause(&mut self) {
+        if let Some(decoding) = self.assembler.decoding() {
+            decoding.let_pause();
+        }
+    }
+
+    /// Whether the last `None` of [`next`](Self::next) was such a pause.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.assembler.is_paused()
     }
 }
 
@@ -224,7 +249,7 @@ fn copy(piece: &Piece<'_>, simd: Simd) -> Bytes {
     payload.into()
 }
 
-/// Makes an event of a control frame.
+/// Creates the event of a control frame.
 fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
     Ok(match opcode {
         Opcode::Ping => Event::Ping(payload),

@@ -8,7 +8,7 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::{Event, extended};
+use super::Event;
 use crate::{
     config::Config,
     extension::{Compress, Encoders},
@@ -16,6 +16,7 @@ use crate::{
         CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Role, Rsv, SendError,
     },
     message::Message,
+    payload,
     simd::Simd,
 };
 
@@ -238,8 +239,8 @@ impl Sender {
         };
         let header = self.header(fin, rsv, opcode, &encoded);
         if !copy_frame(self.simd, &header, &encoded, output) {
-            // As large as the output counts it.
-            extended::trim(&mut encoded);
+            // The output counts the length, so that the capacity must not be much larger.
+            payload::trim(&mut encoded);
             output.append(encoded.into());
         }
     }

@@ -13,7 +13,7 @@ const LAYERS: [&[&[&str]]; 8] = [
     &[&["simd"], &["sync"]],
     &[&["utf8", "text"]],
     &[&["frame"]],
-    &[&["message", "extension", "config"]],
+    &[&["message", "payload", "extension", "config"]],
     &[&["protocol"], &["handshake"]],
     &[&["error"]],
     &[&["codec"], &["connection"]],

@@ -1,0 +1,197 @@
+//! [`Payload`]: the bytes of a message that is arriving.
+
+use crate::{
+    frame::{MaskingKey, ProtocolError},
+    simd::{Carry, Simd},
+};
+
+/// The bytes of an arriving message, or of an arriving frame where frames are not assembled.
+///
+/// Text is validated here and nowhere else. [`reserve`](Self::reserve) alone allocates the memory of
+/// arriving messages.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    /// INVARIANT: unmasked. Valid UTF-8 up to `carry` if `is_text`.
+    bytes: Vec<u8>,
+    is_text: bool,
+    /// The unfinished character at the end of the text.
+    carry: Carry,
+}
+
+impl Payload {
+    /// Creates an empty binary payload, which owns no memory.
+    pub(crate) const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            is_text: false,
+            carry: Carry::NONE,
+        }
+    }
+
+    /// Sets the kind of an empty payload: text or binary.
+    pub(crate) const fn begin(&mut self, is_text: bool) {
+        self.is_text = is_text;
+    }
+
+    /// Returns the number of bytes that have arrived.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Makes room for `arrived` bytes, where `missing` more are to follow; `u64::MAX` means that their
+    /// number is unknown.
+    ///
+    /// Memory follows the bytes that arrive, not the length that a peer claims. With a known end the
+    /// capacity is at most four times the length, otherwise twice the length, so that few bytes move. It
+    /// never exceeds the known end.
+    #[inline]
+    pub(crate) fn reserve(&mut self, arrived: usize, missing: u64) {
+        let bytes = &mut self.bytes;
+        if bytes.capacity() - bytes.len() >= arrived {
+            return;
+        }
+        let there = bytes.len() + arrived;
+        let more = match usize::try_from(missing) {
+            Ok(missing) if missing <= there.saturating_mul(3) => missing,
+            Ok(_) if missing < u64::MAX => there.saturating_mul(3),
+            _ => bytes.len(),
+        };
+        if bytes.capacity() == 0 {
+            *bytes = Vec::with_capacity(arrived + more);
+        } else {
+            bytes.reserve_exact(arrived + more);
+        }
+    }
+
+    /// Appends the next bytes: unmasks, validates and copies them in one pass.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        chunk: &[u8],
+        key: MaskingKey,
+        simd: Simd,
+    ) -> Result<(), ProtocolError> {
+        let (bytes, key) = (&mut self.bytes, key.to_bytes());
+        if self.is_text {
+            self.carry = simd
+                .copy_unmask_validate(chunk, bytes, key, self.carry)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        } else {
+            simd.copy_mask(chunk, bytes, key);
+        }
+        Ok(())
+    }
+
+    /// Returns the buffer and the number of bytes that may be appended to it as they come from the
+    /// stream. At least one and at most `missing` bytes fit, and `missing` is not zero. They are then
+    /// handed to [`unmask_tail`](Self::unmask_tail).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn tail(&mut self, missing: u64) -> (&mut Vec<u8>, usize) {
+        self.reserve(1, missing - 1);
+        let room = self.bytes.capacity() - self.bytes.len();
+        let most = usize::try_from(missing).map_or(room, |missing| room.min(missing));
+        (&mut self.bytes, most)
+    }
+
+    /// Unmasks and validates the last `len` bytes, which came from the stream.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn unmask_tail(
+        &mut self,
+        len: usize,
+        key: MaskingKey,
+        simd: Simd,
+    ) -> Result<(), ProtocolError> {
+        let start = self.bytes.len().saturating_sub(len);
+        let (masked, key) = (&mut self.bytes[start..], key.to_bytes());
+        if self.is_text {
+            self.carry = simd
+                .unmask_validate(masked, key, self.carry)
+                .map_err(|_| ProtocolError::InvalidUtf8)?;
+        } else {
+            simd.mask(masked, key);
+        }
+        Ok(())
+    }
+
+    /// Releases memory that is not used, if it is much.
+    pub(crate) fn trim(&mut self) {
+        trim(&mut self.bytes);
+    }
+
+    /// Ends the payload and returns its bytes. The payload is then empty again.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::InvalidUtf8`] when a text ends within a character.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<Vec<u8>, ProtocolError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        if std::mem::take(&mut self.carry).is_none() {
+            Ok(bytes)
+        } else {
+            Err(ProtocolError::InvalidUtf8)
+        }
+    }
+}
+
+/// Releases the memory behind `bytes` that is not used, if it is more than an eighth of their length.
+pub(crate) fn trim(bytes: &mut Vec<u8>) {
+    if bytes.capacity() - bytes.len() > bytes.len() / 8 {
+        bytes.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_follows_what_arrives_and_not_what_is_claimed() {
+        // tokio-websockets, fastwebsockets, tungstenite and wtx reserve the claimed length.
+        let claimed = 64 << 20;
+        let mut payload = Payload::new();
+        payload.reserve(1, claimed - 1);
+        assert_eq!(payload.bytes.capacity(), 4);
+        let mut moved = 0;
+        while (payload.len() as u64) < claimed {
+            let arrived = 1400.min((64 << 20) - payload.len());
+            let before = payload.bytes.capacity();
+            let missing = claimed - (payload.len() + arrived) as u64;
+            payload.reserve(arrived, missing);
+            if payload.bytes.capacity() != before {
+                moved += payload.len();
+            }
+            payload.bytes.resize(payload.len() + arrived, 0);
+            assert!(payload.bytes.capacity() <= 4 * payload.len());
+        }
+        assert_eq!(
+            payload.bytes.capacity(),
+            payload.len(),
+            "more than the message needs"
+        );
+        assert!(moved < 2 * payload.len(), "{moved} bytes were moved");
+    }
+
+    #[test]
+    fn a_payload_that_is_all_there_gets_memory_of_its_own_size() {
+        let mut payload = Payload::new();
+        payload.reserve(10, 0);
+        assert_eq!(payload.bytes.capacity(), 10);
+    }
+
+    #[test]
+    fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
+        let mut payload = Payload::new();
+        let mut moves = 0;
+        for number in 1..=4096 {
+            let capacity = payload.bytes.capacity();
+            let missing = if number == 4096 { 0 } else { u64::MAX };
+            payload.reserve(256, missing);
+            let simd = Simd::detect();
+            payload.append(&[7; 256], MaskingKey::ZERO, simd).unwrap();
+            moves += usize::from(payload.bytes.capacity() != capacity);
+            assert!(payload.bytes.capacity() <= 2 * payload.len());
+        }
+        assert!(moves <= 13, "the payload moved {moves} times");
+    }
+}
