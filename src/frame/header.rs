@@ -277,6 +277,69 @@ impl FrameHeader {
     }
 }
 
+/// The place of a whole data frame at the start of an input: an unfragmented text or binary frame
+/// without reserved bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WholeFrame {
+    pub(crate) is_text: bool,
+    pub(crate) masking_key: MaskingKey,
+    /// The length of the header, in bytes. The payload follows.
+    pub(crate) header_len: usize,
+    pub(crate) payload_len: usize,
+}
+
+impl WholeFrame {
+    /// Recognises a whole frame from `sender` with a payload of at most `max_payload_len` bytes.
+    ///
+    /// `None` means that [`FrameHeader::parse`] has to judge: the frame is of another kind, incomplete
+    /// or wrong.
+    #[inline]
+    pub(crate) fn recognise(input: &[u8], sender: Role, max_payload_len: u64) -> Option<Self> {
+        let [first, second, behind @ ..] = input else {
+            return None;
+        };
+        let is_text = *first == FIN | Opcode::Text as u8;
+        if !is_text && *first != FIN | Opcode::Binary as u8 {
+            return None;
+        }
+        let (mask, mask_len) = match sender {
+            Role::Client => (MASK, size_of::<MaskingKey>()),
+            Role::Server => (0, 0),
+        };
+        // With the wrong mask bit the difference is none of these lengths.
+        let (payload_len, size) = match second ^ mask {
+            short @ 0..=125 => (u64::from(short), 0),
+            126 => (u64::from(u16::from_be_bytes(*behind.first_chunk()?)), 2),
+            127 => (u64::from_be_bytes(*behind.first_chunk()?), 8),
+            _ => return None,
+        };
+        let is_minimal = match size {
+            0 => true,
+            2 => payload_len > MAX_SHORT_LENGTH,
+            _ => payload_len > u64::from(u16::MAX),
+        };
+        if !is_minimal || payload_len > max_payload_len {
+            return None;
+        }
+        let payload_len = usize::try_from(payload_len).ok()?;
+        let header_len = 2 + size + mask_len;
+        let arrived = input.len().checked_sub(header_len)?;
+        if payload_len > arrived {
+            return None;
+        }
+        let masking_key = match sender {
+            Role::Client => MaskingKey::new(*behind.get(size..)?.first_chunk()?),
+            Role::Server => MaskingKey::ZERO,
+        };
+        Some(Self {
+            is_text,
+            masking_key,
+            header_len,
+            payload_len,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,5 +489,51 @@ mod tests {
             ..FROM_SERVER
         };
         assert!(parse(&[0x89, 20], &expected).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_whole_frame_is_recognised_where_the_header_is_right_and_all_is_there() {
+        let mut recognised = 0;
+        for first in 0..=u8::MAX {
+            for short in 0..=u8::MAX {
+                for len in [0_u64, 1, 125, 126, 65_535, 65_536, 1 << 63] {
+                    let extended = match short & LENGTH {
+                        126 => len.to_be_bytes()[6..].to_vec(),
+                        127 => len.to_be_bytes().to_vec(),
+                        _ => Vec::new(),
+                    };
+                    let input = [&[first, short][..], &extended, &[7; 4 + 126]].concat();
+                    for sender in [Role::Client, Role::Server] {
+                        for missing in [0, 1, 4, 126, 129, 130] {
+                            let input = &input[..input.len() - missing];
+                            recognised += usize::from(is_recognised(input, sender));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(recognised > 1000, "{recognised}");
+    }
+
+    /// Recognises a frame of at most 126 bytes, and compares it with the header that is parsed.
+    fn is_recognised(input: &[u8], sender: Role) -> bool {
+        let expected = Expected {
+            max_payload_len: 126,
+            ..Expected::first(sender)
+        };
+        let parsed = FrameHeader::parse(input, &expected);
+        let whole = parsed.ok().flatten().filter(|(header, len)| {
+            let is_data = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+            is_data && header.fin && header.payload_len <= (input.len() - len) as u64
+        });
+        let found = WholeFrame::recognise(input, sender, 126);
+        let expected = whole.map(|(header, header_len)| WholeFrame {
+            is_text: header.opcode == Opcode::Text,
+            masking_key: header.masking_key.unwrap_or(MaskingKey::ZERO),
+            header_len,
+            payload_len: usize::try_from(header.payload_len).unwrap(),
+        });
+        assert_eq!(found, expected, "{input:x?} from a {sender:?}");
+        found.is_some()
     }
 }

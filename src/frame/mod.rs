@@ -8,6 +8,7 @@ mod opcode;
 
 pub use close::{CloseCode, CloseFrame};
 pub use error::{ProtocolError, SendError};
+pub(crate) use header::WholeFrame;
 pub use header::{Expected, FrameHeader, Rsv};
 pub use mask::MaskingKey;
 pub use opcode::Opcode;

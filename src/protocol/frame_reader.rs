@@ -1,7 +1,7 @@
 //! [`FrameReader`]: bytes to frame headers and chunks of payload, as they arrive.
 
 use crate::config::Values;
-use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv};
+use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv, WholeFrame};
 
 /// Reads one frame after the other from lent bytes.
 ///
@@ -22,6 +22,8 @@ pub(crate) struct FrameReader {
     rsv: Rsv,
     /// Whether a fragmented message is unfinished.
     continuation: bool,
+    /// Whether a message in one frame may be taken at once.
+    allows_whole: bool,
     /// The current frame and the number of payload bytes that were read. They equal `payload_len` only
     /// between [`skip`](Self::skip) and the next [`read`](Self::read).
     current: Option<(FrameHeader, u64)>,
@@ -78,6 +80,7 @@ impl FrameReader {
             sender,
             rsv: Rsv::NONE,
             continuation: false,
+            allows_whole: false,
             current: None,
         }
     }
@@ -87,10 +90,25 @@ impl FrameReader {
         self.rsv = rsv;
     }
 
+    /// Sets whether [`whole_message`](Self::whole_message) may recognise one. Default: it does not.
+    pub(crate) const fn allow_whole(&mut self, allows_whole: bool) {
+        self.allows_whole = allows_whole;
+    }
+
     /// Whether a frame has begun and is not complete.
     #[cfg(feature = "codec")]
     pub(crate) const fn is_inside(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// Recognises a whole message in one frame of at most `max_payload_len` bytes at the start of
+    /// `input`. Nothing is read. `None` means that [`read`](Self::read) has to judge.
+    #[inline]
+    pub(crate) fn whole_message(&self, input: &[u8], max_payload_len: u64) -> Option<WholeFrame> {
+        if !self.allows_whole || self.continuation || self.current.is_some() {
+            return None;
+        }
+        WholeFrame::recognise(input, self.sender, max_payload_len)
     }
 
     /// Reads on; `None` while a header or a control frame is incomplete. The caller then drops as

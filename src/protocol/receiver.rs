@@ -10,8 +10,9 @@ use super::{
 use crate::{
     config::Config,
     extension::Decoders,
-    frame::{CloseFrame, Opcode, ProtocolError, Role},
+    frame::{CloseFrame, Opcode, ProtocolError, Role, WholeFrame},
     message::Message,
+    payload::Payload,
     simd::Simd,
     text::Text,
 };
@@ -92,8 +93,10 @@ impl Receiver {
 
     /// As [`new`](Self::new), with the kernels of `simd`.
     pub fn with_simd(role: Role, config: &Config, simd: Simd) -> Self {
+        let mut frames = FrameReader::new(role.peer());
+        frames.allow_whole(config.values.max_fragments > 0);
         Self {
-            frames: FrameReader::new(role.peer()),
+            frames,
             assembler: Assembler::new(),
             simd,
             config: config.clone(),
@@ -104,6 +107,9 @@ impl Receiver {
     /// Lets the extensions that were negotiated in the opening handshake decode the messages.
     pub fn extend(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
+        // Extensions are told of each frame.
+        let allows_whole = decoders.is_empty() && self.config.values.max_fragments > 0;
+        self.frames.allow_whole(allows_whole);
         self.assembler.extend(decoders);
     }
 
@@ -129,17 +135,64 @@ impl Receiver {
     }
 
     /// As [`receive`](Self::receive).
+    #[inline]
     pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+        let values = &self.config.values;
+        let max = values.max_frame_size.min(values.max_message_size);
+        if let Some(frame) = self.frames.whole_message(input, max) {
+            return self.take_whole(frame, input).map(Some);
+        }
+        self.next_piece(input)
+    }
+
+    /// Takes a whole message out of the input, which is the common case. Its frame has been recognised
+    /// as a right one.
+    #[inline]
+    fn take_whole(
+        &mut self,
+        frame: WholeFrame,
+        input: &mut BytesMut,
+    ) -> Result<Received, ProtocolError> {
+        let end = frame.header_len + frame.payload_len;
+        let mut payload = Payload::new();
+        payload.begin(frame.is_text);
+        payload.reserve(frame.payload_len, 0);
+        let appended = payload.append(&input[frame.header_len..end], frame.masking_key, self.simd);
+        input.advance(end);
+        match appended.and_then(|()| payload.finish()) {
+            Ok(payload) if frame.is_text => Ok(Received::Text(payload)),
+            Ok(payload) => Ok(Received::Binary(payload)),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Takes a message or a control frame that may arrive in pieces.
+    #[inline(never)]
+    fn next_piece(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         if self.end.is_some() {
             return self.ended(input);
         }
         let received = self.advance(input);
         match &received {
-            Err(error) => self.end = Some(Box::new(End::Failed(*error))),
-            Ok(Some(Received::Control(Event::Close(_)))) => self.end = Some(Box::new(End::Closed)),
+            Err(error) => {
+                self.fail(*error);
+            }
+            Ok(Some(Received::Control(Event::Close(_)))) => self.end(End::Closed),
             Ok(_) => {}
         }
         received
+    }
+
+    /// Ends the receiver with a violation, which is returned.
+    #[cold]
+    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        self.end(End::Failed(error));
+        error
+    }
+
+    fn end(&mut self, end: End) {
+        self.frames.allow_whole(false);
+        self.end = Some(Box::new(end));
     }
 
     /// Whether the peer's Close frame was received: the end of the stream is then no surprise.
@@ -218,10 +271,7 @@ impl Receiver {
         };
         self.frames.skip(len);
         let unmasked = payload.unmask_tail(len, key, self.simd);
-        if let Err(error) = unmasked {
-            self.end = Some(Box::new(End::Failed(error)));
-        }
-        unmasked
+        unmasked.map_err(|error| self.fail(error))
     }
 
     /// Whether the frame is complete that was read to the [`destination`](Self::destination).

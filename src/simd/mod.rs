@@ -122,6 +122,7 @@ impl Simd {
     }
 
     /// Appends `bytes` to `output`, masked or unmasked. The key applies from their first on.
+    #[inline]
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let target = output.room(len);
@@ -174,6 +175,7 @@ impl Simd {
     ///
     /// As [`validate`](Self::validate). As many bytes are appended after an error, of unspecified
     /// value.
+    #[inline]
     pub fn copy_unmask_validate(
         self,
         bytes: &[u8],
@@ -233,6 +235,7 @@ mod private {
     }
 
     impl Append for Vec<u8> {
+        #[inline]
         fn room(&mut self, len: usize) -> *mut u8 {
             self.reserve(len);
             self.spare_capacity_mut().as_mut_ptr().cast()

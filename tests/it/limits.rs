@@ -103,6 +103,15 @@ fn fragments_are_counted_empty_ones_too() {
 }
 
 #[test]
+fn a_limit_of_no_fragments_refuses_messages_that_arrive_whole() {
+    check_both(|role, peer| {
+        Vector::new(role, frame(peer, FIN | TEXT, b"x"))
+            .config(Config::new().max_fragments(0))
+            .error(ProtocolError::TooManyFragments { limit: 0 })
+    });
+}
+
+#[test]
 fn control_frames_do_not_count_against_the_message() {
     // The seed library refuses a ping of 20 bytes when 10 bytes of the message are left.
     let config = Config::new().max_message_size(10).max_fragments(2);
