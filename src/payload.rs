@@ -19,18 +19,32 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Creates an empty binary payload, which owns no memory.
-    pub(crate) const fn new() -> Self {
+    /// Creates an empty payload, which owns no memory: text or binary.
+    pub(crate) const fn new(is_text: bool) -> Self {
         Self {
             bytes: Vec::new(),
-            is_text: false,
+            is_text,
             carry: Carry::NONE,
         }
     }
 
-    /// Sets the kind of an empty payload: text or binary.
-    pub(crate) const fn begin(&mut self, is_text: bool) {
-        self.is_text = is_text;
+    /// Copies a whole payload, `masked` with `key`, to memory of its own size.
+    #[inline]
+    pub(crate) fn copy_whole(
+        is_text: bool,
+        masked: &[u8],
+        key: MaskingKey,
+        simd: Simd,
+    ) -> Result<Vec<u8>, ProtocolError> {
+        let mut payload = Self::new(is_text);
+        payload.reserve(masked.len(), 0);
+        payload.append(masked, key, simd)?;
+        payload.finish()
+    }
+
+    /// Returns the payload and leaves an empty binary one.
+    pub(crate) const fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(false))
     }
 
     /// Returns the number of bytes that have arrived.
@@ -113,24 +127,31 @@ impl Payload {
         Ok(())
     }
 
+    /// Checks that the text can be whole after `missing` more bytes, or after any number if that is
+    /// `u64::MAX`.
+    #[inline]
+    pub(crate) fn check_end(&self, missing: u64) -> Result<(), ProtocolError> {
+        if self.carry.is_none() || u64::from(self.carry.missing()) <= missing {
+            Ok(())
+        } else {
+            Err(ProtocolError::InvalidUtf8)
+        }
+    }
+
     /// Releases memory that is not used, if it is much.
     pub(crate) fn trim(&mut self) {
         trim(&mut self.bytes);
     }
 
-    /// Ends the payload and returns its bytes. The payload is then empty again.
+    /// Ends the payload and returns its bytes.
     ///
     /// # Errors
     ///
     /// [`ProtocolError::InvalidUtf8`] when a text ends within a character.
     #[inline]
-    pub(crate) fn finish(&mut self) -> Result<Vec<u8>, ProtocolError> {
-        let bytes = std::mem::take(&mut self.bytes);
-        if std::mem::take(&mut self.carry).is_none() {
-            Ok(bytes)
-        } else {
-            Err(ProtocolError::InvalidUtf8)
-        }
+    pub(crate) fn finish(self) -> Result<Vec<u8>, ProtocolError> {
+        self.check_end(0)?;
+        Ok(self.bytes)
     }
 }
 
@@ -149,7 +170,7 @@ mod tests {
     fn memory_follows_what_arrives_and_not_what_is_claimed() {
         // tokio-websockets, fastwebsockets, tungstenite and wtx reserve the claimed length.
         let claimed = 64 << 20;
-        let mut payload = Payload::new();
+        let mut payload = Payload::new(false);
         payload.reserve(1, claimed - 1);
         assert_eq!(payload.bytes.capacity(), 4);
         let mut moved = 0;
@@ -174,14 +195,14 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_all_there_gets_memory_of_its_own_size() {
-        let mut payload = Payload::new();
+        let mut payload = Payload::new(false);
         payload.reserve(10, 0);
         assert_eq!(payload.bytes.capacity(), 10);
     }
 
     #[test]
     fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
-        let mut payload = Payload::new();
+        let mut payload = Payload::new(false);
         let mut moves = 0;
         for number in 1..=4096 {
             let capacity = payload.bytes.capacity();

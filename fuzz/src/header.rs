@@ -8,8 +8,8 @@ type Verdict = Result<Option<(FrameHeader, usize)>, ProtocolError>;
 
 /// Parses every prefix of a header, and writes what was parsed and a header of its own.
 ///
-/// Input: a byte of flags (1 sender is a server, 2 inside a message, 0x70 RSV bits owned), the
-/// largest payload in eight bytes, and the bytes of the wire.
+/// Input: a byte of flags (1 sender is a server, 2 inside a message, 4 no more data frames, 0x70 RSV
+/// bits owned), the largest payload in eight bytes, and the bytes of the wire.
 ///
 /// - A prefix is undecided, or complete, or refused; once it is one of the last two, every longer
 ///   prefix gets the same answer, and a complete header was undecided until its last byte.
@@ -29,6 +29,7 @@ pub fn header(data: &[u8]) {
         too_big: ProtocolError::FrameTooBig {
             limit: max_payload_len,
         },
+        too_many: (flags & 4 != 0).then_some(ProtocolError::TooManyFragments { limit: 4 }),
         ..Expected::first(role(flags & 1 != 0))
     };
     parse_prefixes(wire, &expected);
@@ -74,6 +75,8 @@ fn check(header: &FrameHeader, expected: &Expected) {
     let is_masked = header.masking_key.is_some();
     let is_control = header.opcode.is_control();
     let is_legal = is_masked == (expected.sender == Role::Client)
+        && (is_control || expected.too_many.is_none())
+        && (header.opcode != Opcode::Close || header.payload_len != 1)
         && expected.rsv.contains(header.rsv)
         && match header.opcode {
             Opcode::Continuation => expected.continuation,
@@ -127,7 +130,9 @@ fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
         rsv: if is_control { Rsv::NONE } else { rsv(flags) },
         opcode,
         masking_key: (flags & 1 == 0).then_some(MaskingKey::new(key)),
-        payload_len: if is_control {
+        payload_len: if opcode == Opcode::Close {
+            2 + len % 124
+        } else if is_control {
             len % 126
         } else {
             len & i64::MAX as u64
@@ -136,6 +141,7 @@ fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
     let expected = Expected {
         continuation: opcode == Opcode::Continuation,
         max_payload_len: u64::MAX,
+        too_many: None,
         ..*expected
     };
     let mut written = Vec::new();

@@ -50,7 +50,7 @@ impl FrameCodec {
         Self {
             simd: Simd::detect(),
             frames: FrameReader::new(role.peer()),
-            payload: Payload::new(),
+            payload: Payload::new(false),
             failed: None,
             role,
             config: config.clone(),
@@ -70,11 +70,15 @@ impl FrameCodec {
         let limit = Limit {
             payload_len: limit,
             too_big: ProtocolError::FrameTooBig { limit },
+            too_many: None,
         };
         let Some(piece) = self.frames.read(input, limit)? else {
             return Ok(None);
         };
         let (header, missing, len) = (piece.header, piece.missing, piece.len);
+        if missing > 0 && header.opcode.is_control() {
+            return Ok(None);
+        }
         self.payload.reserve(piece.chunk.len(), missing);
         self.payload.append(piece.chunk, piece.key, self.simd)?;
         input.advance(len);
@@ -85,7 +89,7 @@ impl FrameCodec {
             fin: header.fin,
             rsv: header.rsv,
             opcode: header.opcode,
-            payload: self.payload.finish()?.into(),
+            payload: self.payload.take().finish()?.into(),
         }))
     }
 }

@@ -5,7 +5,10 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{MAX_CONTROL_PAYLOAD, ProtocolError, SendError};
-use crate::text::Text;
+use crate::{
+    simd::{Carry, Simd},
+    text::Text,
+};
 
 /// Why a connection is closed, as a number (RFC 6455 §7.4).
 ///
@@ -152,20 +155,31 @@ impl CloseFrame {
     /// [`ProtocolError::CloseTooShort`], [`ProtocolError::InvalidCloseCode`] and
     /// [`ProtocolError::InvalidCloseReason`].
     pub fn parse(payload: Bytes) -> Result<Self, ProtocolError> {
-        let code = match *payload {
-            [] => return Ok(Self::EMPTY),
-            [_] => return Err(ProtocolError::CloseTooShort),
-            [high, low, ..] => CloseCode(u16::from_be_bytes([high, low])),
+        let code = Self::check(&payload, 0)?;
+        Ok(code.map_or(Self::EMPTY, |code| Self {
+            code: Some(code),
+            reason: Text::from_validated(payload.slice(2..)),
+        }))
+    }
+
+    /// Checks the bytes that have arrived of a payload of which `missing` are missing. Returns the code,
+    /// if the payload has one and it has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), at the earliest byte that proves the error.
+    pub(crate) fn check(arrived: &[u8], missing: u64) -> Result<Option<CloseCode>, ProtocolError> {
+        let (code, reason) = match arrived {
+            [_] if missing == 0 => return Err(ProtocolError::CloseTooShort),
+            [] | [_] => return Ok(None),
+            [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
         };
         if !code.may_be_sent() {
             return Err(ProtocolError::InvalidCloseCode(code.0));
         }
-        match Text::try_from(payload.slice(2..)) {
-            Ok(reason) => Ok(Self {
-                code: Some(code),
-                reason,
-            }),
-            Err(_) => Err(ProtocolError::InvalidCloseReason),
+        match Simd::detect().validate(reason, Carry::NONE) {
+            Ok(carry) if u64::from(carry.missing()) <= missing => Ok(Some(code)),
+            _ => Err(ProtocolError::InvalidCloseReason),
         }
     }
 

@@ -75,6 +75,8 @@ pub struct Expected {
     pub max_payload_len: u64,
     /// The violation that a larger one is.
     pub too_big: ProtocolError,
+    /// The violation that any data frame is; `None` when a data frame may come.
+    pub too_many: Option<ProtocolError>,
 }
 
 impl Expected {
@@ -86,6 +88,7 @@ impl Expected {
             continuation: false,
             max_payload_len: u64::MAX,
             too_big: ProtocolError::FrameTooBig { limit: u64::MAX },
+            too_many: None,
         }
     }
 
@@ -111,6 +114,9 @@ impl Expected {
             Opcode::Text | Opcode::Binary if self.continuation => {
                 Err(ProtocolError::ExpectedContinuation)
             }
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => {
+                self.too_many.map_or(Ok((fin, rsv, opcode)), Err)
+            }
             _ => Ok((fin, rsv, opcode)),
         }
     }
@@ -127,6 +133,10 @@ impl Expected {
         }
         if opcode.is_control() && usize::from(byte & LENGTH) > MAX_CONTROL_PAYLOAD {
             return Err(ProtocolError::ControlTooLong);
+        }
+        // §5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer"
+        if opcode == Opcode::Close && byte & LENGTH == 1 {
+            return Err(ProtocolError::CloseTooShort);
         }
         Ok(masked)
     }
@@ -447,6 +457,29 @@ mod tests {
             let (len, error) = refused(&[opcode, 126, 0, 200], &FROM_SERVER);
             assert_eq!((len, error), (2, ProtocolError::ControlTooLong));
         }
+    }
+
+    #[test]
+    fn a_close_frame_of_one_byte_is_refused_at_its_length() {
+        let short = refused(&[0x88, 1, 3], &FROM_SERVER);
+        assert_eq!(short, (2, ProtocolError::CloseTooShort));
+        for (opcode, len) in [(0x88, 0), (0x88, 2), (0x89, 1), (0x8a, 1)] {
+            assert!(parse(&[opcode, len], &FROM_SERVER).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn a_fragment_too_many_is_refused_at_its_first_byte() {
+        let error = ProtocolError::TooManyFragments { limit: 3 };
+        let expected = Expected {
+            continuation: true,
+            too_many: Some(error),
+            ..FROM_SERVER
+        };
+        for byte in [0, 0x80] {
+            assert_eq!(refused(&[byte, 1], &expected), (1, error));
+        }
+        assert!(parse(&[0x89, 0], &expected).unwrap().is_some());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) struct Assembler {
     payload: Payload,
     /// The kind of the message: `Text` or `Binary`.
     kind: Opcode,
+    /// The number of frames of the unfinished message.
     fragments: u32,
     /// Most connections have negotiated no extension.
     decoding: Option<Box<Decoding>>,
@@ -27,7 +28,7 @@ pub(super) struct Assembler {
 impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
-            payload: Payload::new(),
+            payload: Payload::new(false),
             kind: Opcode::Binary,
             fragments: 0,
             decoding: None,
@@ -51,13 +52,21 @@ impl Assembler {
         input: &'a [u8],
         values: &Values,
     ) -> Option<(&'a [u8], Limit)> {
-        let Some(decoding) = &mut self.decoding else {
-            return Some((input, self.limit(values)));
+        let (visible, mut limit) = match &mut self.decoding {
+            None => (input, self.limit(values)),
+            Some(decoding) => {
+                if decoding.take_pause() {
+                    return None;
+                }
+                (decoding.visible(input), decoding.limit(values))
+            }
         };
-        if decoding.take_pause() {
-            return None;
+        if self.fragments == values.max_fragments {
+            limit.too_many = Some(ProtocolError::TooManyFragments {
+                limit: values.max_fragments,
+            });
         }
-        Some((decoding.visible(input), decoding.limit(values)))
+        Some((visible, limit))
     }
 
     /// Takes the bytes that have arrived of a data frame.
@@ -89,13 +98,7 @@ impl Assembler {
     fn begin(&mut self, header: &FrameHeader, values: &Values) -> Result<(), ProtocolError> {
         if header.opcode != Opcode::Continuation {
             self.kind = header.opcode;
-            self.payload.begin(header.opcode == Opcode::Text);
-            self.fragments = 0;
-        }
-        if self.fragments == values.max_fragments {
-            return Err(ProtocolError::TooManyFragments {
-                limit: values.max_fragments,
-            });
+            self.payload = Payload::new(header.opcode == Opcode::Text);
         }
         self.fragments += 1;
         let plain = self.limit(values);
@@ -106,14 +109,10 @@ impl Assembler {
     }
 
     fn append(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
-        // The length of an unfinished message is unknown.
-        let missing = if piece.header.fin {
-            piece.missing
-        } else {
-            u64::MAX
-        };
+        let missing = piece.missing_of_message();
         self.payload.reserve(piece.chunk.len(), missing);
-        self.payload.append(piece.chunk, piece.key, simd)
+        self.payload.append(piece.chunk, piece.key, simd)?;
+        self.payload.check_end(missing)
     }
 
     /// Returns the limit of the next frame if no extension decodes it.
@@ -122,9 +121,15 @@ impl Assembler {
         Limit::new(left, values.max_frame_size, values)
     }
 
+    /// Discards the unfinished message and releases its memory.
+    pub(super) fn discard(&mut self) {
+        self.payload.take();
+    }
+
     /// Ends the message, once all of its last frame has arrived. Returns its kind and its payload.
     pub(super) fn end(&mut self) -> Result<(Opcode, Vec<u8>), ProtocolError> {
-        Ok((self.kind, self.payload.finish()?))
+        self.fragments = 0;
+        Ok((self.kind, self.payload.take().finish()?))
     }
 }
 

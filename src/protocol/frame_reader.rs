@@ -5,8 +5,8 @@ use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv, 
 
 /// Reads one frame after the other from lent bytes.
 ///
-/// What arrived of a data frame's payload is handed on at once, so nobody has to keep more of one than
-/// the start of its header. A control frame, which is short, is handed on whole.
+/// The payload of a data frame is handed on as it arrives, so that the caller keeps no more than the
+/// start of a header. A control frame is handed on from its start until it is whole.
 ///
 /// ```text
 ///            a header, and some of its payload
@@ -29,11 +29,15 @@ pub(crate) struct FrameReader {
     current: Option<(FrameHeader, u64)>,
 }
 
-/// The largest payload of the next data frame, in bytes, and the violation that a larger one is.
+/// The limits of the next data frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
+    /// The largest payload, in bytes.
     pub(crate) payload_len: u64,
+    /// The violation that a larger payload is.
     pub(crate) too_big: ProtocolError,
+    /// The violation that any data frame is; `None` when a data frame may come.
+    pub(crate) too_many: Option<ProtocolError>,
 }
 
 impl Limit {
@@ -45,6 +49,7 @@ impl Limit {
                 too_big: ProtocolError::MessageTooBig {
                     limit: values.max_message_size,
                 },
+                too_many: None,
             }
         } else {
             Self {
@@ -52,12 +57,13 @@ impl Limit {
                 too_big: ProtocolError::FrameTooBig {
                     limit: values.max_frame_size,
                 },
+                too_many: None,
             }
         }
     }
 }
 
-/// What has arrived of a frame.
+/// The part of a frame that has arrived and was not read before.
 #[derive(Debug)]
 pub(crate) struct Piece<'a> {
     pub(crate) header: FrameHeader,
@@ -67,10 +73,22 @@ pub(crate) struct Piece<'a> {
     pub(crate) chunk: &'a [u8],
     /// The key that unmasks them.
     pub(crate) key: MaskingKey,
-    /// How many bytes of the payload are yet to come.
+    /// The number of payload bytes that have not arrived.
     pub(crate) missing: u64,
-    /// How many bytes of the input this is, its header included.
+    /// The number of input bytes to drop, header included: none while a control frame is incomplete.
     pub(crate) len: usize,
+}
+
+impl Piece<'_> {
+    /// Returns the number of bytes of the message that have not arrived; `u64::MAX` when another frame
+    /// follows, because it is then unknown.
+    pub(crate) const fn missing_of_message(&self) -> u64 {
+        if self.header.fin {
+            self.missing
+        } else {
+            u64::MAX
+        }
+    }
 }
 
 impl FrameReader {
@@ -111,8 +129,8 @@ impl FrameReader {
         WholeFrame::recognise(input, self.sender, max_payload_len)
     }
 
-    /// Reads on; `None` while a header or a control frame is incomplete. The caller then drops as
-    /// many bytes of `input` as the piece says.
+    /// Reads the next piece of a frame; `None` while a header is incomplete. The caller drops
+    /// [`Piece::len`] bytes of `input`. An incomplete control frame is read again, from its start.
     pub(crate) fn read<'a>(
         &mut self,
         input: &'a [u8],
@@ -129,10 +147,8 @@ impl FrameReader {
         let left = header.payload_len - done;
         let len = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
         let missing = left - len as u64;
-        if missing > 0 {
-            if header.opcode.is_control() {
-                return Ok(None);
-            }
+        let is_kept = missing > 0 && header.opcode.is_control();
+        if missing > 0 && !is_kept {
             self.current = Some((header, done + len as u64));
         }
         Ok(Some(Piece {
@@ -143,7 +159,7 @@ impl FrameReader {
                 .masking_key
                 .map_or(MaskingKey::ZERO, |key| key.rotate(done)),
             missing,
-            len: behind + len,
+            len: if is_kept { 0 } else { behind + len },
         }))
     }
 
@@ -158,6 +174,7 @@ impl FrameReader {
             continuation: self.continuation,
             max_payload_len: limit.payload_len,
             too_big: limit.too_big,
+            too_many: limit.too_many,
         };
         let begun = FrameHeader::parse(input, &expected)?;
         if let Some((header, _)) = &begun
@@ -171,19 +188,27 @@ impl FrameReader {
 
 #[cfg(feature = "tokio")]
 impl FrameReader {
-    /// Returns the key of the next payload byte of the current frame and the number of bytes that are
-    /// missing; `None` between frames.
-    pub(crate) fn rest(&self) -> Option<(MaskingKey, u64)> {
+    /// Returns the number of bytes that are missing of the current frame; `None` between frames.
+    pub(crate) fn missing(&self) -> Option<u64> {
         let (header, done) = self.current?;
-        let key = header.masking_key.unwrap_or(MaskingKey::ZERO);
-        Some((key.rotate(done), header.payload_len - done))
+        Some(header.payload_len - done)
     }
 
-    /// Skips `len` bytes of the current frame, which were read elsewhere. When no byte is missing then,
-    /// the next [`read`](Self::read) returns an empty last chunk.
-    pub(crate) fn skip(&mut self, len: usize) {
-        if let Some((header, done)) = &mut self.current {
-            *done = header.payload_len.min(*done + len as u64);
-        }
+    /// Skips `len` bytes of the current frame, which were read elsewhere, and returns the piece that they
+    /// are, without its chunk. When no byte is missing, the next [`read`](Self::read) returns an empty
+    /// chunk.
+    pub(crate) fn skip(&mut self, len: usize) -> Option<Piece<'static>> {
+        let (header, done) = self.current.as_mut()?;
+        let key = header.masking_key.unwrap_or(MaskingKey::ZERO);
+        let key = key.rotate(*done);
+        *done = header.payload_len.min(*done + len as u64);
+        Some(Piece {
+            header: *header,
+            begins: false,
+            chunk: &[],
+            key,
+            missing: header.payload_len - *done,
+            len: 0,
+        })
     }
 }

@@ -140,7 +140,7 @@ impl Receiver {
         let values = &self.config.values;
         let max = values.max_frame_size.min(values.max_message_size);
         if let Some(frame) = self.frames.whole_message(input, max) {
-            return self.take_whole(frame, input).map(Some);
+            return self.take_whole(frame, input);
         }
         self.next_piece(input)
     }
@@ -152,16 +152,14 @@ impl Receiver {
         &mut self,
         frame: WholeFrame,
         input: &mut BytesMut,
-    ) -> Result<Received, ProtocolError> {
+    ) -> Result<Option<Received>, ProtocolError> {
         let end = frame.header_len + frame.payload_len;
-        let mut payload = Payload::new();
-        payload.begin(frame.is_text);
-        payload.reserve(frame.payload_len, 0);
-        let appended = payload.append(&input[frame.header_len..end], frame.masking_key, self.simd);
+        let masked = &input[frame.header_len..end];
+        let payload = Payload::copy_whole(frame.is_text, masked, frame.masking_key, self.simd);
         input.advance(end);
-        match appended.and_then(|()| payload.finish()) {
-            Ok(payload) if frame.is_text => Ok(Received::Text(payload)),
-            Ok(payload) => Ok(Received::Binary(payload)),
+        match payload {
+            Ok(payload) if frame.is_text => Ok(Some(Received::Text(payload))),
+            Ok(payload) => Ok(Some(Received::Binary(payload))),
             Err(error) => Err(self.fail(error)),
         }
     }
@@ -192,6 +190,7 @@ impl Receiver {
 
     fn end(&mut self, end: End) {
         self.frames.allow_whole(false);
+        self.assembler.discard();
         self.end = Some(Box::new(end));
     }
 
@@ -220,10 +219,9 @@ impl Receiver {
             };
             let (header, missing, len) = (piece.header, piece.missing, piece.len);
             if header.opcode.is_control() {
-                let payload = copy(&piece, self.simd);
+                let event = control(&piece, self.simd)?;
                 input.advance(len);
-                let event = control(header.opcode, payload)?;
-                return Ok(Some(Received::Control(event)));
+                return Ok(event.map(Received::Control));
             }
             self.assembler.take(&piece, values, self.simd)?;
             input.advance(len);
@@ -257,7 +255,7 @@ impl Receiver {
     /// of them; `None` unless much of a frame is missing. The bytes are then handed to
     /// [`arrived`](Self::arrived).
     pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
-        let (_, missing) = self.frames.rest()?;
+        let missing = self.frames.missing()?;
         if missing < MIN_DIRECT || self.end.is_some() {
             return None;
         }
@@ -266,17 +264,18 @@ impl Receiver {
 
     /// Takes the last `len` bytes that were appended to the [`destination`](Self::destination).
     pub(crate) fn arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
-        let (Some((key, _)), Some(payload)) = (self.frames.rest(), self.assembler.direct()) else {
+        let (Some(piece), Some(payload)) = (self.frames.skip(len), self.assembler.direct()) else {
             return Ok(());
         };
-        self.frames.skip(len);
-        let unmasked = payload.unmask_tail(len, key, self.simd);
-        unmasked.map_err(|error| self.fail(error))
+        payload
+            .unmask_tail(len, piece.key, self.simd)
+            .and_then(|()| payload.check_end(piece.missing_of_message()))
+            .map_err(|error| self.fail(error))
     }
 
     /// Whether the frame is complete that was read to the [`destination`](Self::destination).
     pub(crate) fn has_frame(&self) -> bool {
-        matches!(self.frames.rest(), Some((_, 0)))
+        self.frames.missing() == Some(0)
     }
 
     /// Lets [`next`](Self::next) return `None` now and then while a long message is decoded, although
@@ -293,17 +292,23 @@ impl Receiver {
     }
 }
 
-fn copy(piece: &Piece<'_>, simd: Simd) -> Bytes {
+/// Creates the event of a control frame; `None` while the frame is incomplete. A Close frame is judged
+/// as it arrives.
+fn control(piece: &Piece<'_>, simd: Simd) -> Result<Option<Event>, ProtocolError> {
+    let opcode = piece.header.opcode;
+    if piece.missing > 0 && opcode != Opcode::Close {
+        return Ok(None);
+    }
     let mut payload = Vec::with_capacity(piece.chunk.len());
     simd.copy_mask(piece.chunk, &mut payload, piece.key.to_bytes());
-    payload.into()
-}
-
-/// Creates the event of a control frame.
-fn control(opcode: Opcode, payload: Bytes) -> Result<Event, ProtocolError> {
-    Ok(match opcode {
+    if piece.missing > 0 {
+        CloseFrame::check(&payload, piece.missing)?;
+        return Ok(None);
+    }
+    let payload = Bytes::from(payload);
+    Ok(Some(match opcode {
         Opcode::Ping => Event::Ping(payload),
         Opcode::Pong => Event::Pong(payload),
         _ => Event::Close(CloseFrame::parse(payload)?),
-    })
+    }))
 }

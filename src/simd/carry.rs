@@ -30,6 +30,15 @@ impl Carry {
         self.0 == 0
     }
 
+    /// Returns the number of bytes that end the unfinished sequence.
+    pub(crate) fn missing(self) -> u32 {
+        let unused = self.0.trailing_zeros() / 8;
+        match self.0.to_le_bytes().get(unused as usize) {
+            Some(first) => (first.leading_ones() + unused).saturating_sub(4),
+            None => 0,
+        }
+    }
+
     /// The word that vector kernels compute with.
     pub(super) const fn to_word(self) -> u32 {
         self.0
@@ -88,3 +97,23 @@ impl fmt::Display for InvalidUtf8 {
 }
 
 impl error::Error for InvalidUtf8 {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Simd;
+
+    #[test]
+    fn the_missing_bytes_of_a_character_are_counted() {
+        for simd in Simd::available() {
+            for text in ["a", "é", "€", "😀", "long enough for a vector: 😀"] {
+                let last = text.char_indices().last().unwrap().0;
+                for len in last..=text.len() {
+                    let carry = simd.validate(&text.as_bytes()[..len], Carry::NONE).unwrap();
+                    let missing = if len == last { 0 } else { text.len() - len };
+                    assert_eq!(carry.missing() as usize, missing, "{text:?} {len}");
+                }
+            }
+        }
+    }
+}

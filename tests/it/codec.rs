@@ -764,9 +764,9 @@ async fn what_only_a_payload_or_a_message_shows_passes() {
     for role in ROLES {
         let peer = peer(role);
         let input = [
-            // Not UTF-8, a Close frame of one byte, then a frame behind it.
+            // Not UTF-8, a Close frame with an illegal code and reason, then a frame behind it.
             frame(peer, FIN | TEXT, b"\xff\xfe"),
-            frame(peer, FIN | CLOSE, b"x"),
+            frame(peer, FIN | CLOSE, b"\0\0\xff"),
             // A message of more bytes and frames than the limits.
             frame(peer, BINARY, &[0; 10]),
             frame(peer, CONTINUATION, &[1; 10]),
@@ -783,8 +783,25 @@ async fn what_only_a_payload_or_a_message_shows_passes() {
         while let Some(frame) = framed.next().await {
             payloads.push(frame.unwrap().payload);
         }
-        let expected: [&[u8]; 6] = [b"\xff\xfe", b"x", &[0; 10], &[1; 10], &[2; 10], &[3; 10]];
+        let expected: [&[u8]; 6] = [
+            b"\xff\xfe",
+            b"\0\0\xff",
+            &[0; 10],
+            &[1; 10],
+            &[2; 10],
+            &[3; 10],
+        ];
         assert_eq!(payloads, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_close_frame_of_one_byte_is_refused_because_its_header_shows_it() {
+    for role in ROLES {
+        let input = frame(peer(role), FIN | CLOSE, b"x");
+        let mut framed = frames(role, Script::whole(&input[..2]).silent());
+        let error = violation(framed.next().await.unwrap());
+        assert_eq!(error, ProtocolError::CloseTooShort);
     }
 }
 

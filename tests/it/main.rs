@@ -14,6 +14,7 @@ mod deflate_sending;
 mod deflate_tidy;
 mod deflate_windows;
 mod deflate_yielding;
+mod earliest;
 mod extension;
 mod fragmentation;
 mod framing;

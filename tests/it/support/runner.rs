@@ -69,6 +69,27 @@ impl Vector {
         }
     }
 
+    /// Checks that the first `len` bytes of the input prove the violation, and that fewer do not.
+    pub(crate) fn check_refused_after(&self, len: usize) {
+        assert!(self.error.is_some(), "no violation is expected");
+        let mut receiver = Receiver::new(self.role, &self.config);
+        receiver.extend(self.extensions().split().1);
+        let mut input = BytesMut::new();
+        for (taken, byte) in self.input[..len - 1].iter().enumerate() {
+            input.extend_from_slice(&[*byte]);
+            loop {
+                match receiver.receive(&mut input) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(error) => panic!("{error} after {} bytes and not {len}", taken + 1),
+                }
+            }
+        }
+        let mut proven = self.clone();
+        proven.input.truncate(len);
+        proven.check();
+    }
+
     pub(crate) fn check_chunks(&self, runtime: &tokio::runtime::Runtime, chunks: &[&[u8]]) {
         self.check_receiver(chunks);
         runtime.block_on(self.check_codec(chunks));
