@@ -47,6 +47,11 @@ impl Payload {
         std::mem::replace(self, Self::new(false))
     }
 
+    /// Whether the payload is text.
+    pub(crate) const fn is_text(&self) -> bool {
+        self.is_text
+    }
+
     /// Returns the number of bytes that have arrived.
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()

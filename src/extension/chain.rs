@@ -1,4 +1,4 @@
-//! What was agreed on for one connection: the coders of each direction, one behind the other.
+//! The negotiated extensions of one connection: the coders of each direction, one behind the other.
 
 use std::fmt;
 

@@ -162,8 +162,8 @@ impl CloseFrame {
         }))
     }
 
-    /// Checks the bytes that have arrived of a payload of which `missing` are missing. Returns the code,
-    /// if the payload has one and it has arrived.
+    /// Checks the start of a payload, where `missing` bytes have not arrived. Returns the code, if the
+    /// payload has one and it has arrived.
     ///
     /// # Errors
     ///

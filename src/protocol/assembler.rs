@@ -17,8 +17,6 @@ use crate::{
 pub(super) struct Assembler {
     /// INVARIANT: empty unless a message is unfinished.
     payload: Payload,
-    /// The kind of the message: `Text` or `Binary`.
-    kind: Opcode,
     /// The number of frames of the unfinished message.
     fragments: u32,
     /// Most connections have negotiated no extension.
@@ -29,7 +27,6 @@ impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
             payload: Payload::new(false),
-            kind: Opcode::Binary,
             fragments: 0,
             decoding: None,
         }
@@ -97,7 +94,6 @@ impl Assembler {
     /// Begins a frame of a new message, or a continuation.
     fn begin(&mut self, header: &FrameHeader, values: &Values) -> Result<(), ProtocolError> {
         if header.opcode != Opcode::Continuation {
-            self.kind = header.opcode;
             self.payload = Payload::new(header.opcode == Opcode::Text);
         }
         self.fragments += 1;
@@ -126,10 +122,12 @@ impl Assembler {
         self.payload.take();
     }
 
-    /// Ends the message, once all of its last frame has arrived. Returns its kind and its payload.
-    pub(super) fn end(&mut self) -> Result<(Opcode, Vec<u8>), ProtocolError> {
+    /// Ends the message, once all of its last frame has arrived. Returns whether it is text, and its
+    /// payload.
+    pub(super) fn end(&mut self) -> Result<(bool, Vec<u8>), ProtocolError> {
         self.fragments = 0;
-        Ok((self.kind, self.payload.take().finish()?))
+        let payload = self.payload.take();
+        Ok((payload.is_text(), payload.finish()?))
     }
 }
 

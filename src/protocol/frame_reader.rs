@@ -41,7 +41,7 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// The limit of a frame, or what is left of the limit of its message, if that is less.
+    /// Returns the limit of a frame or the rest of the limit of its message, whichever is smaller.
     pub(crate) const fn new(message: u64, frame: u64, values: &Values) -> Self {
         if message < frame {
             Self {
@@ -92,7 +92,7 @@ impl Piece<'_> {
 }
 
 impl FrameReader {
-    /// Reads what `sender` sends, without extensions.
+    /// Creates a reader of the frames that `sender` sends, without extensions.
     pub(crate) const fn new(sender: Role) -> Self {
         Self {
             sender,

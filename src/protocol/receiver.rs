@@ -60,6 +60,15 @@ pub(crate) enum Received {
 }
 
 impl Received {
+    #[inline]
+    const fn message(is_text: bool, payload: Vec<u8>) -> Self {
+        if is_text {
+            Self::Text(payload)
+        } else {
+            Self::Binary(payload)
+        }
+    }
+
     /// Converts it to an event.
     pub(super) fn into_event(self) -> Event {
         match self {
@@ -79,7 +88,7 @@ pub(crate) fn text(payload: Vec<u8>) -> Message {
 /// The reason why nothing is received any more.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// The peer's Close frame: what follows it is ignored (RFC 6455 §1.4).
+    /// The peer's Close frame. The bytes that follow it are ignored (RFC 6455 §1.4).
     Closed,
     /// A violation, which every later call returns again.
     Failed(ProtocolError),
@@ -158,8 +167,7 @@ impl Receiver {
         let payload = Payload::copy_whole(frame.is_text, masked, frame.masking_key, self.simd);
         input.advance(end);
         match payload {
-            Ok(payload) if frame.is_text => Ok(Some(Received::Text(payload))),
-            Ok(payload) => Ok(Some(Received::Binary(payload))),
+            Ok(payload) => Ok(Some(Received::message(frame.is_text, payload))),
             Err(error) => Err(self.fail(error)),
         }
     }
@@ -207,7 +215,6 @@ impl Receiver {
         }
     }
 
-    #[inline]
     fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         let values = &self.config.values;
         loop {
@@ -226,10 +233,8 @@ impl Receiver {
             self.assembler.take(&piece, values, self.simd)?;
             input.advance(len);
             if missing == 0 && header.fin {
-                return Ok(Some(match self.assembler.end()? {
-                    (Opcode::Text, payload) => Received::Text(payload),
-                    (_, payload) => Received::Binary(payload),
-                }));
+                let (is_text, payload) = self.assembler.end()?;
+                return Ok(Some(Received::message(is_text, payload)));
             }
             if missing > 0 && input.is_empty() {
                 return Ok(None);
