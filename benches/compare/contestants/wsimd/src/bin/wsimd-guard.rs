@@ -10,7 +10,7 @@ use contestant::{
 };
 use contestant_wsimd::{compressing, config};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, empty, join},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, join},
     sync::mpsc,
 };
 use wsimd::{Message, Role::Server, WebSocket};
@@ -142,7 +142,8 @@ impl Job {
     /// Makes the frames of a client that compresses: those of a server, masked.
     async fn compressed(&self) -> Result<Vec<u8>, BoxError> {
         const KEY: [u8; 4] = [0x21, 0x43, 0x65, 0x87];
-        let mut ws = compressing(join(empty(), Vec::new()), &DEFLATE.parse()?)?;
+        let (silent, _far) = duplex(1);
+        let mut ws = compressing(join(silent, Vec::new()), &DEFLATE.parse()?)?;
         let (mut wire, mut read) = (Vec::new(), 0);
         for message in self.messages() {
             ws.send(message).await?;
