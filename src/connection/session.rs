@@ -167,6 +167,12 @@ impl Session {
         Ok(self.endpoint.queue(message, self.wire.output())?)
     }
 
+    /// Returns whether a message is accepted at once.
+    #[inline]
+    pub(super) fn accepts(&self) -> bool {
+        self.is_open() && self.has_room()
+    }
+
     /// Queues a message that a handle has sent. Its size was checked.
     pub(super) fn queue_accepted(&mut self, mut message: Message) {
         // After our Close frame the message is dropped, as `Handle::send` says.
@@ -243,6 +249,20 @@ impl Session {
     #[inline]
     pub(super) const fn is_parked(&self) -> bool {
         self.parked.is_some()
+    }
+
+    /// Returns the next message if the input begins with all of it, and no message is parked. Nothing
+    /// else of the connection changes, so that this needs no poll.
+    #[inline(always)]
+    pub(super) fn receive_whole(&mut self) -> Option<Message> {
+        if self.parked.is_some() {
+            return None;
+        }
+        match self.wire.receive_whole(&mut self.endpoint)? {
+            Received::Text(payload) => Some(text(payload)),
+            Received::Binary(payload) => Some(payload.into()),
+            Received::Control(_) => None,
+        }
     }
 
     /// Returns the parked message, or the next one in the input. Answers to control frames are queued.

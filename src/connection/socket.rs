@@ -2,8 +2,6 @@
 
 use std::task::{Context, Poll, ready};
 
-use tokio::task::coop;
-
 use super::{
     driver::Driver,
     turn::Io,
@@ -26,10 +24,11 @@ impl<S: Io> Socket<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        let budget = ready!(coop::poll_proceed(cx));
-        let outcome = ready!(self.driver.poll(Want::Message, &mut self.transport, cx));
-        budget.made_progress();
-        match outcome {
+        ready!(self.driver.poll_proceed(cx));
+        if let Some(message) = self.driver.session_mut().receive_whole() {
+            return Poll::Ready(Ok(Some(message)));
+        }
+        match ready!(self.driver.poll(Want::Message, &mut self.transport, cx)) {
             Outcome::Message(message) => Poll::Ready(Ok(Some(message))),
             Outcome::Met | Outcome::Over => Poll::Ready(self.driver.session_mut().report()),
         }
@@ -41,12 +40,8 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if let Some(queued) = message {
-            ready!(self.poll_until(Want::Room, cx))?;
-            self.driver.session_mut().queue(queued)?;
-            *message = None;
-        }
-        Poll::Ready(Ok(()))
+        ready!(self.driver.poll_proceed(cx));
+        self.poll_accept(message, cx)
     }
 
     /// Waits for room, queues the message and waits until the stream has taken it. `message` is `None`
@@ -56,8 +51,9 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.poll_feed(message, cx))?;
-        self.poll_until(Want::Sent, cx)
+        ready!(self.driver.poll_proceed(cx));
+        ready!(self.poll_accept(message, cx))?;
+        self.poll_met(Want::Sent, cx)
     }
 
     /// Waits until `want` is met.
@@ -66,10 +62,28 @@ impl<S: Io> Socket<S> {
         want: Want,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let budget = ready!(coop::poll_proceed(cx));
-        let outcome = ready!(self.driver.poll(want, &mut self.transport, cx));
-        budget.made_progress();
-        match outcome {
+        ready!(self.driver.poll_proceed(cx));
+        self.poll_met(want, cx)
+    }
+
+    #[inline]
+    fn poll_accept(
+        &mut self,
+        message: &mut Option<Message>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if let Some(queued) = message {
+            if !self.driver.accepts() {
+                ready!(self.poll_met(Want::Room, cx))?;
+            }
+            self.driver.session_mut().queue(queued)?;
+            *message = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match ready!(self.driver.poll(want, &mut self.transport, cx)) {
             Outcome::Over if !(want.closes() && self.driver.session().closed().is_complete()) => {
                 Poll::Ready(Err(self.driver.session_mut().refusal()))
             }

@@ -141,6 +141,17 @@ impl Wire {
         std::mem::replace(&mut self.written, false)
     }
 
+    /// Receives the next message if the input begins with all of it.
+    #[inline(always)]
+    pub(super) fn receive_whole(&mut self, endpoint: &mut Endpoint) -> Option<Received> {
+        let input = self.input.bytes()?;
+        let received = endpoint.next_whole(input, &mut self.output);
+        if received.is_some() {
+            self.input.release_empty();
+        }
+        received
+    }
+
     /// Receives the next message or pong in the input. Answers go to the output.
     #[inline(always)]
     pub(super) fn receive(&mut self, endpoint: &mut Endpoint, work: &mut Work) -> Option<Received> {

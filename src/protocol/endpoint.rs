@@ -157,6 +157,23 @@ impl Endpoint {
         received
     }
 
+    /// Receives the next message if `input` begins with all of it, as [`Receiver::next_whole`].
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn next_whole(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut impl Output,
+    ) -> Option<Received> {
+        match self.receiver.next_whole(input)? {
+            Ok(received) => Some(received),
+            Err(error) => {
+                self.on_violation(error, output);
+                None
+            }
+        }
+    }
+
     /// Reports the end of the stream. Without the peer's Close frame the end is abnormal, 1006.
     pub fn receive_eof(&mut self) {
         // Output is not worth a wait: the peer may not read it.

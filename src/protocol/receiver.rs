@@ -146,28 +146,38 @@ impl Receiver {
     /// As [`receive`](Self::receive).
     #[inline]
     pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
-        let values = &self.config.values;
-        let max = values.max_frame_size.min(values.max_message_size);
-        if let Some(frame) = self.frames.whole_message(input, max) {
-            return self.take_whole(frame, input);
+        match self.next_whole(input) {
+            Some(received) => received.map(Some),
+            None => self.next_piece(input),
         }
-        self.next_piece(input)
     }
 
-    /// Takes a whole message out of the input, which is the common case. Its frame has been recognised
-    /// as a right one.
+    /// Returns the next message if `input` begins with all of it, in one frame: the common case. A call
+    /// of [`next`](Self::next) takes anything else.
+    #[inline]
+    pub(crate) fn next_whole(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Option<Result<Received, ProtocolError>> {
+        let values = &self.config.values;
+        let max = values.max_frame_size.min(values.max_message_size);
+        let frame = self.frames.whole_message(input, max)?;
+        Some(self.take_whole(frame, input))
+    }
+
+    /// Takes a whole message out of the input. Its frame was recognised as a legal one.
     #[inline]
     fn take_whole(
         &mut self,
         frame: WholeFrame,
         input: &mut BytesMut,
-    ) -> Result<Option<Received>, ProtocolError> {
+    ) -> Result<Received, ProtocolError> {
         let end = frame.header_len + frame.payload_len;
         let masked = &input[frame.header_len..end];
         let payload = Payload::copy_whole(frame.is_text, masked, frame.masking_key, self.simd);
         input.advance(end);
         match payload {
-            Ok(payload) => Ok(Some(Received::message(frame.is_text, payload))),
+            Ok(payload) => Ok(Received::message(frame.is_text, payload)),
             Err(error) => Err(self.fail(error)),
         }
     }
