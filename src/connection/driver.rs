@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::coop, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     ending::Cause,
@@ -28,7 +28,7 @@ use super::{
     timer::{Signs, Timer, Verdict},
     turn::{Io, Turn, Work},
     waiters::{Side, Waiters},
-    want::{Outcome, Want},
+    want::{Outcome, View, Want},
     wire::{Attempt, Transport},
 };
 use crate::{
@@ -42,7 +42,9 @@ use crate::{
 const BROKEN_GRACE: Duration = Duration::from_millis(50);
 
 /// Every idle connection takes this, beside its stream and its timer.
-const _: () = assert!(size_of::<Driver>() <= 80 * size_of::<u64>());
+const _: () = assert!(size_of::<Driver>() <= 40 * size_of::<u64>());
+
+const MET: Poll<Outcome> = Poll::Ready(Outcome::Met);
 
 /// A connection without its stream: each call borrows it.
 #[derive(Debug)]
@@ -51,8 +53,14 @@ pub(super) struct Driver {
     timer: Timer,
     waiters: Waiters,
     intake: Intake,
-    /// The number of operations, for [`poll_proceed`](Self::poll_proceed).
-    operations: u8,
+}
+
+/// The outcome of [`Driver::send_at_once`].
+enum AtOnce {
+    Done,
+    /// The stream has taken everything, and bytes have arrived.
+    Arrived,
+    Stopped(Attempt),
 }
 
 impl Driver {
@@ -62,7 +70,6 @@ impl Driver {
             session,
             waiters: Waiters::new(),
             intake: Intake::default(),
-            operations: 0,
         }
     }
 
@@ -81,7 +88,6 @@ impl Driver {
     pub(super) const fn session(&self) -> &Session {
         &self.session
     }
-
     pub(super) const fn session_mut(&mut self) -> &mut Session {
         &mut self.session
     }
@@ -114,23 +120,14 @@ impl Driver {
         if !self.intake.has_work() {
             self.send_close();
         }
+        // A task that receives has to look at the deadline.
+        self.waiters.wake(Side::Read);
         true
     }
 
     fn send_close(&mut self) {
         self.session.send_close();
         self.intake.seal(self.session.closed());
-    }
-
-    /// Counts an operation, and waits when other tasks have to run first. An operation that completes
-    /// costs a quarter of what a read of a socket costs.
-    #[inline]
-    pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.operations = self.operations.wrapping_add(1);
-        if !self.operations.is_multiple_of(4) {
-            return Poll::Ready(());
-        }
-        coop::poll_proceed(cx).map(|budget| budget.made_progress())
     }
 
     /// Drives the connection until `want` is met, for the task that polls.
@@ -148,10 +145,11 @@ impl Driver {
         let Some(waker) = entered.waker else {
             return self.drive(want, Turn::new(transport, cx.waker()));
         };
-        let before = self.view();
+        let other = want.side().other();
+        let before = View::of(&self.session, other);
         let outcome = self.drive(want, Turn::new(transport, &waker));
-        if self.view() != before {
-            self.waiters.wake_other(want.side());
+        if View::of(&self.session, other) != before {
+            self.waiters.wake(other);
         }
         outcome
     }
@@ -159,25 +157,29 @@ impl Driver {
     fn drive<S: Io>(&mut self, want: Want, mut turn: Turn<'_, S>) -> Poll<Outcome> {
         let turn = &mut turn;
         // A task that sends looks at the input only when it has to wait or is about to return.
-        let mut looks = want.takes_messages();
-        let mut met = false;
+        let (mut looks, mut met) = (want.takes_messages(), false);
+        let mut stopped = None;
+        if want == Want::Sent && self.session.is_plain() {
+            match self.send_at_once(turn) {
+                AtOnce::Done => return MET,
+                AtOnce::Arrived => (met, looks) = (true, true),
+                AtOnce::Stopped(wrote) => stopped = Some(wrote),
+            }
+        }
         loop {
             let has_requests = self.intake.watch(turn.waker);
             if has_requests {
                 self.take_commands();
             }
             if self.session.step() != Step::Continue {
-                let ended = self.poll_end(turn);
-                return match met {
-                    true => Poll::Ready(Outcome::Met),
-                    false => ended.map(|()| Outcome::Over),
-                };
+                let ended = self.poll_end(turn).map(|()| Outcome::Over);
+                return if met { MET } else { ended };
             }
             if has_requests || self.session.is_close_requested() {
                 self.take_messages(want, &mut turn.work);
             }
-            if want == Want::Room && self.is_met(want) {
-                return Poll::Ready(Outcome::Met);
+            if want == Want::Room && want.is_met(&self.session) {
+                return MET;
             }
             if looks && (want.takes_messages() || !self.session.is_parked()) {
                 match self.session.receive(&mut turn.work) {
@@ -186,29 +188,50 @@ impl Driver {
                     }
                     Some(_) if want == Want::Ended => continue,
                     Some(message) => self.session.park(message),
-                    None if self.session.step() != Step::Continue => continue,
-                    None => {}
+                    None if self.session.step() == Step::Continue => {}
+                    None => continue,
                 }
             }
-            let wrote = self.write(want.uncorks(), turn);
-            met |= self.is_met(want);
+            let stopped = stopped.take();
+            let wrote = stopped.unwrap_or_else(|| self.write(want.uncorks(), turn));
+            met |= want.is_met(&self.session);
             if met && (looks || !self.looks_before_return(want)) {
-                return Poll::Ready(Outcome::Met);
+                return MET;
             }
-            if self.is_hopeless(want) {
+            if want.is_hopeless(&self.session) {
                 return Poll::Ready(Outcome::Over);
             }
             if !mem::replace(&mut looks, true) && !self.session.is_starved() {
                 continue;
             }
             let read = self.read(turn);
+            self.session
+                .wire_mut()
+                .set_recent_read(want.takes_messages());
             if let Attempt::Done(_) | Attempt::Failed(_) = read {
                 continue;
             }
             if met {
-                return Poll::Ready(Outcome::Met);
+                return MET;
             }
             ready!(self.poll_wait(read, wrote, turn));
+        }
+    }
+
+    /// Sends in the common case: the stream takes everything, and nothing has arrived.
+    #[inline(always)]
+    fn send_at_once<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> AtOnce {
+        let wrote = self.session.write(false, turn);
+        if !self.session.is_plain() || !matches!(wrote, Attempt::Done(_)) {
+            self.check_broken();
+            return AtOnce::Stopped(wrote);
+        }
+        if !self.looks_before_return(Want::Sent) {
+            return AtOnce::Done;
+        }
+        match self.session.read(turn) {
+            Attempt::Blocked | Attempt::NotNow => AtOnce::Done,
+            Attempt::Done(_) | Attempt::Failed(_) => AtOnce::Arrived,
         }
     }
 
@@ -224,10 +247,9 @@ impl Driver {
             return Poll::Pending;
         }
         let wrote = match wrote {
-            Attempt::Done(_) => self.session.uncork(turn),
+            Attempt::Done(_) => self.write(true, turn),
             stopped => stopped,
         };
-        self.check_broken();
         if let (Attempt::NotNow, _) | (_, Attempt::NotNow) = (read, wrote) {
             return Poll::Pending;
         }
@@ -258,7 +280,7 @@ impl Driver {
     fn take_messages(&mut self, want: Want, work: &mut Work) {
         let session = &mut self.session;
         let closes = session.is_close_requested();
-        let may_take = want.takes_messages() || closes || session.buffered() == 0;
+        let may_take = want.takes_messages() || closes || session.wire().buffered() == 0;
         if !may_take || !session.has_room() {
             return;
         }
@@ -287,8 +309,12 @@ impl Driver {
         read
     }
 
+    /// Writes the queue as far as the stream takes it.
     #[inline]
     fn write<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
+        if self.session.is_plain() && !self.session.wire().has_backlog() {
+            return Attempt::Done(0);
+        }
         let wrote = self.session.write(uncork, turn);
         self.check_broken();
         wrote
@@ -304,50 +330,23 @@ impl Driver {
         }
     }
 
-    /// Returns whether the want is met.
-    #[inline]
-    fn is_met(&self, want: Want) -> bool {
-        let session = &self.session;
-        match want {
-            Want::Message | Want::Ended => false,
-            Want::Room => session.is_open() && session.has_room(),
-            Want::Sent => session.buffered() == 0 && !session.is_broken(),
-            Want::Flushed => !session.has_backlog() && !session.is_broken(),
-            Want::CloseSent => {
-                !session.has_backlog() && !session.is_broken() && !session.is_close_requested()
-            }
-        }
-    }
-
     /// Returns whether the task reads once before it returns, so that a task that only sends answers
-    /// pings and Close frames. A task that waits for messages reads anyway.
+    /// pings and Close frames. A task that also receives reads anyway.
     #[inline]
-    fn looks_before_return(&self, want: Want) -> bool {
+    fn looks_before_return(&mut self, want: Want) -> bool {
         matches!(want, Want::Sent | Want::Flushed)
             && !self.session.is_parked()
             && self.session.is_starved()
+            && !self.session.wire_mut().take_recent_read()
             && !self.waiters.is_waiting(Side::Read)
-    }
-
-    /// Returns whether the want cannot be met any more, though the connection has not ended.
-    #[inline]
-    fn is_hopeless(&self, want: Want) -> bool {
-        let session = &self.session;
-        match want {
-            Want::Message | Want::Ended => false,
-            // The peer's Close frame is looked for, up to the first message.
-            _ if session.is_broken() => self.session.is_parked(),
-            Want::Room => !session.is_open(),
-            Want::Sent | Want::Flushed | Want::CloseSent => false,
-        }
     }
 
     /// Judges the peer, after nothing could be read and nothing more could be written.
     fn judge<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
-        let blocked = self.session.has_backlog();
+        let blocked = self.session.wire().has_backlog();
         let signs = || Signs {
-            received: self.session.take_received(),
-            written: self.session.take_written() | turn.transport.take_progress(),
+            received: self.session.wire_mut().take_received(),
+            written: self.session.wire_mut().take_written() | turn.transport.take_progress(),
         };
         match ready!(self.timer.poll_verdict(blocked, signs, &mut turn.cx())) {
             Verdict::Ping => self.session.keepalive_ping(),
@@ -368,7 +367,9 @@ impl Driver {
         loop {
             let step = self.session.step();
             if step == Step::Done {
-                self.finish();
+                self.timer.stop();
+                self.session.finish();
+                self.intake.end(self.session.closed());
                 return Poll::Ready(());
             }
             if turn.work.is_done() {
@@ -392,22 +393,8 @@ impl Driver {
         }
     }
 
-    fn finish(&mut self) {
-        self.timer.stop();
-        self.session.finish();
-        self.intake.end(self.session.closed());
-    }
-
     fn start_deadline(&mut self, from: Instant) {
         let timeout = self.session.config().values.close_timeout;
         self.timer.start_deadline(from, timeout);
-    }
-
-    /// Returns the state that the other task of a connection may wait for.
-    fn view(&self) -> (Step, [bool; 4]) {
-        let session = &self.session;
-        let (open, parked) = (session.is_open(), session.is_parked());
-        let (room, backlog) = (session.has_room(), session.has_backlog());
-        (session.step(), [open, parked, room, backlog])
     }
 }

@@ -152,7 +152,7 @@ impl<S> WebSocket<S> {
 
     /// Returns how many bytes wait to be written.
     pub fn buffered(&self) -> usize {
-        self.inner.driver.session().buffered()
+        self.inner.driver.session().wire().buffered()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on (RFC 6455 §1.9).

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{driver::Driver, session::Session, socket::Socket, wire::Transport};
+use super::{driver::Driver, session::Session, socket::Socket, turn::Operations, wire::Transport};
 use crate::{config::Config, extension::Extensions, frame::Role, protocol::Endpoint};
 
 /// A connection taken apart: its stream, the bytes on either side of it, and its state.
@@ -46,9 +46,10 @@ impl<S> Parts<S> {
             transport,
             mut driver,
             subprotocol,
+            ..
         } = socket;
         driver.forget_tasks();
-        let (read_buf, write_buf) = driver.session_mut().take_bytes();
+        let (read_buf, write_buf) = driver.session_mut().wire_mut().take();
         Self {
             io: transport.io,
             read_buf,
@@ -60,8 +61,8 @@ impl<S> Parts<S> {
     }
 
     pub(super) fn into_socket(mut self) -> Socket<S> {
-        let session = self.driver.session_mut();
-        session.restore(self.read_buf, self.write_buf);
+        let wire = self.driver.session_mut().wire_mut();
+        wire.restore(self.read_buf, self.write_buf);
         Socket {
             transport: Transport {
                 io: self.io,
@@ -69,6 +70,7 @@ impl<S> Parts<S> {
             },
             driver: self.driver,
             subprotocol: self.subprotocol,
+            operations: Operations::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     TryFeedError,
@@ -57,16 +57,6 @@ impl Session {
         self.endpoint.let_pause();
     }
 
-    /// Sets the bytes that were read and the bytes that are to be written.
-    pub(super) fn restore(&mut self, input: BytesMut, output: Bytes) {
-        self.wire.restore(input, output);
-    }
-
-    /// Takes the bytes that were read and the bytes that are to be written.
-    pub(super) fn take_bytes(&mut self) -> (BytesMut, Bytes) {
-        self.wire.take()
-    }
-
     /// Returns the step of the endpoint.
     #[inline]
     pub(super) const fn step(&self) -> Step {
@@ -88,10 +78,15 @@ impl Session {
         self.endpoint.config()
     }
 
-    /// Returns the number of bytes that wait to be written.
+    /// Returns the buffers.
     #[inline]
-    pub(super) fn buffered(&self) -> usize {
-        self.wire.buffered()
+    pub(super) const fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    #[inline]
+    pub(super) const fn wire_mut(&mut self) -> &mut Wire {
+        &mut self.wire
     }
 
     /// Returns whether messages may be sent.
@@ -109,23 +104,9 @@ impl Session {
     /// Returns the number of bytes up to the high-water mark.
     pub(super) fn room(&self) -> usize {
         let high_water = self.values().write_high_water;
-        high_water.saturating_sub(self.buffered()).saturating_add(1)
-    }
-
-    /// Returns whether bytes wait to be written or to be flushed.
-    #[inline]
-    pub(super) fn has_backlog(&self) -> bool {
-        self.wire.has_backlog()
-    }
-
-    /// Returns whether bytes have arrived since the last call.
-    pub(super) const fn take_received(&mut self) -> bool {
-        self.wire.take_received()
-    }
-
-    /// Returns whether the stream has taken bytes since the last call.
-    pub(super) const fn take_written(&mut self) -> bool {
-        self.wire.take_written()
+        high_water
+            .saturating_sub(self.wire.buffered())
+            .saturating_add(1)
     }
 
     /// Returns whether a write has failed.
@@ -161,10 +142,21 @@ impl Session {
     }
 
     /// Queues a message, even if the queue is full.
-    #[inline]
     pub(super) fn queue(&mut self, message: &mut Message) -> Result<(), Error> {
         self.check_open()?;
+        self.accept(message)
+    }
+
+    /// Queues a message on a connection that is known to be open.
+    #[inline]
+    pub(super) fn accept(&mut self, message: &mut Message) -> Result<(), Error> {
         Ok(self.endpoint.queue(message, self.wire.output())?)
+    }
+
+    /// Returns whether the connection goes on, and this side has not decided to end it.
+    #[inline]
+    pub(super) const fn is_plain(&self) -> bool {
+        matches!(self.step(), Step::Continue) && self.ending.is_none()
     }
 
     /// Returns whether a message is accepted at once.
@@ -329,15 +321,6 @@ impl Session {
         self.wire.clear_output();
         self.ending().on_broken(error);
         Attempt::Done(0)
-    }
-
-    /// Flushes a corked stream.
-    pub(super) fn uncork<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
-        let flushed = match self.is_broken() {
-            true => Attempt::Blocked,
-            false => self.wire.flush(turn),
-        };
-        self.note_failure(flushed)
     }
 
     /// Performs a part of the next step of the end. Errors of a stream that is given up mean nothing.

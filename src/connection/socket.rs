@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{
     driver::Driver,
-    turn::Io,
+    turn::{Io, Operations},
     want::{Outcome, Want},
     wire::Transport,
 };
@@ -15,6 +15,7 @@ pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
     pub(super) driver: Driver,
     pub(super) subprotocol: Option<Box<str>>,
+    pub(super) operations: Operations,
 }
 
 impl<S: Io> Socket<S> {
@@ -24,7 +25,7 @@ impl<S: Io> Socket<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        ready!(self.driver.poll_proceed(cx));
+        ready!(self.operations.poll_proceed(cx));
         if let Some(message) = self.driver.session_mut().receive_whole() {
             return Poll::Ready(Ok(Some(message)));
         }
@@ -40,7 +41,7 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.driver.poll_proceed(cx));
+        ready!(self.operations.poll_proceed(cx));
         self.poll_accept(message, cx)
     }
 
@@ -51,7 +52,7 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.driver.poll_proceed(cx));
+        ready!(self.operations.poll_proceed(cx));
         ready!(self.poll_accept(message, cx))?;
         self.poll_met(Want::Sent, cx)
     }
@@ -62,7 +63,7 @@ impl<S: Io> Socket<S> {
         want: Want,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.driver.poll_proceed(cx));
+        ready!(self.operations.poll_proceed(cx));
         self.poll_met(want, cx)
     }
 
@@ -76,7 +77,7 @@ impl<S: Io> Socket<S> {
             if !self.driver.accepts() {
                 ready!(self.poll_met(Want::Room, cx))?;
             }
-            self.driver.session_mut().queue(queued)?;
+            self.driver.session_mut().accept(queued)?;
             *message = None;
         }
         Poll::Ready(Ok(()))

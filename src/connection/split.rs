@@ -116,7 +116,7 @@ impl<S> WriteHalf<S> {
 
     /// As [`WebSocket::buffered`].
     pub fn buffered(&self) -> usize {
-        lock(&self.0).driver.session().buffered()
+        lock(&self.0).driver.session().wire().buffered()
     }
 }
 

@@ -1,8 +1,11 @@
 //! [`Turn`]: one poll of a connection, and the [`Work`] that it may do before other tasks run.
 
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::coop,
+};
 
 use super::wire::Transport;
 
@@ -96,5 +99,22 @@ impl Work {
     #[inline]
     pub(super) const fn frame(&mut self) {
         self.bytes = self.bytes.saturating_sub(FRAME);
+    }
+}
+
+/// The number of operations on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Operations(u8);
+
+impl Operations {
+    /// Counts an operation, and waits when other tasks have to run first. An operation costs the task a
+    /// quarter of a read of a socket, even if it completes without one.
+    #[inline]
+    pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0 = self.0.wrapping_add(1);
+        if !self.0.is_multiple_of(4) {
+            return Poll::Ready(());
+        }
+        coop::poll_proceed(cx).map(|budget| budget.made_progress())
     }
 }

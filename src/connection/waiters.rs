@@ -20,6 +20,16 @@ pub(crate) enum Side {
     Write = 1,
 }
 
+impl Side {
+    /// Returns the side of the other task.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Read => Self::Write,
+            Self::Write => Self::Read,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Waiters(State);
 
@@ -87,16 +97,19 @@ impl Waiters {
         }
     }
 
-    /// Wakes the task that waits on the side other than `side`, if two tasks poll the connection.
-    pub(crate) fn wake_other(&self, side: Side) {
-        let other = match side {
-            Side::Read => Side::Write,
-            Side::Write => Side::Read,
-        };
-        if let State::Two(shared) = &self.0 {
-            let waker = shared.slots.lock()[other as usize].take();
-            if let Some(waker) = waker {
-                waker.wake();
+    /// Wakes the task that waits on `side`, if there is one.
+    pub(crate) fn wake(&self, side: Side) {
+        match &self.0 {
+            State::One {
+                waker: Some(waker),
+                sides,
+            } if sides[side as usize] => waker.wake_by_ref(),
+            State::One { .. } => {}
+            State::Two(shared) => {
+                let waker = shared.slots.lock()[side as usize].take();
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
             }
         }
     }
@@ -105,10 +118,7 @@ impl Waiters {
     fn enter_other(&mut self, side: Side, task: &Waker) -> Entered {
         match &mut self.0 {
             State::One { waker, sides } => {
-                let other_waits = match side {
-                    Side::Read => sides[Side::Write as usize],
-                    Side::Write => sides[Side::Read as usize],
-                };
+                let other_waits = sides[side.other() as usize];
                 if waker.is_some() && other_waits {
                     return self.enter_second(side, task);
                 }

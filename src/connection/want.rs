@@ -1,7 +1,7 @@
-//! [`Want`]: the event that a task waits for.
+//! [`Want`]: the event that a task waits for, and the state of a connection that decides it.
 
-use super::waiters::Side;
-use crate::message::Message;
+use super::{session::Session, waiters::Side};
+use crate::{message::Message, protocol::Step};
 
 /// The event that a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,58 @@ impl Want {
     /// Whether a corked stream is flushed.
     pub(super) const fn uncorks(self) -> bool {
         matches!(self, Self::Flushed | Self::CloseSent)
+    }
+
+    /// Returns whether the want is met.
+    #[inline]
+    pub(super) fn is_met(self, session: &Session) -> bool {
+        let is_written = |backlog: bool| !backlog && !session.is_broken();
+        match self {
+            Self::Message | Self::Ended => false,
+            Self::Room => session.accepts(),
+            Self::Sent => is_written(session.wire().buffered() > 0),
+            Self::Flushed => is_written(session.wire().has_backlog()),
+            Self::CloseSent => {
+                is_written(session.wire().has_backlog()) && !session.is_close_requested()
+            }
+        }
+    }
+
+    /// Returns whether the want cannot be met any more, though the connection has not ended.
+    #[inline]
+    pub(super) fn is_hopeless(self, session: &Session) -> bool {
+        match self {
+            Self::Message | Self::Ended => false,
+            // The peer's Close frame is looked for, up to the first message.
+            _ if session.is_broken() => session.is_parked(),
+            Self::Room => !session.is_open(),
+            Self::Sent | Self::Flushed | Self::CloseSent => false,
+        }
+    }
+}
+
+/// The state of a connection that a task on one side waits for.
+#[derive(PartialEq, Eq)]
+pub(super) struct View {
+    step: Step,
+    is_open: bool,
+    is_parked: bool,
+    /// Whether there is room, and whether there is a backlog: only a task that sends waits for them.
+    queue: Option<(bool, bool)>,
+}
+
+impl View {
+    /// Returns the state that the task on `side` waits for.
+    pub(super) fn of(session: &Session, side: Side) -> Self {
+        Self {
+            step: session.step(),
+            is_open: session.is_open(),
+            is_parked: session.is_parked(),
+            queue: match side {
+                Side::Read => None,
+                Side::Write => Some((session.has_room(), session.wire().has_backlog())),
+            },
+        }
     }
 }
 

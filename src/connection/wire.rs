@@ -76,6 +76,8 @@ pub(super) struct Wire {
     starved: bool,
     /// Whether the stream has taken bytes and was not flushed since.
     unflushed: bool,
+    /// Whether a task that receives was the last to read.
+    recent_read: bool,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
     received: bool,
     /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
@@ -129,6 +131,18 @@ impl Wire {
     #[inline]
     pub(super) fn is_starved(&self, endpoint: &Endpoint) -> bool {
         self.starved || (self.input.is_empty() && !endpoint.has_frame())
+    }
+
+    /// Sets whether a task that receives was the last to read.
+    #[inline]
+    pub(super) const fn set_recent_read(&mut self, is_recent: bool) {
+        self.recent_read = is_recent;
+    }
+
+    /// Returns whether a task that receives has read since the last call.
+    #[inline]
+    pub(super) const fn take_recent_read(&mut self) -> bool {
+        std::mem::replace(&mut self.recent_read, false)
     }
 
     /// Returns whether bytes have arrived since the last call.

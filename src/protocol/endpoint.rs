@@ -202,8 +202,11 @@ impl Endpoint {
         message: &mut Message,
         output: &mut impl Output,
     ) -> Result<(), SendError> {
-        self.check_open()?;
-        self.sender.message(message, output)
+        match self.step {
+            // The sender refuses messages after our Close frame.
+            Step::Continue => self.sender.message(message, output),
+            _ => Err(SendError::Closed),
+        }
     }
 
     /// Appends a ping with a payload of at most 125 bytes to `output`.

@@ -1,7 +1,7 @@
 //! [`InboxOwner`]: the connection's end of an inbox.
 
 use std::{
-    array, fmt,
+    fmt,
     sync::{Arc, atomic::Ordering},
     task::Waker,
 };
@@ -87,7 +87,13 @@ impl InboxOwner {
         };
         loop {
             let mut state = self.inbox.lock();
-            let batch: [_; BATCH] = array::from_fn(|_| state.pop_within(&mut allowance));
+            let mut batch = [const { None }; BATCH];
+            for slot in &mut batch {
+                *slot = state.pop_within(&mut allowance);
+                if slot.is_none() {
+                    break;
+                }
+            }
             if batch[0].is_some() && !state.senders.is_empty() {
                 state.last_taken = Some(Instant::now());
             }
@@ -97,7 +103,7 @@ impl InboxOwner {
             drop(state);
             granted.into_iter().for_each(Waker::wake);
             let is_full = batch[BATCH - 1].is_some();
-            batch.into_iter().flatten().for_each(&mut accept);
+            batch.into_iter().map_while(|it| it).for_each(&mut accept);
             if !is_full || !is_left {
                 return is_left;
             }

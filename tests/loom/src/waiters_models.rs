@@ -233,7 +233,7 @@ fn a_side_hears_of_what_the_other_did_without_an_event() {
                 let (waiters, done) = &mut *half.0.lock().unwrap();
                 let _ = waiters.enter(Side::Write, cx.waker());
                 *done = true;
-                waiters.wake_other(Side::Write);
+                waiters.wake(Side::Read);
                 Poll::Ready(())
             })
         });

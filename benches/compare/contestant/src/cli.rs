@@ -129,7 +129,7 @@ fn instructions<C: Contestant>(scenario: &str) -> Result<(), BoxError> {
         return Ok(());
     }
     let prepared = Prepared::new(&scenario, INSTRUCTION_POOL);
-    let io = prepared.io();
+    let io = prepared.io(scenario.op);
     let measured = drive(async {
         match scenario.op {
             Op::Decode => C::decode(&prepared.decode(scenario.messages, Mode::Bare), io).await,
@@ -150,7 +150,7 @@ fn once<C: Contestant>(
     messages: u64,
     mode: Mode,
 ) -> Result<Measured, BoxError> {
-    let io = prepared.io();
+    let io = prepared.io(op);
     let written = io.written();
     match op {
         Op::Decode => {

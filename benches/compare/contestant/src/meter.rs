@@ -4,7 +4,9 @@ use std::{hint::black_box, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
-use crate::{BoxError, MemoryTransport, Role, Scenario, alloc, corpus, transport::Written, wire};
+use crate::{
+    BoxError, MemoryTransport, Role, Scenario, alloc, corpus, scenario::Op, transport::Written, wire,
+};
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,9 +92,13 @@ impl Prepared {
         }
     }
 
-    /// Makes the transport of a job.
-    pub fn io(&self) -> MemoryTransport {
-        MemoryTransport::new(self.wire.clone(), self.scenario.chunk)
+    /// Makes the transport of a job. The peer of one that encodes sends nothing.
+    pub fn io(&self, op: Op) -> MemoryTransport {
+        let wire = match op {
+            Op::Decode => self.wire.clone(),
+            Op::Encode => Bytes::new(),
+        };
+        MemoryTransport::new(wire, self.scenario.chunk)
     }
 
     /// Makes a job of so many messages.

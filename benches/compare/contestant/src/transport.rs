@@ -55,7 +55,8 @@ impl Written {
 }
 
 impl MemoryTransport {
-    /// Makes a transport that hands out `wire` for ever, at most `chunk` bytes for each read.
+    /// Makes a transport that hands out `wire` again and again, at most `chunk` bytes for each read. An
+    /// empty wire is that of a peer that sends nothing.
     pub fn new(wire: Bytes, chunk: usize) -> Self {
         Self {
             wire,
@@ -88,6 +89,9 @@ impl AsyncRead for MemoryTransport {
         _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.wire.is_empty() {
+            return Poll::Pending;
+        }
         let room = buf.remaining();
         buf.put_slice(self.read_into(room));
         Poll::Ready(Ok(()))
