@@ -28,7 +28,7 @@ use super::{
     timer::{Signs, Timer, Verdict},
     turn::{Io, Turn, Work},
     waiters::{Side, Waiters},
-    want::{Outcome, View, Want},
+    want::{AtOnce, Outcome, View, Want},
     wire::{Attempt, Transport},
 };
 use crate::{
@@ -53,14 +53,6 @@ pub(super) struct Driver {
     timer: Timer,
     waiters: Waiters,
     intake: Intake,
-}
-
-/// The outcome of [`Driver::send_at_once`].
-enum AtOnce {
-    Done,
-    /// The stream has taken everything, and bytes have arrived.
-    Arrived,
-    Stopped(Attempt),
 }
 
 impl Driver {
@@ -129,7 +121,6 @@ impl Driver {
         self.session.send_close();
         self.intake.seal(self.session.closed());
     }
-
     /// Drives the connection until `want` is met, for the task that polls.
     #[inline]
     pub(super) fn poll<S: Io>(
@@ -219,7 +210,7 @@ impl Driver {
     }
 
     /// Sends in the common case: the stream takes everything, and nothing has arrived.
-    #[inline(always)]
+    #[inline]
     fn send_at_once<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> AtOnce {
         let wrote = self.session.write(false, turn);
         if !self.session.is_plain() || !matches!(wrote, Attempt::Done(_)) {
@@ -324,8 +315,7 @@ impl Driver {
     #[inline]
     fn check_broken(&mut self) {
         if self.session.take_failure() {
-            self.start_deadline(Instant::now());
-            self.timer.shorten_deadline(BROKEN_GRACE);
+            self.shorten_deadline(BROKEN_GRACE);
             self.intake.seal(self.session.closed());
         }
     }
@@ -380,7 +370,7 @@ impl Driver {
                 self.session.give_up(Cause::None);
             } else if self.session.poll_step(turn).is_ready() {
                 if matches!(self.session.step(), Step::Drain | Step::Discard) {
-                    self.timer.shorten_deadline(Step::LINGER);
+                    self.shorten_deadline(Step::LINGER);
                 }
             } else {
                 ready!(self.timer.poll_deadline(&mut turn.cx()));
@@ -394,7 +384,15 @@ impl Driver {
     }
 
     fn start_deadline(&mut self, from: Instant) {
-        let timeout = self.session.config().values.close_timeout;
-        self.timer.start_deadline(from, timeout);
+        if !self.timer.has_deadline() {
+            self.timer.set_deadline(self.session.deadline(from));
+        }
+    }
+
+    /// Fires after the given time, or at the deadline if that is sooner.
+    fn shorten_deadline(&mut self, after: Duration) {
+        let now = Instant::now();
+        let deadline = self.session.deadline(now);
+        self.timer.set_deadline(deadline.min(now + after));
     }
 }

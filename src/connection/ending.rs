@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tokio::time::Instant;
+
 use crate::{
     error::{Error, Timeout},
     frame::CloseFrame,
@@ -14,6 +16,8 @@ pub(super) struct Ending {
     /// Our Close frame, while accepted messages have to leave before it.
     request: Option<CloseFrame>,
     cause: Cause,
+    /// The moment at which the connection ends at the latest.
+    deadline: Option<Instant>,
     /// Whether a write has failed: nothing is written any more.
     broken: bool,
     /// Whether the driver has to learn of it.
@@ -48,6 +52,11 @@ impl Ending {
         if let Cause::None = self.cause {
             self.cause = cause;
         }
+    }
+
+    /// Returns the deadline, and sets it if there is none.
+    pub(super) fn deadline_or(&mut self, deadline: impl FnOnce() -> Instant) -> Instant {
+        *self.deadline.get_or_insert_with(deadline)
     }
 
     /// Records that a write has failed.

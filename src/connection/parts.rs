@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{driver::Driver, session::Session, socket::Socket, turn::Operations, wire::Transport};
+use super::{driver::Driver, session::Session, socket::Socket, wire::Transport};
 use crate::{config::Config, extension::Extensions, frame::Role, protocol::Endpoint};
 
 /// A connection taken apart: its stream, the bytes on either side of it, and its state.
@@ -46,7 +46,6 @@ impl<S> Parts<S> {
             transport,
             mut driver,
             subprotocol,
-            ..
         } = socket;
         driver.forget_tasks();
         let (read_buf, write_buf) = driver.session_mut().wire_mut().take();
@@ -70,7 +69,6 @@ impl<S> Parts<S> {
             },
             driver: self.driver,
             subprotocol: self.subprotocol,
-            operations: Operations::default(),
         }
     }
 

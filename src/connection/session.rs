@@ -7,11 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
     TryFeedError,
     ending::{Cause, Ending},
     ping::{Pings, Waiter},
+    timer::NEVER,
     turn::{Io, Turn, Work},
     wire::{Attempt, Wire},
 };
@@ -103,10 +105,8 @@ impl Session {
 
     /// Returns the number of bytes up to the high-water mark.
     pub(super) fn room(&self) -> usize {
-        let high_water = self.values().write_high_water;
-        high_water
-            .saturating_sub(self.wire.buffered())
-            .saturating_add(1)
+        let above = self.values().write_high_water.saturating_add(1);
+        above.saturating_sub(self.wire.buffered())
     }
 
     /// Returns whether a write has failed.
@@ -118,8 +118,7 @@ impl Session {
     /// Returns whether a write has failed since the last call.
     #[inline]
     pub(super) fn take_failure(&mut self) -> bool {
-        let ending = self.ending.as_mut();
-        ending.is_some_and(|ending| ending.take_failure())
+        self.ending.as_mut().is_some_and(|it| it.take_failure())
     }
 
     /// Returns whether our Close frame waits for accepted messages to leave.
@@ -165,9 +164,8 @@ impl Session {
         self.is_open() && self.has_room()
     }
 
-    /// Queues a message that a handle has sent. Its size was checked.
+    /// Queues a message that a handle has sent. After our Close frame the message is dropped.
     pub(super) fn queue_accepted(&mut self, mut message: Message) {
-        // After our Close frame the message is dropped, as `Handle::send` says.
         let _ = self.endpoint.queue(&mut message, self.wire.output());
     }
 
@@ -218,6 +216,12 @@ impl Session {
         let reason = Text::from_static("keepalive ping timeout");
         let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
         self.endpoint.close(frame, self.wire.output());
+    }
+
+    /// Returns the deadline of the end, which is [`Config::close_timeout`] after `from` unless one was set.
+    pub(super) fn deadline(&mut self, from: Instant) -> Instant {
+        let timeout = self.config().values.close_timeout;
+        self.ending().deadline_or(|| from + timeout.min(NEVER))
     }
 
     /// Gives the stream up. The first cause counts.
@@ -337,7 +341,7 @@ impl Session {
                 Poll::Ready(0) => {}
                 Poll::Ready(len) if self.is_too_much(len) => {}
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending if step == Step::Discard && !self.has_excess() => {}
+                Poll::Pending if step == Step::Discard && !self.ending().has_excess() => {}
                 Poll::Pending => return Poll::Pending,
             },
             _ => return Poll::Ready(()),
@@ -349,10 +353,6 @@ impl Session {
     /// Counts bytes that were read after the deadline. Returns whether they exceed the limit.
     pub(super) fn is_too_much(&mut self, len: usize) -> bool {
         self.ending().is_too_much(len)
-    }
-
-    fn has_excess(&self) -> bool {
-        self.ending.as_ref().is_some_and(|it| it.has_excess())
     }
 
     /// Returns the error of an operation on a connection that is not open.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{
     driver::Driver,
-    turn::{Io, Operations},
+    turn::Io,
     want::{Outcome, Want},
     wire::Transport,
 };
@@ -15,7 +15,6 @@ pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
     pub(super) driver: Driver,
     pub(super) subprotocol: Option<Box<str>>,
-    pub(super) operations: Operations,
 }
 
 impl<S: Io> Socket<S> {
@@ -25,7 +24,7 @@ impl<S: Io> Socket<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
-        ready!(self.operations.poll_proceed(cx));
+        ready!(self.poll_proceed(cx));
         if let Some(message) = self.driver.session_mut().receive_whole() {
             return Poll::Ready(Ok(Some(message)));
         }
@@ -41,7 +40,7 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.operations.poll_proceed(cx));
+        ready!(self.poll_proceed(cx));
         self.poll_accept(message, cx)
     }
 
@@ -52,7 +51,7 @@ impl<S: Io> Socket<S> {
         message: &mut Option<Message>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.operations.poll_proceed(cx));
+        ready!(self.poll_proceed(cx));
         ready!(self.poll_accept(message, cx))?;
         self.poll_met(Want::Sent, cx)
     }
@@ -63,7 +62,7 @@ impl<S: Io> Socket<S> {
         want: Want,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        ready!(self.operations.poll_proceed(cx));
+        ready!(self.poll_proceed(cx));
         self.poll_met(want, cx)
     }
 
@@ -90,5 +89,11 @@ impl<S: Io> Socket<S> {
             }
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    #[inline]
+    fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wire = self.driver.session_mut().wire_mut();
+        wire.operations().poll_proceed(cx)
     }
 }

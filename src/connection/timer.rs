@@ -20,15 +20,13 @@ use crate::{
 };
 
 /// Later than any task waits, and early enough for a sum of times.
-const NEVER: Duration = Duration::from_secs(1 << 30);
+pub(super) const NEVER: Duration = Duration::from_secs(1 << 30);
 
 #[derive(Debug)]
 pub(super) struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     keepalive: Keepalive,
     purpose: Purpose,
-    /// The start of the keepalive, whose times are counted from it, or the deadline.
-    moment: Option<Instant>,
     /// Whether `sleep` wakes the task that polls the connection.
     registered: bool,
 }
@@ -66,7 +64,6 @@ impl Timer {
         Self {
             sleep: None,
             purpose: Purpose::Keepalive,
-            moment: None,
             keepalive: Keepalive::new(config),
             registered: false,
         }
@@ -82,21 +79,10 @@ impl Timer {
         matches!(self.purpose, Purpose::Deadline)
     }
 
-    /// Sets the deadline of the connection's end, unless there is one.
-    pub(super) fn start_deadline(&mut self, from: Instant, after: Duration) {
-        if !self.has_deadline() {
-            let deadline = from + after.min(NEVER);
-            self.purpose = Purpose::Deadline;
-            self.moment = Some(deadline);
-            self.set(deadline);
-        }
-    }
-
-    /// Fires after the given time, or at the deadline if that is sooner.
-    pub(super) fn shorten_deadline(&mut self, after: Duration) {
-        if let (Purpose::Deadline, Some(deadline)) = (self.purpose, self.moment) {
-            self.set(deadline.min(Instant::now() + after));
-        }
+    /// Sets the deadline of the connection's end, in place of the keepalive.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.purpose = Purpose::Deadline;
+        self.set(deadline);
     }
 
     /// Stops the timer and frees its memory.
@@ -139,18 +125,26 @@ impl Timer {
     }
 
     fn poll_keepalive(&mut self, blocked: bool, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let start = *self.moment.get_or_insert_with(Instant::now);
+        let start = self.keepalive_start();
         loop {
-            match self.keepalive.judge(start.elapsed(), blocked) {
-                Duty::Wait => {}
+            let duty = self.keepalive.judge(start.elapsed(), blocked);
+            // The timer and the keepalive agree on the next time, which tells the start.
+            if let Some(next) = self.keepalive.next() {
+                self.set(start + next.min(NEVER));
+            }
+            match duty {
+                Duty::Wait => ready!(self.poll(cx)),
                 Duty::Ping => return Poll::Ready(Verdict::Ping),
                 Duty::GiveUp => return Poll::Ready(Verdict::Gone),
             }
-            let Some(next) = self.keepalive.next() else {
-                return Poll::Pending;
-            };
-            self.set(start + next.min(NEVER));
-            ready!(self.poll(cx));
+        }
+    }
+
+    /// Returns the moment from which the times of the keepalive are counted.
+    fn keepalive_start(&self) -> Instant {
+        match (&self.sleep, self.keepalive.next()) {
+            (Some(sleep), Some(next)) => sleep.deadline() - next.min(NEVER),
+            _ => Instant::now(),
         }
     }
 

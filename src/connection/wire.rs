@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     read::ReadBuffer,
-    turn::{Io, Turn, Work},
+    turn::{Io, Operations, Turn, Work},
     write::WriteQueue,
 };
 use crate::protocol::{Endpoint, Output, Received, Step};
@@ -78,6 +78,8 @@ pub(super) struct Wire {
     unflushed: bool,
     /// Whether a task that receives was the last to read.
     recent_read: bool,
+    /// The operations on the connection, of which each may move bytes.
+    operations: Operations,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
     received: bool,
     /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
@@ -125,6 +127,12 @@ impl Wire {
     #[inline]
     pub(super) fn has_backlog(&self) -> bool {
         self.unflushed || !self.output.is_empty()
+    }
+
+    /// Returns the count of operations.
+    #[inline]
+    pub(super) const fn operations(&mut self) -> &mut Operations {
+        &mut self.operations
     }
 
     /// Returns whether nothing is received without another read.
