@@ -1,12 +1,14 @@
 //! [`WebSocket<S>`]: a connection over any [`AsyncRead`] + [`AsyncWrite`].
 //!
-//! `recv` and `send` are all one needs to know. No task is spawned: pings are answered, the closing
-//! handshake runs and what was fed leaves while `recv`, `send` or `flush` is polled, so keep a `recv`
-//! pending. All state lives in the connection and none in the futures: dropping a future loses
-//! nothing that was received and sends nothing twice.
+//! `recv` and `send` are enough for most programs. A connection spawns no task and works only while it
+//! is polled. Every wait drives the whole connection: it reads, writes, answers pings and Close frames,
+//! and runs the keepalive. A program that has nothing to send keeps a `recv` pending.
 //!
-//! An idle connection owns no buffer. Timers need a tokio runtime with time enabled, and run while a
-//! connection closes, or is kept alive by pings.
+//! All state lives in the connection and none in the futures. Dropping a future loses no received
+//! message and sends no message twice.
+//!
+//! An idle connection owns no buffer. Its timer needs a tokio runtime with time enabled. The timer runs
+//! while pings keep the connection alive, and while it closes.
 
 mod driver;
 mod ending;
@@ -76,10 +78,9 @@ pub use split::{ReadHalf, WriteHalf};
 ///
 /// # Errors
 ///
-/// All methods report what ended the connection in the same way. A violation of the protocol, a
-/// timeout and an unclean end are reported by every call from then on; an I/O error is reported
-/// once, [`Error::Closed`] after it. A clean end is `Ok(None)` of [`recv`](Self::recv), as often as
-/// it is called.
+/// All methods report the reason of the connection's end in the same way. Every call from then on
+/// reports a violation of the protocol, a timeout and an unclean end. An I/O error is reported once,
+/// and [`Error::Closed`] after it. [`recv`](Self::recv) reports a clean end as `Ok(None)` each time.
 pub struct WebSocket<S> {
     inner: Box<Socket<S>>,
 }
@@ -101,7 +102,7 @@ impl<S> WebSocket<S> {
         }
     }
 
-    /// Takes the connection apart and loses nothing: [`from_parts`](Self::from_parts) continues it.
+    /// Takes the connection apart. [`from_parts`](Self::from_parts) continues it without a loss.
     pub fn into_parts(self) -> Parts<S> {
         Parts::from_socket(*self.inner)
     }
@@ -131,10 +132,10 @@ impl<S> WebSocket<S> {
         self.session().try_feed(message.into())
     }
 
-    /// Says whether the messages accepted from now on are compressed, where an extension was agreed on
-    /// that can ([`Config::extension`]). Default: [`Compress::Auto`].
+    /// Sets whether the messages accepted from now on are compressed, if the opening handshake negotiated
+    /// an extension that compresses ([`Config::extension`]). Default: [`Compress::Auto`].
     ///
-    /// What is in the inbox of [handles](Self::handle) is accepted when it is taken out.
+    /// A message in the inbox of [handles](Self::handle) is accepted when it is taken out.
     pub fn compress(&mut self, compress: Compress) {
         self.session().compress(compress);
     }
@@ -144,18 +145,18 @@ impl<S> WebSocket<S> {
         self.inner.driver.closed()
     }
 
-    /// Returns the round-trip time of the last ping that was answered: of the keepalive
-    /// ([`Config::ping_interval`]), or of [`ping`](Self::ping). `None` before the first.
+    /// Returns the round-trip time of the last answered ping, which the keepalive
+    /// ([`Config::ping_interval`]) or [`ping`](Self::ping) sent. `None` before the first answer.
     pub fn latency(&self) -> Option<Duration> {
         self.inner.driver.session().latency()
     }
 
-    /// Returns how many bytes wait to be written.
+    /// Returns the number of bytes that wait to be written.
     pub fn buffered(&self) -> usize {
         self.inner.driver.session().wire().buffered()
     }
 
-    /// Returns the subprotocol that the opening handshake agreed on (RFC 6455 §1.9).
+    /// Returns the subprotocol that the opening handshake negotiated (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.inner.subprotocol.as_deref()
     }
@@ -186,18 +187,25 @@ impl<S> WebSocket<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Receives the next message; `None` once both sides have closed with 1000, 1001 or no code.
     ///
-    /// Answers pings and Close frames, and writes what was fed before it waits. When the peer closes
-    /// or errs, the closing handshake is finished before this returns, within
-    /// [`Config::close_timeout`].
+    /// Answers pings and Close frames. Writes all queued bytes before it waits.
+    ///
+    /// After the peer's Close frame or violation, `recv` first writes our Close frame and shuts the stream
+    /// down, within [`Config::close_timeout`]. A client also waits for the server to close the stream, until
+    /// one second has passed without a byte. A server does not wait for the client to close it.
     ///
     /// # Errors
     ///
-    /// What ended the connection: [`Error::Protocol`] for a violation, of which the peer was told;
-    /// [`Error::Closed`] for an unclean end; [`Error::Timeout`]; [`Error::Io`].
+    /// The reason of the connection's end:
+    ///
+    /// - [`Error::Protocol`] for a violation of the peer. Our Close frame has reported it to the peer.
+    /// - [`Error::Closed`] for an unclean end.
+    /// - [`Error::Timeout`] for a peer that did not close in time, or that showed no sign of life
+    ///   ([`Config::ping_timeout`]).
+    /// - [`Error::Io`] for a stream that has failed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the next call goes on where this one was.
+    /// Dropping the future loses nothing. The next call continues.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>, Error>> {
         poll_fn(|cx| self.poll_recv(cx))
     }
@@ -213,27 +221,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Sends a message and waits until the stream has taken all of it.
     ///
-    /// Waits first while more than [`Config::write_high_water`] is queued. Receives nothing
-    /// meanwhile: two peers that only send can block each other. Has no deadline of its own: put it
-    /// into a `timeout` where the peer may stop reading.
+    /// Waits first while more than [`Config::write_high_water`] bytes are queued. Under
+    /// [`serve`](crate::serve) the stream takes bytes at once and writes them when the handler next waits.
+    ///
+    /// Every wait reads and answers control frames. It parks one message, which the next
+    /// [`recv`](Self::recv) returns, and then reads no more: two peers that only send can block each other.
+    /// A `send` that does not wait tries one read too, so that a task that only sends answers pings.
+    ///
+    /// With the keepalive on ([`Config::ping_interval`]), a peer that takes no byte for
+    /// [`Config::ping_timeout`] ends the connection. With the keepalive off, the wait has no bound.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message may not be sent, which changes nothing; otherwise as
-    /// [`recv`](Self::recv), and [`Error::Closed`] after our Close frame.
+    /// [`Error::Send`] if the message may not be sent, which changes nothing; [`Error::Closed`] after a
+    /// Close frame in either direction; otherwise as [`recv`](Self::recv).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the message either not accepted or accepted whole. An accepted
-    /// message leaves with the next `send`, `flush` or `recv`.
+    /// Dropping the future leaves the message either not accepted or accepted whole. The next call that
+    /// waits writes the rest of an accepted message.
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| self.inner.poll_send(&mut message, cx))
     }
 
-    /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
+    /// Queues a message. The next `flush` or `send` writes it, or a `recv` that is about to wait.
     ///
-    /// Waits first while more than [`Config::write_high_water`] is queued.
+    /// Waits first while more than [`Config::write_high_water`] bytes are queued, as [`send`](Self::send)
+    /// does. Otherwise it neither writes nor reads.
     ///
     /// # Errors
     ///
@@ -247,12 +262,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         poll_fn(move |cx| self.inner.poll_feed(&mut message, cx))
     }
 
-    /// Waits while more than [`Config::write_high_water`] is queued. A message that is sent through the
-    /// permit is accepted for sure.
+    /// Waits while more than [`Config::write_high_water`] bytes are queued, as [`send`](Self::send) does.
+    /// The permit then accepts a message without a wait.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv), and [`Error::Closed`] after our Close frame.
+    /// [`Error::Closed`] after a Close frame in either direction; otherwise as [`recv`](Self::recv).
     ///
     /// # Cancel safety
     ///
@@ -262,11 +277,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(Permit::new(self.session()))
     }
 
-    /// Waits until the stream has taken all that is queued.
+    /// Waits until the stream has taken all queued bytes and is flushed.
+    ///
+    /// Under [`serve`](crate::serve), the bytes are written to the socket at once. Reads as
+    /// [`send`](Self::send) does, and has the same bound.
     ///
     /// # Errors
     ///
-    /// As [`recv`](Self::recv).
+    /// As [`recv`](Self::recv), and [`Error::Closed`] once the connection has ended.
     ///
     /// # Cancel safety
     ///
@@ -275,10 +293,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.until(Want::Flushed).await
     }
 
-    /// Sends a ping with a payload of at most 125 bytes. Give each a payload of its own: a pong
-    /// answers the oldest ping of the same payload, and those before it.
+    /// Sends a ping with a payload of at most 125 bytes. Give each ping a payload of its own: a pong
+    /// answers the oldest ping of the same payload, and the pings before it.
     ///
-    /// The future that is returned completes while `recv` is polled.
+    /// The returned future completes while the connection is polled.
     ///
     /// # Errors
     ///
@@ -286,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Cancel safety
     ///
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send). The pong of an accepted ping is ignored then.
     pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
         self.until(Want::Room).await?;
@@ -296,8 +314,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(pong)
     }
 
-    /// Sends a pong that nobody asked for, with a payload of at most 125 bytes: a sign of life
-    /// (RFC 6455 §5.5.3). Pings are answered without it.
+    /// Sends an unsolicited pong with a payload of at most 125 bytes, as a sign of life
+    /// (RFC 6455 §5.5.3). The connection answers pings by itself.
     ///
     /// # Errors
     ///
@@ -313,8 +331,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.until(Want::Sent).await
     }
 
-    /// Sends our Close frame and starts the close deadline; `recv` then delivers what still comes,
-    /// until `None`. Does nothing when our Close frame was sent before.
+    /// Sends our Close frame after all accepted messages, and waits until the stream has taken it.
+    ///
+    /// The accepted messages include those in the inbox of [handles](Self::handle). From now on no message
+    /// is accepted. `recv` then returns the messages that still arrive, until `None`.
+    ///
+    /// [`Config::close_timeout`] starts with this call and bounds the closing handshake. Does nothing if
+    /// the connection is closing or has ended.
     ///
     /// # Errors
     ///
@@ -323,8 +346,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Cancel safety
     ///
-    /// The Close frame is queued when the future is first polled, and leaves with the next `flush`
-    /// or `recv`.
+    /// The request is accepted when the future is first polled. The next call that waits sends the Close
+    /// frame.
     pub async fn send_close(
         &mut self,
         code: CloseCode,
@@ -337,11 +360,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(())
     }
 
-    /// Closes the connection: sends our Close frame, discards the messages that still come, and waits
-    /// for the peer's Close frame and the end of the stream, within [`Config::close_timeout`].
+    /// Closes the connection: sends our Close frame as [`send_close`](Self::send_close) does, discards the
+    /// messages that still arrive, and waits for the end of the connection as [`recv`](Self::recv) does.
     ///
-    /// Fine when the closing handshake completes, whatever the codes: [`closed`](Self::closed) has
-    /// them. Calling it again says the same.
+    /// Succeeds if the closing handshake completes, with any codes. [`closed`](Self::closed) returns them.
+    /// A second call has the same result.
     ///
     /// # Errors
     ///
@@ -349,7 +372,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Cancel safety
     ///
-    /// As [`send_close`](Self::send_close); messages that were discarded are lost.
+    /// As [`send_close`](Self::send_close). Discarded messages are lost.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
         self.inner.driver.request_close(frame, Instant::now());

@@ -1,16 +1,16 @@
-//! [`Permit`] and [`TryFeedError`]: for who has to know whether a message was accepted.
+//! [`Permit`] and [`TryFeedError`]: sending a message without a wait.
 
 use std::{error, fmt};
 
 use super::session::Session;
 use crate::{error::Error, message::Message};
 
-/// Room for one message: [`WebSocket::reserve`](super::WebSocket::reserve) makes it.
+/// Room for one message. [`WebSocket::reserve`](super::WebSocket::reserve) creates it.
 ///
 /// ```
 /// # use wsimd::{Error, WebSocket, net::Stream};
 /// # async fn example(mut ws: WebSocket<Stream>, next: impl Fn() -> String) -> Result<(), Error> {
-/// // Dropping what is awaited here loses nothing; what is sent below is accepted for sure.
+/// // Dropping the future of `reserve` loses no message. The permit accepts the message at once.
 /// let permit = ws.reserve().await?;
 /// permit.send(next())?;
 /// ws.flush().await?;
@@ -28,7 +28,7 @@ impl<'a> Permit<'a> {
         Self { session }
     }
 
-    /// Queues a message: it leaves with the next `flush` or `send`, or when `recv` is about to wait.
+    /// Queues a message. The next `flush` or `send` writes it, or a `recv` that is about to wait.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl<'a> Permit<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TryFeedError {
-    /// There is no room: too much is queued. The message is given back.
+    /// There is no room, because too much is queued. Returns the message.
     Full(Message),
     /// The message or the connection is at fault.
     Error(Error),

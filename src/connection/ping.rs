@@ -1,4 +1,4 @@
-//! Pings of ours and who waits for their pongs (RFC 6455 §5.5.2, §5.5.3).
+//! [`Pings`]: our unanswered pings, and the tasks that wait for their pongs (RFC 6455 §5.5.2, §5.5.3).
 
 use std::{
     collections::VecDeque,
@@ -12,14 +12,14 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{error::Error, protocol::Closed};
 
-/// A future of the round-trip time of a ping: [`WebSocket::ping`](super::WebSocket::ping) makes it.
+/// A future of the round-trip time of a ping. [`WebSocket::ping`](super::WebSocket::ping) creates it.
 ///
-/// It is detached: whoever polls `recv` completes it. It resolves to [`Error::Closed`] when the
-/// connection ends first.
+/// It is detached: the task that polls the connection completes it. It resolves to [`Error::Closed`] if
+/// the connection ends first.
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets the ping; the pong is then ignored.
+/// Dropping it forgets the ping. The pong is then ignored.
 #[derive(Debug)]
 #[must_use = "drop it to ignore the pong"]
 pub struct PongWaiter(oneshot::Receiver<Result<Duration, Closed>>);
@@ -37,7 +37,7 @@ impl Future for PongWaiter {
 }
 
 impl PongWaiter {
-    /// Makes the future and what completes it.
+    /// Creates the future and the sender that completes it.
     pub(super) fn new() -> (Waiter, Self) {
         let (waiter, pong) = oneshot::channel();
         (waiter, Self(pong))
@@ -47,7 +47,7 @@ impl PongWaiter {
 /// Completes a [`PongWaiter`].
 pub(super) type Waiter = oneshot::Sender<Result<Duration, Closed>>;
 
-/// The pings that no pong has come for. Owns no memory when there are none.
+/// The unanswered pings. Owns no memory when there are none.
 #[derive(Debug, Default)]
 pub(super) struct Pings(Option<Box<Unanswered>>);
 
@@ -64,8 +64,8 @@ struct Ping {
 }
 
 impl Pings {
-    /// Remembers a ping that was queued. Pings that nobody waits for any more are forgotten, and so is
-    /// the last one of the keepalive.
+    /// Remembers a queued ping. Forgets the last ping of the keepalive, and pings whose waiter was
+    /// dropped.
     pub(super) fn sent(&mut self, payload: Bytes, waiter: Option<Waiter>) {
         let pings = &mut self.0.get_or_insert_default().0;
         pings.retain(|ping| {
@@ -81,8 +81,8 @@ impl Pings {
     }
 
     /// Completes the ping that a pong answers, and the earlier ones: a peer may answer only the
-    /// latest (§5.5.3). Returns the round-trip time. A pong that answers none is unsolicited and means
-    /// nothing.
+    /// latest (§5.5.3). Returns the round-trip time. A pong that answers no ping is unsolicited and
+    /// ignored.
     pub(super) fn answered(&mut self, payload: &Bytes) -> Option<Duration> {
         let pings = &mut self.0.as_mut()?.0;
         let last = pings.iter().position(|ping| ping.payload == payload)?;
@@ -98,7 +98,7 @@ impl Pings {
         latency
     }
 
-    /// Tells everybody who waits that the connection has ended.
+    /// Completes all waiters with the end of the connection.
     pub(super) fn closed(&mut self, closed: &Closed) {
         let pings = self.0.take().unwrap_or_default();
         for ping in pings.0 {
@@ -110,7 +110,7 @@ impl Pings {
 impl Ping {
     fn tell(self, outcome: Result<Duration, Closed>) {
         if let Some(waiter) = self.waiter {
-            // Nobody may be waiting any more.
+            // The waiter may have been dropped.
             let _ = waiter.send(outcome);
         }
     }

@@ -1,8 +1,8 @@
 //! [`ReadBuffer`]: memory that a connection holds only while something is in it.
 //!
 //! Each thread keeps one spare read buffer. It is taken *out* for the time of a read, because a
-//! stream may be a connection itself and read in turn. What a connection sees of the buffer is what
-//! was read for it: the bytes of another one are beyond its length.
+//! stream may be a connection itself and read in turn. A connection sees only the bytes that were read
+//! for it: the bytes of another connection lie beyond the length of the buffer.
 
 use std::{
     cell::Cell,
@@ -26,12 +26,12 @@ thread_local! {
 pub(super) struct ReadBuffer(Option<Box<BytesMut>>);
 
 impl ReadBuffer {
-    /// The bytes, to take some off; `None` when there are none.
+    /// Returns the bytes, so that some can be consumed; `None` when there are none.
     pub(super) fn bytes(&mut self) -> Option<&mut BytesMut> {
         self.0.as_deref_mut()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -57,7 +57,7 @@ impl ReadBuffer {
         self.0.take().map_or_else(BytesMut::new, |bytes| *bytes)
     }
 
-    /// Reads once and appends. While nothing arrives, only what was there is kept.
+    /// Reads once and appends. If nothing arrives, only the earlier bytes are kept.
     pub(super) fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         io: &mut S,
@@ -91,7 +91,7 @@ impl ReadBuffer {
         spare()
     }
 
-    /// Gives the buffer back to the thread, and moves what is left in it to memory of its own size.
+    /// Gives the buffer back to the thread, and moves the remaining bytes to memory of their own size.
     pub(super) fn release(&mut self) {
         let Some(mut buffer) = self.0.take() else {
             return;
@@ -105,7 +105,7 @@ impl ReadBuffer {
         }
     }
 
-    /// Gives the buffer back to the thread if nothing is left in it.
+    /// Gives the buffer back to the thread if it is empty.
     pub(super) fn release_empty(&mut self) {
         if self.0.as_ref().is_some_and(|buffer| buffer.is_empty()) {
             self.release();

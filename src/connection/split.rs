@@ -25,15 +25,16 @@ use crate::{
     text::Text,
 };
 
-/// The half that receives: [`WebSocket::split`] makes it.
+/// The half that receives. [`WebSocket::split`] creates it.
 ///
-/// It answers pings and Close frames and runs the keepalive, and it writes what the other half has
-/// fed: keep a `recv` pending.
+/// While it waits, it drives the whole connection: it answers pings and Close frames, runs the keepalive,
+/// and writes the bytes that the other half has queued.
 pub struct ReadHalf<S>(Arc<Mutex<Socket<S>>>);
 
-/// The half that sends: [`WebSocket::split`] makes it.
+/// The half that sends. [`WebSocket::split`] creates it.
 ///
-/// It receives nothing. Dropping it closes nothing.
+/// While it waits, it drives the whole connection as well. A message that it reads is parked for the
+/// other half. Dropping this half does not close the connection.
 pub struct WriteHalf<S>(Arc<Mutex<Socket<S>>>);
 
 pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
@@ -42,11 +43,11 @@ pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
 }
 
 impl<S> ReadHalf<S> {
-    /// Puts the halves together again; gives them back when they are not of one connection.
+    /// Joins the halves of a connection.
     ///
     /// # Errors
     ///
-    /// Both halves.
+    /// Both halves, if they belong to different connections.
     pub fn reunite(self, other: WriteHalf<S>) -> Result<WebSocket<S>, (Self, WriteHalf<S>)> {
         if !Arc::ptr_eq(&self.0, &other.0) {
             return Err((self, other));
@@ -109,7 +110,7 @@ impl<S> WriteHalf<S> {
         lock(&self.0).driver.session_mut().try_feed(message.into())
     }
 
-    /// Says whether messages are compressed, as [`WebSocket::compress`].
+    /// Sets whether messages are compressed, as [`WebSocket::compress`].
     pub fn compress(&mut self, compress: Compress) {
         lock(&self.0).driver.session_mut().compress(compress);
     }
@@ -135,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         poll_fn(move |cx| lock(&self.0).poll_send(&mut message, cx))
     }
 
-    /// Queues a message, as [`WebSocket::feed`]. It leaves with the next `flush` or `send`, or when the
-    /// other half next receives.
+    /// Queues a message, as [`WebSocket::feed`]. The next `flush` or `send` writes it, or the other half
+    /// with its next poll.
     ///
     /// # Errors
     ///
@@ -150,15 +151,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         poll_fn(move |cx| lock(&self.0).poll_feed(&mut message, cx))
     }
 
-    /// Waits until the stream has taken all that is queued.
+    /// Waits until the stream has taken all queued bytes, as [`WebSocket::flush`].
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// As [`WebSocket::flush`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the rest queued.
+    /// As [`WebSocket::flush`].
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.until(Want::Flushed)
     }
@@ -184,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         Ok(pong)
     }
 
-    /// Sends a pong that nobody asked for, as [`WebSocket::pong`].
+    /// Sends an unsolicited pong, as [`WebSocket::pong`].
     ///
     /// # Errors
     ///
@@ -200,8 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.until(Want::Sent).await
     }
 
-    /// Sends our Close frame, as [`WebSocket::send_close`]; the other half then receives what still
-    /// comes, until `None`.
+    /// Sends our Close frame, as [`WebSocket::send_close`]. The other half then receives the messages that
+    /// still arrive, until `None`.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ use crate::protocol::Output;
 /// so few bytes costs less than one more slice in the system call.
 const COPY_BELOW: usize = 4096;
 
-/// How many slices one write is given at the most.
+/// The largest number of slices of one write.
 const MAX_SLICES: usize = 32;
 
 /// A spare queue keeps no more memory than this for copied bytes.
