@@ -1,4 +1,4 @@
-//! [`Closing`]: who said Close, in which order, and what the end of a connection means (§7).
+//! [`Closing`]: the Close frames of both sides, their order, and the meaning of the end (§7).
 //!
 //! ```text
 //!            we send Close   ┌───────────┐   Close received
@@ -17,7 +17,7 @@ use crate::frame::{CloseCode, CloseFrame};
 /// Keeps the Close frames of a connection that is open or closing (RFC 6455 §7.1).
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
-    // Boxed: nearly always absent, and most of a connection's life.
+    // Boxed, because it is absent for most of a connection's life.
     closed: Option<Box<Closed>>,
 }
 
@@ -68,12 +68,12 @@ impl Closed {
         self.received.as_ref().map_or("", CloseFrame::reason)
     }
 
-    /// Whether both Close frames passed, whatever their codes.
+    /// Returns whether both Close frames passed, with any codes.
     pub const fn is_complete(&self) -> bool {
         self.received.is_some() && self.sent.is_some()
     }
 
-    /// Whether both Close frames passed and the peer had no complaint: 1000, 1001 or no code.
+    /// Returns whether both Close frames passed and the peer's had the code 1000, 1001 or none.
     pub fn is_clean(&self) -> bool {
         let fine = matches!(
             self.code(),

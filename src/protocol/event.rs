@@ -1,10 +1,10 @@
-//! [`Event`]: what one endpoint has to say to the other, messages and control frames alike.
+//! [`Event`]: a message or a control frame.
 
 use bytes::Bytes;
 
 use crate::{frame::CloseFrame, message::Message};
 
-/// Something received, or to be sent.
+/// A message or a control frame, received or to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole message, its fragments put together.
@@ -18,11 +18,11 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns what RFC 6455 obliges the receiver of this event to send, if anything.
+    /// Returns the answer that RFC 6455 demands from the receiver of this event, if any.
     ///
     /// A ping is answered by a pong with the same payload (§5.5.2), a Close frame by one with the
-    /// same code and reason (§5.5.1). A [`Sender`](super::Sender) that has sent its Close frame
-    /// already sends no second one, so every reply may be handed to it.
+    /// same code and reason (§5.5.1). A [`Sender`](super::Sender) sends no second Close frame, so that
+    /// every reply may be handed to it.
     pub fn reply(&self) -> Option<Self> {
         match self {
             Self::Message(_) | Self::Pong(_) => None,

@@ -1,15 +1,21 @@
-//! The open connection as two machines without I/O, clock or task: usable from any runtime.
+//! The open connection as a machine without I/O, clock or task, for any runtime.
 //!
-//! [`Receiver`] turns the bytes that arrived into [`Event`]s; [`Sender`] turns events into bytes.
-//! They share nothing. Whoever drives them
+//! [`Endpoint`] is one side of a connection with all its duties. Its owner
 //!
-//! 1. appends what was read to a buffer and calls [`Receiver::receive`] until it returns `None`;
-//! 2. sends [`Event::reply`] for every event that obliges to an answer;
-//! 3. on an error, sends [`ProtocolError::close_frame`] and ends the connection (RFC 6455 §7.1.7);
-//! 4. records Close frames in a [`Closing`], which knows what the connection's end means;
-//! 5. asks [`Receiver::is_closed`] at the end of the stream: without a Close frame it is abnormal.
+//! 1. appends the bytes that were read to a buffer, and calls [`Endpoint::receive`] until it returns
+//!    `None`, or [`Endpoint::receive_eof`] at the end of the stream;
+//! 2. sends with [`Endpoint::send`], [`ping`](Endpoint::ping) and [`close`](Endpoint::close);
+//! 3. writes the output to the stream, and calls [`Endpoint::on_written`];
+//! 4. performs the [`Step`] of [`Endpoint::next_step`], reports it with [`Endpoint::on_step`], and drops
+//!    the stream at [`Step::Done`];
+//! 5. passes the time to a [`Keepalive`], if it wants to detect dead peers.
 //!
-//! The opening handshake is not here: see [`handshake`](crate::handshake).
+//! [`Receiver`] and [`Sender`] are the two halves of an endpoint, for a program that wants the duties in
+//! its own hands. [`Receiver`] turns bytes into [`Event`]s, and [`Sender`] turns events into bytes. The
+//! program sends [`Event::reply`] for each event and [`ProtocolError::close_frame`] for an error, and
+//! records Close frames in a [`Closing`]. [`Codec`](crate::Codec) consists of these parts.
+//!
+//! The opening handshake is in [`handshake`](crate::handshake).
 
 mod assembler;
 mod closing;

@@ -23,9 +23,9 @@ const MIN_DIRECT: u64 = 64 << 10;
 
 /// Turns received bytes into events (RFC 6455 §5, §6.2, §8.1).
 ///
-/// Consumes the bytes it is lent as far as possible: after `None` at most 138 bytes are left, the
-/// start of a header or of a control frame. The rest of an unfinished message is kept here, in memory that grows with the
-/// bytes received.
+/// Consumes the bytes that it is lent as far as possible. After `None` at most 138 bytes are left, the
+/// start of a header or of a control frame. The receiver keeps the rest of an unfinished message, in
+/// memory that grows with the bytes received.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -116,14 +116,14 @@ impl Receiver {
     /// Lets the extensions that were negotiated in the opening handshake decode the messages.
     pub fn extend(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
-        // Extensions are told of each frame.
+        // Extensions have to see each frame.
         let allows_whole = decoders.is_empty() && self.config.values.max_fragments > 0;
         self.frames.allow_whole(allows_whole);
         self.assembler.extend(decoders);
     }
 
-    /// Releases memory that extensions hold and did not need since the last call. Call it now and then:
-    /// [`WebSocket`](crate::WebSocket) does with every ping of its keepalive.
+    /// Releases extension memory that was not used since the last call. Call it periodically, for
+    /// example every 20 s. [`WebSocket`](crate::WebSocket) calls it with every ping of its keepalive.
     pub fn tidy(&mut self) {
         if let Some(decoding) = self.assembler.decoding() {
             decoding.tidy();
@@ -212,7 +212,7 @@ impl Receiver {
         self.end = Some(Box::new(end));
     }
 
-    /// Whether the peer's Close frame was received: the end of the stream is then no surprise.
+    /// Returns whether the peer's Close frame was received. Without it the end of the stream is abnormal.
     pub fn is_closed(&self) -> bool {
         matches!(self.end.as_deref(), Some(End::Closed))
     }

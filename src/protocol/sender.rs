@@ -76,12 +76,12 @@ pub struct Sender {
     closed: bool,
     compress: Compress,
     config: Config,
-    /// What extensions do; most of the time there are none.
+    /// The sending direction of extensions. Most connections have negotiated none.
     encoders: Option<Box<Encoders>>,
 }
 
 impl Sender {
-    /// Makes the sending half of the endpoint that has this role.
+    /// Creates the sending half of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
         Self {
             simd: Simd::detect(),
@@ -93,17 +93,17 @@ impl Sender {
         }
     }
 
-    /// Lets the extensions that the opening handshake agreed on encode what is sent.
+    /// Lets the extensions that the opening handshake negotiated encode the messages.
     pub fn extend(&mut self, encoders: Encoders) {
         self.encoders = (!encoders.is_empty()).then(|| Box::new(encoders));
     }
 
-    /// Says whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
+    /// Sets whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
     pub const fn compress(&mut self, compress: Compress) {
         self.compress = compress;
     }
 
-    /// Gives back what extensions hold and did not need since the last call, as
+    /// Releases extension memory that was not used since the last call, as
     /// [`Receiver::tidy`](super::Receiver::tidy).
     pub fn tidy(&mut self) {
         if let Some(encoders) = &mut self.encoders {
@@ -113,12 +113,12 @@ impl Sender {
 
     /// Appends an event to `output`, a message in as many frames as the configuration says.
     ///
-    /// A Close frame after the first is not sent: there is one at most, and asking again is no error.
-    /// Pongs may still follow it (RFC 6455 §5.5.2).
+    /// A second Close frame is not sent, which is no error. Pongs may follow the Close frame
+    /// (RFC 6455 §5.5.2).
     ///
     /// # Errors
     ///
-    /// What may not be sent. `output` and the state are then as before.
+    /// [`SendError`] for an event that may not be sent. `output` and the state are then unchanged.
     pub fn send(
         &mut self,
         event: impl Into<Event>,
@@ -134,8 +134,8 @@ impl Sender {
         }
     }
 
-    /// Appends a message to `output`, as [`send`](Self::send). Of the message, what is left after that
-    /// is unspecified.
+    /// Appends a message to `output`, as [`send`](Self::send). On return, `message` is in an unspecified
+    /// but valid state.
     pub(crate) fn message(
         &mut self,
         message: &mut Message,
@@ -304,7 +304,7 @@ fn copy_frame<O: Output>(simd: Simd, header: &FrameHeader, payload: &[u8], outpu
     true
 }
 
-/// Draws a masking key that nobody can foretell (RFC 6455 §5.3, §10.3).
+/// Draws an unpredictable masking key (RFC 6455 §5.3, §10.3).
 ///
 /// Each thread has a ChaCha12 generator, seeded once from the operating system's random source.
 ///
