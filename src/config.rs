@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{extension::Extension, frame::MaskingKey};
 
-/// The time between two pings, and for the answer, where [`Config`] says nothing else.
+/// The default of the time between two pings, and of the time for an answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// The most messages that an inbox can hold.
@@ -40,7 +40,7 @@ pub(crate) struct Values {
     pub(crate) inbox_bytes: usize,
     pub(crate) open_timeout: Duration,
     pub(crate) close_timeout: Duration,
-    /// `None` where nothing was said, `Duration::MAX` for never.
+    /// `None` if it was not set, `Duration::MAX` for never.
     pub(crate) ping_interval: Option<Duration>,
     /// `Duration::MAX` for never.
     pub(crate) ping_timeout: Duration,
@@ -116,16 +116,18 @@ impl Config {
         self
     }
 
-    /// Sets how much may be queued before `send` and `feed` wait for the socket. Default: 64 KiB.
+    /// Sets the number of queued bytes above which `send`, `feed`, `reserve` and `ping` wait for the stream.
+    /// Default: 64 KiB.
     ///
-    /// One message may exceed it: the queue holds at most this, one message more, and control frames.
+    /// The queue holds at most this number of bytes, one message more, and control frames. Above it, the
+    /// messages of [handles](crate::connection::Handle) stay in their inbox, and only the newest pong is kept.
     #[must_use]
     pub fn write_high_water(mut self, bytes: usize) -> Self {
         self.values_mut().write_high_water = bytes;
         self
     }
 
-    /// Sets how many messages may wait in the inbox of a connection's
+    /// Limits the number of messages that wait in the inbox of a connection's
     /// [handles](crate::connection::Handle). Default: 64. Zero counts as one.
     #[must_use]
     pub fn inbox_size(mut self, messages: usize) -> Self {
@@ -136,7 +138,7 @@ impl Config {
     /// Limits the payload bytes that wait in the inbox of a connection's
     /// [handles](crate::connection::Handle). Default: 1 MiB.
     ///
-    /// A message of any size fits into an empty inbox.
+    /// A message of any size fits into an empty inbox. `None` lifts the limit.
     #[must_use]
     pub fn inbox_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.values_mut().inbox_bytes = bytes.into().unwrap_or(usize::MAX);
@@ -150,31 +152,40 @@ impl Config {
         self
     }
 
-    /// Limits the time of the closing handshake, from the first Close frame or failure to the end of
-    /// the connection. Default: 10 s.
+    /// Limits the time of the closing handshake. Default: 10 s.
+    ///
+    /// The time starts with the call that requests our Close frame, with the peer's Close frame or violation,
+    /// or with a failure of the stream, whichever is first. It ends with the connection. Messages that were
+    /// accepted before our Close frame have to be written in this time.
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.values_mut().close_timeout = timeout;
         self
     }
 
-    /// Sends a ping at this interval, so that a peer that is gone is noticed and what lies between
-    /// keeps the connection; `None` for never. Default: 20 s on connections that
-    /// [`ClientBuilder`](crate::ClientBuilder) or [`ServerBuilder`](crate::ServerBuilder) opens, never
-    /// on others.
+    /// Sends a ping at this interval, to detect dead peers and to keep NATs and proxies from dropping the
+    /// connection; `None` switches the keepalive off. Default: 20 s on connections that
+    /// [`ClientBuilder`](crate::ClientBuilder) or [`ServerBuilder`](crate::ServerBuilder) opens, `None` on
+    /// others.
     ///
-    /// Pings are sent, and answers awaited, while `recv` is polled.
+    /// The keepalive runs in every call that waits. A connection that is not polled sends no ping and gives
+    /// no peer up.
     #[must_use]
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.values_mut().ping_interval = Some(interval.into().unwrap_or(Duration::MAX));
         self
     }
 
-    /// Limits the time in which, after such a ping, the peer has to give a sign of life; `None` for no
-    /// limit. Default: 20 s.
+    /// Limits the time without a sign of life of the peer; `None` for no limit. Default: 20 s. Applies only
+    /// with a [`ping_interval`](Self::ping_interval).
     ///
-    /// Whatever arrives is a sign of life, and so is room for more where there was none. A timeout
-    /// longer than the interval is judged at the first ping after it.
+    /// - While bytes wait to be written, only bytes that the stream takes are a sign of life. A peer that
+    ///   takes none for this time is given up, even if bytes arrive from it.
+    /// - Otherwise only bytes that arrive are a sign of life. A peer is given up if none arrive for this time
+    ///   after a ping.
+    ///
+    /// The connection then ends with [`Timeout::Ping`](crate::Timeout::Ping). The time also limits the wait of
+    /// [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message.
     #[must_use]
     pub fn ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.values_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);
@@ -222,7 +233,7 @@ impl Config {
         self
     }
 
-    /// Pings, unless something was said of it.
+    /// Sets the default interval of pings, unless an interval was set.
     #[cfg_attr(
         not(any(feature = "client", feature = "server")),
         expect(dead_code, reason = "for those who open connections")

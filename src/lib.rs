@@ -20,23 +20,22 @@
 //! | set limits and timeouts | [`Config`] |
 //! | compress messages, or change them otherwise | [`extension`] |
 //! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
-//! | bring your own runtime | [`protocol`], [`handshake`] |
+//! | bring your own runtime | [`protocol::Endpoint`], [`handshake`] |
 //!
 //! # Limits
 //!
-//! Every limit is finite by default and inclusive; [`Config`] names them. Memory grows with what a
-//! peer has sent, never with a length that it claims.
+//! Every limit is finite by default and inclusive. [`Config`] lists them. Memory grows with the bytes that
+//! a peer has sent, never with a length that it claims.
 //!
 //! # Errors
 //!
-//! [`Error`] tells what went wrong, whose [`Fault`] it is, and which close code belongs to it. By the
-//! time `recv` returns a violation of the protocol, the peer has been told. A clean end is no error:
-//! `recv` returns `Ok(None)`.
+//! [`Error`] has the reason, the [`Fault`] and the close code. Before `recv` returns a violation of the
+//! protocol, it sends the peer a Close frame. A clean end is no error: `recv` returns `Ok(None)`.
 //!
 //! # Cancel safety
 //!
-//! All state lives in the connection, none in futures. Each future says what dropping it means;
-//! `recv` loses nothing, and `send` has accepted all of a message or none of it.
+//! All state lives in the connection and none in futures. Each future documents the outcome of dropping
+//! it: `recv` loses nothing, and `send` has accepted the whole message or none of it.
 //!
 //! # Features
 //!

@@ -48,7 +48,8 @@ where
     ServerBuilder::new().accept(io).await
 }
 
-/// Listens on `addr` and runs `handler` for every client, with the default options, for ever.
+/// Listens on `addr` and runs `handler` for every client, with the default options. Returns only
+/// on an error.
 ///
 /// ```no_run
 /// use wsimd::{Error, WebSocket, net::Stream};
@@ -72,7 +73,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops listening; the handlers go on.
+/// Dropping the future stops listening. The handlers continue.
 pub async fn serve<H, F>(addr: impl ToSocketAddrs, handler: H) -> Result<(), Error>
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
@@ -249,7 +250,7 @@ impl ServerBuilder {
         })
     }
 
-    /// Reads a request and answers it with 101. Returns it with what was read behind it.
+    /// Reads a request and answers it with 101. Returns the request and the bytes that follow it.
     async fn open<S>(&self, io: &mut S) -> Result<(Request<()>, Negotiated, BytesMut), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -292,7 +293,7 @@ where
     Ok(())
 }
 
-/// A server that listens: [`ServerBuilder::bind`] makes it.
+/// A server that listens. [`ServerBuilder::bind`] creates it.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -309,19 +310,20 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Runs `handler` for every client, each in a task of its own, for ever.
+    /// Runs `handler` for every client, each in a task of its own. Never returns.
     ///
-    /// What a handler returns is dropped. So is its connection: a handler that does not
-    /// [`close`](WebSocket::close) it leaves the peer with 1006.
+    /// The result of a handler is dropped. Its connection is dropped too: without a
+    /// [`close`](WebSocket::close) the peer sees 1006.
     ///
-    /// What a handler sends leaves when it next waits, for whatever, or when it has sent 64 KiB: so
-    /// the loop of `recv` and `send` answers a burst with one system call. A task that the handler
-    /// hands its connection to sends at once. A handler that blocks its thread holds its own replies
-    /// up.
+    /// The stream collects the bytes that a handler sends, so that the loop of `recv` and `send` answers
+    /// a burst with one system call. It writes them to the socket when the handler next waits for anything,
+    /// when more than 64 KiB are collected, or in [`flush`](WebSocket::flush). A handler that blocks its
+    /// thread delays the bytes that it has sent before, unless it calls `flush`. A task that the handler
+    /// hands its connection to writes at once.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops listening; the handlers go on.
+    /// Dropping the future stops listening. The handlers continue.
     pub async fn serve<H, F>(self, handler: H)
     where
         H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
@@ -330,11 +332,11 @@ impl Server {
         self.serve_request(move |ws, _| handler(ws)).await;
     }
 
-    /// As [`serve`](Self::serve), and gives the handler the request too.
+    /// As [`serve`](Self::serve), and passes the request to the handler.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops listening; the handlers go on.
+    /// Dropping the future stops listening. The handlers continue.
     pub async fn serve_request<H, F>(self, handler: H)
     where
         H: Fn(WebSocket<Stream>, Request<()>) -> F + Send + Sync + 'static,
@@ -344,7 +346,7 @@ impl Server {
         let permits = Arc::new(Semaphore::new(shared.0.max_connections));
         loop {
             let (stream, permit) = next_client(&self.listener, &permits).await;
-            // Boxed: the handshake needs room that a connection should not keep.
+            // Boxed, so that a connection does not keep the memory of its handshake.
             let opening = Box::pin(opened(Arc::clone(&shared), stream));
             let close_timeout = shared.0.config.values.close_timeout;
             tokio::spawn(async move {
@@ -362,7 +364,7 @@ impl Server {
     }
 }
 
-/// Opens a connection and makes its handler. A client that fails to has been told why.
+/// Runs the opening handshake and calls the handler. Returns `None` if the handshake failed.
 async fn opened<H, F>(shared: Arc<(ServerBuilder, H)>, stream: TcpStream) -> Option<(Task, F)>
 where
     H: Fn(WebSocket<Stream>, Request<()>) -> F,

@@ -3,13 +3,13 @@
 //! | codec | item | checks | for |
 //! | --- | --- | --- | --- |
 //! | [`Codec`] | [`Event`] | everything: framing, fragments, UTF-8, limits, Close | applications |
-//! | [`FrameCodec`] | [`Frame`] | what a header shows, and the frame limit | proxies, tools |
+//! | [`FrameCodec`] | [`Frame`] | headers, and the limit of a frame | proxies, tools |
 //!
-//! A decoder cannot write, so a codec answers nothing by itself: [`Event::reply`] is what a received
-//! event obliges to send, [`Error::close_frame`] what an error does. Unlike
-//! [`WebSocket`](crate::WebSocket) it knows no deadline, and copies every payload that it sends.
+//! A decoder cannot write, so a codec answers nothing by itself. The program sends [`Event::reply`] for a
+//! received event and [`Error::close_frame`] for an error. Unlike [`WebSocket`](crate::WebSocket), a codec
+//! has no deadline and no keepalive, and copies every payload that it sends.
 //!
-//! Open with [`Framed::with_capacity`](tokio_util::codec::Framed::with_capacity) and 65,536 bytes:
+//! Open with [`Framed::with_capacity`](tokio_util::codec::Framed::with_capacity) and 65,536 bytes, because
 //! the default reads in steps of 8 KiB.
 
 mod frame_codec;
@@ -27,12 +27,12 @@ use crate::{
 
 pub use frame_codec::{Frame, FrameCodec};
 
-/// The room that is made for the next read, in bytes, once the buffer is used up.
+/// The number of bytes that are reserved for the next read once the buffer is used up.
 const MIN_READ: usize = 4096;
 
 /// Messages and control frames for [`Framed`](tokio_util::codec::Framed).
 ///
-/// Decoding fails for ever after the first error: `Framed` would go on reading otherwise.
+/// Errors of the decoder are sticky, because `Framed` continues to read after an error.
 ///
 /// ```
 /// use futures_util::{SinkExt, StreamExt};
@@ -40,7 +40,7 @@ const MIN_READ: usize = 4096;
 /// use tokio_util::codec::Framed;
 /// use wsimd::{Codec, Error, Event};
 ///
-/// /// Sends every message back, on a stream whose opening handshake is done.
+/// /// Sends every message back, on a stream whose opening handshake has completed.
 /// async fn echo(io: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Error> {
 ///     let mut framed = Framed::with_capacity(io, Codec::server(), 65_536);
 ///     while let Some(event) = framed.next().await {
@@ -60,9 +60,9 @@ const MIN_READ: usize = 4096;
 /// }
 /// ```
 ///
-/// A client goes on reading after its own Close frame was answered, until the server has closed the
-/// stream (RFC 6455 §7.1.1). After an error, read what still comes for a moment before dropping the
-/// stream: a reset for unread bytes can overtake the Close frame.
+/// After the closing handshake, a client reads until the server has closed the stream
+/// (RFC 6455 §7.1.1). After an error, read and discard for a moment before you drop the stream, because a
+/// reset for unread bytes can overtake the Close frame.
 #[derive(Debug)]
 pub struct Codec {
     receiver: Receiver,
@@ -71,7 +71,7 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// Makes the codec of the endpoint that has this role.
+    /// Creates the codec of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
         Self {
             receiver: Receiver::new(role, config),
@@ -80,17 +80,17 @@ impl Codec {
         }
     }
 
-    /// Makes a server's codec with the default configuration.
+    /// Creates a server's codec with the default configuration.
     pub fn server() -> Self {
         Self::new(Role::Server, &Config::new())
     }
 
-    /// Makes a client's codec with the default configuration.
+    /// Creates a client's codec with the default configuration.
     pub fn client() -> Self {
         Self::new(Role::Client, &Config::new())
     }
 
-    /// Goes on with the extensions that the opening handshake agreed on.
+    /// Uses the extensions that the opening handshake negotiated.
     #[must_use]
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         let (encoders, decoders) = extensions.split();
@@ -99,13 +99,13 @@ impl Codec {
         self
     }
 
-    /// Says whether the messages encoded from now on are compressed. Default: [`Compress::Auto`].
+    /// Sets whether the messages encoded from now on are compressed. Default: [`Compress::Auto`].
     pub const fn compress(&mut self, compress: Compress) {
         self.sender.compress(compress);
     }
 
-    /// Gives back what extensions hold and did not need since the last call: call it now and then, as
-    /// every twenty seconds.
+    /// Releases extension memory that was not used since the last call. Call it periodically, for
+    /// example every 20 s.
     pub fn tidy(&mut self) {
         self.sender.tidy();
         self.receiver.tidy();
@@ -131,7 +131,7 @@ impl Decoder for Codec {
         Ok(event)
     }
 
-    /// Decodes what is left at the end of the stream.
+    /// Decodes the remaining bytes at the end of the stream.
     ///
     /// # Errors
     ///
