@@ -245,6 +245,7 @@ impl Endpoint {
     /// Ends the connection at once, because the stream has failed or a deadline has passed.
     pub fn abandon(&mut self) {
         self.step = Step::Done;
+        self.held_pong = None;
     }
 
     /// Appends the held pong once `output` has room for it. Call it after output was written.
