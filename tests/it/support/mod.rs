@@ -5,9 +5,11 @@ pub(crate) mod deflate;
 pub(crate) mod frames;
 pub(crate) mod memory;
 pub(crate) mod opening;
+pub(crate) mod pair;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod serve;
+pub(crate) mod side;
 pub(crate) mod tasks;
 pub(crate) mod zlib;
 
