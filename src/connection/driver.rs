@@ -205,7 +205,7 @@ impl Driver {
             if met {
                 return MET;
             }
-            ready!(self.poll_wait(read, wrote, turn));
+            ready!(self.poll_wait(want, [read, wrote], turn));
         }
     }
 
@@ -229,8 +229,8 @@ impl Driver {
     /// Waits, after attempts to read and to write have stopped.
     fn poll_wait<S: Io>(
         &mut self,
-        read: Attempt,
-        wrote: Attempt,
+        want: Want,
+        [read, wrote]: [Attempt; 2],
         turn: &mut Turn<'_, S>,
     ) -> Poll<()> {
         if turn.work.is_done() {
@@ -244,7 +244,7 @@ impl Driver {
         if let (Attempt::NotNow, _) | (_, Attempt::NotNow) = (read, wrote) {
             return Poll::Pending;
         }
-        if turn.work.messages() == 0 && self.intake.has_work() {
+        if self.intake.has_work() && self.may_take_messages(want) {
             turn.waker.wake_by_ref();
         }
         self.judge(turn)
@@ -269,18 +269,22 @@ impl Driver {
     /// bytes is not held up by them.
     #[cold]
     fn take_messages(&mut self, want: Want, work: &mut Work) {
-        let session = &mut self.session;
-        let closes = session.is_close_requested();
-        let may_take = want.takes_messages() || closes || session.wire().buffered() == 0;
-        if !may_take || !session.has_room() {
+        if !self.may_take_messages(want) {
             return;
         }
+        let session = &mut self.session;
         let is_left = self.intake.drain(work, session.room(), |message| {
             session.queue_accepted(message)
         });
-        if !is_left && closes {
+        if !is_left && session.is_close_requested() {
             self.send_close();
         }
+    }
+
+    fn may_take_messages(&self, want: Want) -> bool {
+        let session = &self.session;
+        let closes = session.is_close_requested();
+        session.has_room() && (want.takes_messages() || closes || session.wire().buffered() == 0)
     }
 
     fn read<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {

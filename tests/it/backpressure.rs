@@ -2,12 +2,14 @@
 
 use std::task::Poll;
 
+use tokio::io::{AsyncReadExt, duplex};
 use wsimd::{Config, Message, Role, WebSocket};
 
 use crate::support::{
     frames::{FIN, PING, PONG, TEXT, frame, key},
     poll_once,
     script::{Read, Script, Seen, Write},
+    soon,
 };
 
 fn server(script: Script, config: Config) -> (WebSocket<Script>, Seen) {
@@ -168,5 +170,24 @@ async fn a_connection_sends_through_any_pattern_of_partial_writes() {
         }
         ws.flush().await.unwrap();
         assert_eq!(seen.written(), expected, "{most} bytes a write");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_larger_than_the_high_water_mark_leaves_without_another_wake_up() {
+    // The stream takes everything that is queued, so that nothing else wakes the task.
+    for high_water in [0, 1000, 64 << 10] {
+        let (near, mut far) = duplex(1 << 20);
+        let config = Config::new().write_high_water(high_water);
+        let mut ws = WebSocket::new(near, Role::Server, &config);
+        let handle = ws.handle();
+        let message = vec![7; 40_000];
+        for _ in 0..10 {
+            handle.try_send(message.clone()).unwrap();
+        }
+        let task = tokio::spawn(async move { ws.recv().await });
+        let mut received = vec![0; 10 * (4 + 40_000)];
+        soon(far.read_exact(&mut received)).await.unwrap();
+        task.abort();
     }
 }
