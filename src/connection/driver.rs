@@ -242,6 +242,8 @@ impl Driver {
             stopped => stopped,
         };
         if let (Attempt::NotNow, _) | (_, Attempt::NotNow) = (read, wrote) {
+            // A stream that uses no budget does not wake the task for a lack of budget.
+            turn.waker.wake_by_ref();
             return Poll::Pending;
         }
         if self.intake.has_work() && self.may_take_messages(want) {

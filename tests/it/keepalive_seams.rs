@@ -1,11 +1,11 @@
 //! The keepalive beside the rest: builders, closing handshake, halves, a full stream.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::TcpListener,
-    task::yield_now,
+    task::{coop, yield_now},
     time::{Instant, sleep, timeout},
 };
 use wsimd::{ClientBuilder, CloseCode, Config, Error, Role, ServerBuilder, Timeout, WebSocket};
@@ -14,7 +14,9 @@ use crate::support::{
     expect,
     frames::{BINARY, FIN, PING, PONG, TEXT, close, frame},
     opening::{URI, meet},
-    poll_once, soon,
+    poll_once,
+    script::Script,
+    soon,
 };
 
 const fn secs(secs: u64) -> Duration {
@@ -316,4 +318,26 @@ async fn half_a_message_is_a_sign_of_life() {
     });
     assert_eq!(ws.recv().await.unwrap(), Some(vec![7; 100].into()));
     drop(slow.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_uses_no_budget_is_judged_although_the_tasks_budget_ran_out() {
+    // The stream waits for the peer. That a read is pending does not mean that the task runs again.
+    for used in 100..=128 {
+        let mut ws = WebSocket::new(Script::new([]).silent(), Role::Server, &config());
+        let task = tokio::spawn(async move {
+            poll_fn(|cx| {
+                for _ in 0..used {
+                    if let Poll::Ready(budget) = coop::poll_proceed(cx) {
+                        budget.made_progress();
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
+            ws.recv().await
+        });
+        let error = soon(task).await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{used}");
+    }
 }
