@@ -6,6 +6,7 @@ SHELL := /bin/bash
 NIGHTLY ?= nightly
 CONNECTIONS ?= 10000
 FUZZ_SECONDS ?= 10
+SEEDS ?= 100000
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
 # Where the seeds that a short run of a fuzz target finds go; the committed ones stay as they are.
@@ -16,7 +17,7 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
-	backends inlined asan mutants neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
+	backends inlined asan mutants model neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
 	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
 	$(COMPARE_PARTS:%=compare-%)
 
@@ -74,6 +75,9 @@ asan: ## the byte kernels under AddressSanitizer, which must see a planted fault
 
 mutants: ## the tests of the byte kernels notice every fault of tests/mutants/table
 	tests/mutants.sh
+
+model: ## SEEDS=100000 random stories of two endpoints and of two connections (SEED: the first one)
+	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
 
 loom: ## what two tasks share, in every order up to a bound
 	cd tests/loom && cargo test --release --locked

@@ -27,6 +27,8 @@ mod keepalive;
 mod keepalive_seams;
 mod large;
 mod limits;
+mod model;
+mod model_sockets;
 mod opening;
 mod opening_client;
 mod opening_server;

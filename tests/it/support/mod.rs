@@ -3,13 +3,16 @@
 pub(crate) mod bits;
 pub(crate) mod deflate;
 pub(crate) mod frames;
+pub(crate) mod link;
 pub(crate) mod memory;
+pub(crate) mod model;
 pub(crate) mod opening;
 pub(crate) mod pair;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod serve;
 pub(crate) mod side;
+pub(crate) mod story;
 pub(crate) mod tasks;
 pub(crate) mod zlib;
 

@@ -1,0 +1,479 @@
+//! A random story of two endpoints: operations, deliveries and time, with a model of the outcome.
+//!
+//! The fuzz targets use this file too. It depends on `wsimd` and `bytes` alone.
+
+use std::{thread, time::Duration};
+
+use bytes::Bytes;
+use wsimd::{Config, Event, Message, Role};
+
+use super::{
+    frames::{CLOSE, FIN, TEXT, frame, key, peer},
+    pair::Pair,
+    side::CLOSE_TIMEOUT,
+};
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+/// The longest ping frame of a client.
+const CONTROL: usize = 6 + 125;
+
+/// A source of decisions: returns a number below its argument.
+pub(crate) type Source<'a> = &'a mut dyn FnMut(usize) -> usize;
+
+/// One step of a story.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    Text(Role, usize),
+    Binary(Role, usize),
+    Ping(Role, usize),
+    Pong(Role, usize),
+    Close(Role, u16),
+    /// Delivers so many bytes that a side has sent.
+    Deliver(Role, usize),
+    DeliverEof(Role),
+    Advance(Duration),
+    /// Appends a violation to the bytes of a side.
+    Inject(Role, usize),
+    /// Sends the start of a message, and then Close.
+    CloseWithin(Role, u16),
+    /// Ends the stream of a side after so many of its bytes.
+    Cut(Role, usize),
+    /// The next ping of the keepalive is lost.
+    LosePing(Role),
+}
+
+/// The settings of both sides.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    high_water: usize,
+    frame_size: Option<usize>,
+    keepalive: Option<(Duration, Duration)>,
+}
+
+/// The model of one side as a sender.
+#[derive(Debug, Default)]
+struct Record {
+    /// The accepted messages, pings and unsolicited pongs.
+    said: Vec<Event>,
+    /// The number of accepted ones that the peer has received.
+    arrived: usize,
+    /// The number of received keepalive pings.
+    arrived_keepalive: usize,
+    /// The number of accepted events before a violation was injected.
+    spoiled_at: Option<usize>,
+    /// The largest accepted frame sequence, in bytes on the wire.
+    largest: usize,
+    /// Whether output has stood above the high-water mark.
+    was_full: bool,
+    /// The pings that the side has received, and the number of them while it was open.
+    pings: Vec<Bytes>,
+    pings_while_open: usize,
+    /// The number of these pings up to the last one whose pong has arrived.
+    answered: usize,
+    /// The number of the side's events that were checked.
+    seen: usize,
+    was_cut: bool,
+    got_close: bool,
+}
+
+/// Two endpoints and the model of them. Prints its operations if a check fails.
+#[derive(Debug)]
+pub(crate) struct Story {
+    name: String,
+    settings: Settings,
+    ops: Vec<Op>,
+    pair: Pair,
+    client: Record,
+    server: Record,
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}: {:?}", self.name, self.settings);
+            for op in &self.ops {
+                eprintln!("  {op:?}");
+            }
+            eprintln!("{:?}", self.pair);
+        }
+    }
+}
+
+/// Plays a story of so many operations and its end.
+pub(crate) fn play(name: String, len: usize, source: Source<'_>) {
+    let mut story = Story::new(name, source);
+    for _ in 0..len {
+        let op = story.draw(source);
+        story.perform(op);
+    }
+    story.end(source);
+}
+
+impl Story {
+    fn new(name: String, source: Source<'_>) -> Self {
+        let secs = Duration::from_secs;
+        let settings = Settings {
+            high_water: [0, 50, 1000, 65_536][source(4)],
+            frame_size: [None, None, Some(1), Some(100)][source(4)],
+            keepalive: [
+                None,
+                Some((secs(20), secs(20))),
+                Some((secs(5), secs(12))),
+                Some((secs(9), secs(3))),
+            ][source(4)],
+        };
+        let mut config = Config::new()
+            .masking_keys(key)
+            .write_high_water(settings.high_water)
+            .outgoing_frame_size(settings.frame_size)
+            .close_timeout(CLOSE_TIMEOUT);
+        if let Some((interval, timeout)) = settings.keepalive {
+            config = config.ping_interval(interval).ping_timeout(timeout);
+        }
+        Self {
+            name,
+            settings,
+            ops: Vec::new(),
+            pair: Pair::new(&config),
+            client: Record::default(),
+            server: Record::default(),
+        }
+    }
+
+    /// Draws the next operation. Endings are rare.
+    fn draw(&mut self, source: Source<'_>) -> Op {
+        let role = ROLES[source(2)];
+        let waits = self.pair.side(role).output.len();
+        let code = [1000, 1001, 1011, 4999][source(4)];
+        match source(64) {
+            0..12 => Op::Text(role, self.draw_len(source)),
+            12..22 => Op::Binary(role, self.draw_len(source)),
+            22..26 => Op::Ping(role, source(126)),
+            26 => Op::Pong(role, source(126)),
+            27..38 => Op::Deliver(role, usize::MAX),
+            38..43 => Op::Deliver(role, 1 + source(8)),
+            43..48 => Op::Deliver(role, waits / 2 + 1),
+            48..50 => Op::DeliverEof(role),
+            50..54 => Op::Advance(Duration::from_millis(1 + source(3000) as u64)),
+            54..58 => Op::Advance(Duration::from_secs(1 + source(30) as u64)),
+            58 => Op::LosePing(role),
+            59..61 => Op::Close(role, code),
+            61 => Op::CloseWithin(role, code),
+            62 => Op::Inject(role, source(8)),
+            _ => Op::Cut(role, source(waits + 1)),
+        }
+    }
+
+    fn draw_len(&self, source: Source<'_>) -> usize {
+        let len = match source(8) {
+            0 => 0,
+            1..5 => source(130),
+            5 => 126,
+            6 => source(4096),
+            _ => [65_535, 65_536, 70_000][source(3)],
+        };
+        // A message has at most 4,096 frames.
+        len.min(
+            self.settings
+                .frame_size
+                .unwrap_or(usize::MAX)
+                .saturating_mul(4000),
+        )
+    }
+
+    fn perform(&mut self, op: Op) {
+        self.ops.push(op);
+        match op {
+            Op::Text(role, len) => self.send(role, text(len, self.ops.len()).into()),
+            Op::Binary(role, len) => self.send(role, text(len, self.ops.len()).into_bytes().into()),
+            Op::Ping(role, len) => self.control(role, 'p', len),
+            Op::Pong(role, len) => self.control(role, 'u', len),
+            Op::Close(role, code) => self.close(role, code),
+            Op::Deliver(role, len) => drop(self.pair.deliver(role, len)),
+            Op::DeliverEof(role) => drop(self.pair.deliver_eof(role)),
+            Op::Advance(time) => self.pair.advance(time),
+            Op::Inject(role, kind) => self.inject(role, kind),
+            Op::CloseWithin(role, code) => {
+                if self.pair.side(role).endpoint.is_open() {
+                    self.pair.inject(role, &frame(role, TEXT, b"unfinished"));
+                    self.record(role).largest += 16;
+                }
+                self.close(role, code);
+            }
+            Op::Cut(role, len) => {
+                self.pair.cut(role, len);
+                self.record(role).was_cut = true;
+            }
+            Op::LosePing(role) => self.pair.side(role).lost_pings += 1,
+        }
+        self.check();
+    }
+
+    /// Sends a message as an owner does, who waits for room.
+    fn send(&mut self, role: Role, message: Message) {
+        let side = self.pair.side(role);
+        let is_open = side.endpoint.is_open();
+        if is_open && !side.endpoint.has_room(&side.output) {
+            return;
+        }
+        let before = side.output.len();
+        let sent = self.pair.send(role, message.clone());
+        assert_eq!(sent.is_ok(), is_open, "{sent:?}");
+        let frame_size = self.settings.frame_size.unwrap_or(usize::MAX);
+        let frames = message.len().div_ceil(frame_size).max(1);
+        let largest = message.len() + 14 * frames;
+        if is_open {
+            assert!(self.pair.side(role).output.len() <= before + largest);
+            let record = self.record(role);
+            record.largest = record.largest.max(largest);
+            record.said.push(Event::Message(message));
+        }
+    }
+
+    fn control(&mut self, role: Role, kind: char, len: usize) {
+        let side = self.pair.side(role);
+        let is_open = side.endpoint.is_open();
+        if is_open && !side.endpoint.has_room(&side.output) {
+            return;
+        }
+        let tag = format!("{kind}{}.", self.ops.len());
+        let payload = Bytes::from(format!("{tag:.<len$}"));
+        let (sent, event) = match kind {
+            'p' => (self.pair.ping(role, payload.clone()), Event::Ping(payload)),
+            _ => (self.pair.pong(role, payload.clone()), Event::Pong(payload)),
+        };
+        assert_eq!(sent.is_ok(), is_open, "{sent:?}");
+        if is_open {
+            self.record(role).said.push(event);
+        }
+    }
+
+    fn close(&mut self, role: Role, code: u16) {
+        let is_open = self.pair.side(role).endpoint.is_open();
+        let reason = format!("{role:?} {}", self.ops.len());
+        assert_eq!(self.pair.close(role, code, &reason), is_open);
+    }
+
+    /// Appends a violation, behind the whole frames that a side has sent.
+    fn inject(&mut self, role: Role, kind: usize) {
+        if self.pair.side(role).is_done() {
+            return;
+        }
+        let bytes = match kind {
+            0 => frame(role, FIN | 3, b"reserved opcode"),
+            1 => frame(role, FIN, b"no message to continue"),
+            2 => frame(peer(role), FIN | TEXT, b"wrong mask"),
+            3 => frame(role, FIN | TEXT, b"\xff not UTF-8"),
+            4 => frame(role, FIN | CLOSE, b"\x03"),
+            5 => frame(role, FIN | CLOSE, &[3, 238]),
+            6 => frame(role, FIN | 0x40 | TEXT, b"reserved bit"),
+            _ => frame(role, TEXT, b"unfinished")
+                .into_iter()
+                .chain(frame(role, FIN | TEXT, b"another"))
+                .collect(),
+        };
+        self.pair.inject(role, &bytes);
+        let record = self.record(role);
+        let said = record.said.len();
+        record.spoiled_at.get_or_insert(said);
+        record.largest += bytes.len();
+    }
+
+    /// Closes both sides, lets time pass, and checks that both end.
+    fn end(&mut self, source: Source<'_>) {
+        // Some stories end without Close, if the keepalive can end them.
+        let closes = self.settings.keepalive.is_none() || source(4) > 0;
+        let stalled = [source(8) == 0, source(8) == 0];
+        if closes {
+            let first = source(2);
+            for role in [ROLES[first], ROLES[1 - first]] {
+                self.perform(Op::Close(role, 1000));
+                let len = [0, 1 + source(200), usize::MAX][source(3)];
+                if len > 0 && !stalled[usize::from(role == Role::Server)] {
+                    self.perform(Op::Deliver(role, len));
+                }
+            }
+        }
+        let limit = match self.settings.keepalive {
+            _ if closes => CLOSE_TIMEOUT,
+            Some((interval, timeout)) => 4 * (interval + timeout) + CLOSE_TIMEOUT,
+            None => Duration::ZERO,
+        };
+        let until = self.pair.now + limit;
+        let some_stall = stalled.contains(&true);
+        for _ in 0..1000 {
+            for (role, stalled) in ROLES.into_iter().zip(stalled) {
+                if !stalled {
+                    self.perform(Op::Deliver(role, usize::MAX));
+                    self.perform(Op::DeliverEof(role));
+                }
+            }
+            let Some(next) = self.pair.next_time() else {
+                break;
+            };
+            if next > until {
+                break;
+            }
+            let wait = next.saturating_sub(self.pair.now);
+            self.perform(Op::Advance(wait));
+        }
+        let is_over = self.pair.client.is_done() && self.pair.server.is_done();
+        let may_live = !closes && !some_stall;
+        assert!(is_over || may_live, "the story does not end");
+        if is_over {
+            self.check_end();
+        }
+    }
+
+    fn record(&mut self, role: Role) -> &mut Record {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
+    /// Checks everything that holds at every moment.
+    fn check(&mut self) {
+        for role in ROLES {
+            self.check_events(role);
+            self.check_bounds(role);
+            self.check_life(role);
+        }
+    }
+
+    /// Checks the new events of a side against the words of its peer.
+    fn check_events(&mut self, role: Role) {
+        let (side, other) = self.pair.both(role);
+        let (own, sender) = match role {
+            Role::Client => (&mut self.client, &mut self.server),
+            Role::Server => (&mut self.server, &mut self.client),
+        };
+        for event in &side.events[own.seen..] {
+            assert!(!own.got_close, "{event:?} after Close");
+            match event {
+                Event::Ping(payload) if payload.starts_with(b"k") => {
+                    own.pings.push(payload.clone());
+                    let expected = &other.pings[sender.arrived_keepalive];
+                    assert_eq!(payload, expected, "a ping of the keepalive");
+                    sender.arrived_keepalive += 1;
+                }
+                Event::Pong(payload) if !payload.starts_with(b"u") => {
+                    let unanswered = &sender.pings[sender.answered..];
+                    let place = unanswered.iter().position(|ping| ping == payload);
+                    let place = place.expect("a pong answers a ping that has arrived, in order");
+                    assert!(place == 0 || sender.was_full, "a pong is missing");
+                    sender.answered += place + 1;
+                }
+                Event::Close(frame) => {
+                    own.got_close = true;
+                    assert_eq!(other.closed().sent.as_ref(), Some(frame));
+                }
+                _ => {
+                    if let Event::Ping(payload) = event {
+                        own.pings.push(payload.clone());
+                    }
+                    let expected = sender.said.get(sender.arrived);
+                    assert_eq!(Some(event), expected, "lost, repeated or reordered");
+                    sender.arrived += 1;
+                }
+            }
+        }
+        own.seen = side.events.len();
+        if side.endpoint.is_open() {
+            own.pings_while_open = own.pings.len();
+        }
+        let limit = sender.spoiled_at.unwrap_or(usize::MAX);
+        assert!(sender.arrived <= limit, "received after a violation");
+    }
+
+    fn check_bounds(&mut self, role: Role) {
+        let high_water = self.settings.high_water;
+        let side = self.pair.side(role);
+        let (queued, left) = (side.output.len(), side.left());
+        let is_open = side.endpoint.is_open();
+        let record = self.record(role);
+        record.was_full |= queued > high_water;
+        let limit = high_water + record.largest + 2 * CONTROL;
+        assert!(
+            queued <= limit,
+            "{queued} bytes of output, more than {limit}"
+        );
+        assert!(
+            !is_open || left < 14 + 125,
+            "{left} bytes of input are left"
+        );
+    }
+
+    /// Checks that the keepalive gives up neither too early nor too late.
+    fn check_life(&mut self, role: Role) {
+        let now = self.pair.now;
+        let side = self.pair.side(role);
+        let Some((interval, timeout)) = self.settings.keepalive else {
+            assert!(side.gave_up.is_none() && side.ping_times.is_empty());
+            return;
+        };
+        if side.gave_up.is_some() {
+            let silence = side.gave_up_after;
+            assert!(silence >= timeout, "given up after {silence:?}");
+        }
+        if !side.endpoint.is_open() {
+            return;
+        }
+        if let Some(since) = side.waits_since {
+            let silence = now - since.max(side.last_written);
+            assert!(silence <= 2 * timeout, "blocked for {silence:?}");
+        } else if let Some(since) = side.idle_since {
+            let silence = now - since.max(side.last_received);
+            let limit = 2 * (interval + timeout);
+            assert!(silence <= limit, "silent for {silence:?}");
+        }
+    }
+
+    /// Checks that both sides agree on an end that nothing can change any more.
+    fn check_end(&self) {
+        let sides = [&self.client, &self.server];
+        let ends = [&self.pair.client, &self.pair.server];
+        let is_disturbed = ends.iter().any(|side| {
+            side.timed_out || side.gave_up.is_some() || side.endpoint.violation().is_some()
+        }) || sides.iter().any(|record| record.was_cut);
+        for (i, o) in [(0, 1), (1, 0)] {
+            let (side, other) = (ends[i], ends[o]);
+            let (closed, sender) = (side.closed(), sides[o]);
+            assert!(!(closed.received_first && other.closed().received_first));
+            if let Some(received) = &closed.received {
+                assert_eq!(Some(received), other.closed().sent.as_ref());
+                let said = sender.spoiled_at.unwrap_or(sender.said.len());
+                assert!(sender.arrived == said, "accepted before Close and lost");
+                assert!(sender.spoiled_at.is_none() || sides[o].spoiled_at.is_some());
+            }
+            if closed.received_first && closed.sent.is_some() {
+                assert_eq!(closed.sent, closed.received, "no echo");
+            }
+            if let Some(violation) = side.endpoint.violation() {
+                assert!(sender.spoiled_at.is_some(), "{violation} of a fair peer");
+                assert_eq!(closed.received, None);
+                let sent = closed.sent.as_ref();
+                assert!(sent.is_some(), "the peer is not told of {violation}");
+            }
+            if is_disturbed {
+                continue;
+            }
+            assert!(closed.is_complete(), "nothing has disturbed the end");
+            if !sender.was_full {
+                assert!(
+                    sender.answered >= sender.pings_while_open,
+                    "a pong is missing"
+                );
+            }
+        }
+    }
+}
+
+/// A text of exactly `len` bytes.
+fn text(len: usize, number: usize) -> String {
+    let word = format!("{number} é😀 ");
+    let mut text = word.repeat(len / word.len());
+    text.extend(std::iter::repeat_n('.', len - text.len()));
+    text
+}
