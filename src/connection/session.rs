@@ -329,7 +329,8 @@ impl Session {
 
     /// Performs a part of the next step of the end. Errors of a stream that is given up mean nothing.
     pub(super) fn poll_step<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
-        match self.step() {
+        let next = self.step();
+        match next {
             Step::Flush => match self.write(true, turn) {
                 Attempt::Done(_) | Attempt::Failed(_) => {}
                 Attempt::Blocked | Attempt::NotNow => return Poll::Pending,
@@ -346,7 +347,7 @@ impl Session {
             },
             _ => return Poll::Ready(()),
         }
-        self.endpoint.on_step();
+        self.endpoint.on_step(next);
         Poll::Ready(())
     }
 

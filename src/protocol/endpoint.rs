@@ -264,8 +264,12 @@ impl Endpoint {
         self.step
     }
 
-    /// Records that the [`next_step`](Self::next_step) was performed.
-    pub fn on_step(&mut self) {
+    /// Records that this step was performed. Does nothing unless it is the
+    /// [`next_step`](Self::next_step): a read can lead to another step meanwhile.
+    pub fn on_step(&mut self, performed: Step) {
+        if self.step != performed {
+            return;
+        }
         let violated = self.violation().is_some();
         self.step = match (self.step, self.role()) {
             (Step::Continue, _) => Step::Continue,

@@ -272,13 +272,27 @@ fn each_way_out_has_its_steps() {
             let mut endpoint = leave(way, role).endpoint;
             let mut steps = Vec::new();
             while endpoint.next_step() != Step::Done && steps != [Continue] {
-                steps.push(endpoint.next_step());
-                endpoint.on_step();
+                let step = endpoint.next_step();
+                steps.push(step);
+                endpoint.on_step(step);
             }
             assert_eq!(steps, expected, "{role:?} {way:?}");
             let last = endpoint.next_step();
-            endpoint.on_step();
+            endpoint.on_step(last);
             assert_eq!(endpoint.next_step(), last);
+        }
+    }
+}
+
+#[test]
+fn a_step_that_is_not_the_next_one_is_not_recorded() {
+    // The end of the stream has come in the middle of a read.
+    for role in ROLES {
+        let mut endpoint = Endpoint::new(role, &Config::new());
+        endpoint.receive_eof();
+        for step in [Step::Continue, Step::Flush, Step::Drain, Step::Done] {
+            endpoint.on_step(step);
+            assert_eq!(endpoint.next_step(), Step::HalfClose);
         }
     }
 }

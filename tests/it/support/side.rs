@@ -179,7 +179,7 @@ impl Side {
                 break;
             }
             self.steps.push(step);
-            self.endpoint.on_step();
+            self.endpoint.on_step(step);
         }
         if self.is_done() && !self.half_closed {
             // The owner drops the stream.
