@@ -2,6 +2,7 @@
 
 mod architecture;
 mod backpressure;
+mod blocking;
 mod cancel;
 mod chunking;
 mod closing;
