@@ -125,7 +125,7 @@ async fn play(seed: u64) {
         logs: logs.clone(),
     };
     let (link, near, far) = Link::new(seed, settings.capacity);
-    let mut scheduler = Scheduler::new(link, seed, settings.is_unkind);
+    let mut scheduler = Scheduler::new(link.clone(), seed, settings.is_unkind);
     let (client, server) = agree(&settings.config, &settings.config);
     let lasts = [Last::SendClose, Last::Close, Last::Receive, Last::Abort];
     // One side closes at least.
@@ -146,7 +146,6 @@ async fn play(seed: u64) {
         user.spawn(WebSocket::from_parts(parts), &mut scheduler);
     }
     scheduler.run().await;
-    let has_failed = scheduler.has_failed;
     drop(scheduler);
     for log in &logs {
         for waiter in mem::take(&mut log.borrow_mut().waiters) {
@@ -156,7 +155,7 @@ async fn play(seed: u64) {
     let [client, server] = report.logs.each_ref().map(|log| log.borrow());
     check_messages(&client, &server);
     check_messages(&server, &client);
-    check_ends([&client, &server], settings.is_unkind || has_failed);
+    check_ends([&client, &server], settings.is_unkind || link.has_failed());
 }
 
 /// A task that uses a connection.

@@ -28,6 +28,8 @@ struct State {
     prompt: bool,
     /// The number of bytes and ends that were moved.
     moved: usize,
+    /// Whether a write or a read has failed.
+    has_failed: bool,
 }
 
 #[derive(Default)]
@@ -69,6 +71,7 @@ impl Link {
             capacity,
             prompt: false,
             moved: 0,
+            has_failed: false,
         })));
         let end = |place: usize| End {
             link: link.clone(),
@@ -82,6 +85,11 @@ impl Link {
     /// Returns the number of bytes and ends that were moved.
     pub(crate) fn moved(&self) -> usize {
         self.lock().moved
+    }
+
+    /// Returns whether a write or a read has failed. A peer that has left fails writes as well.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().has_failed
     }
 
     /// Lets every poll continue as far as it can, or not.
@@ -174,6 +182,7 @@ impl AsyncRead for End {
         let place = 1 - self.place;
         let direction = &mut state.directions[place];
         if direction.fails_to_read {
+            state.has_failed = true;
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let most = direction.bytes.len().min(buf.remaining());
@@ -240,6 +249,7 @@ impl AsyncWrite for End {
         let capacity = state.capacity;
         let direction = &mut state.directions[self.place];
         if direction.fails_to_write {
+            state.has_failed = true;
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let room = capacity - direction.bytes.len();

@@ -197,7 +197,6 @@ pub(crate) struct Scheduler<'a> {
     is_unkind: bool,
     /// Woken with every task.
     sleeper: Arc<Mutex<Option<Waker>>>,
-    pub(crate) has_failed: bool,
 }
 
 struct Task<'a> {
@@ -227,7 +226,6 @@ impl<'a> Scheduler<'a> {
             random: Random::new(seed),
             is_unkind,
             sleeper: Arc::default(),
-            has_failed: false,
         }
     }
 
@@ -288,7 +286,6 @@ impl<'a> Scheduler<'a> {
         match self.random.below(1000) {
             0..5 => self.link.set_stalled(place, true),
             5 => {
-                self.has_failed = true;
                 self.link.fail(place, self.random.below(3));
             }
             _ => {}
