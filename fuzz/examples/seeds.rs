@@ -26,7 +26,8 @@ fn main() -> io::Result<()> {
     masks()?;
     texts()?;
     inflated()?;
-    deflated()
+    deflated()?;
+    stories()
 }
 
 fn seed(target: &str, name: &str, parts: &[&[u8]]) -> io::Result<()> {
@@ -1221,6 +1222,142 @@ fn deflated() -> io::Result<()> {
                 &[&prefix, records.as_flattened()],
             )?;
         }
+    }
+    Ok(())
+}
+
+/// Stories of two endpoints: settings, then operations of a role, a close code, a kind and arguments.
+fn stories() -> io::Result<()> {
+    const C: u8 = 0;
+    const S: u8 = 1;
+    let settings =
+        |high_water: u8, frame_size: u8, keepalive: u8| [high_water, frame_size, keepalive];
+    // A text of fewer than 130 bytes.
+    let text = |role, len| vec![role, 0, 0, 1, len];
+    let large = |role, which| vec![role, 0, 12, 7, which];
+    let ping = |role, len| vec![role, 0, 22, len];
+    let pong = |role, len| vec![role, 0, 26, len];
+    let all = |role| vec![role, 0, 27];
+    let some = |role, len| vec![role, 0, 38, len];
+    let half = |role| vec![role, 0, 43];
+    let eof = |role| vec![role, 0, 48];
+    let seconds = |seconds| vec![C, 0, 54, seconds];
+    let lose_ping = |role| vec![role, 0, 58];
+    let close = |role, code| vec![role, code, 59];
+    let close_within = |role| vec![role, 0, 61];
+    let violate = |role, kind| vec![role, 0, 62, kind];
+    let cut = |role, len| vec![role, 0, 63, len];
+    let stories = [
+        (
+            "messages",
+            settings(3, 0, 0),
+            vec![text(C, 9), text(S, 0), all(C), half(S), large(S, 2)],
+        ),
+        (
+            "fragments",
+            settings(3, 2, 0),
+            vec![text(C, 99), some(C, 7), ping(C, 3), all(C), all(S)],
+        ),
+        (
+            "pings",
+            settings(3, 0, 0),
+            vec![ping(C, 0), ping(C, 125), pong(C, 9), all(C), all(S)],
+        ),
+        (
+            "held_pong",
+            settings(0, 0, 0),
+            vec![
+                text(S, 50),
+                ping(C, 1),
+                all(C),
+                ping(C, 2),
+                all(C),
+                all(S),
+                all(S),
+            ],
+        ),
+        (
+            "close_by_client",
+            settings(3, 0, 0),
+            vec![text(C, 3), close(C, 0), all(C), all(S), eof(S), eof(C)],
+        ),
+        (
+            "close_by_server",
+            settings(3, 0, 0),
+            vec![close(S, 3), some(S, 3), text(C, 9), all(S), all(C)],
+        ),
+        (
+            "close_by_both",
+            settings(2, 3, 0),
+            vec![close(C, 1), close(S, 2), half(C), half(S), all(C), all(S)],
+        ),
+        (
+            "close_within_a_message",
+            settings(3, 0, 0),
+            vec![text(C, 9), close_within(C), all(C), all(S)],
+        ),
+        (
+            "ping_after_close",
+            settings(3, 0, 0),
+            vec![close(C, 0), ping(S, 5), all(S), all(C), all(S)],
+        ),
+        (
+            "violations",
+            settings(3, 0, 0),
+            vec![
+                text(C, 9),
+                violate(C, 3),
+                text(C, 9),
+                violate(S, 7),
+                all(C),
+                all(S),
+            ],
+        ),
+        (
+            "violation_after_close",
+            settings(3, 0, 0),
+            vec![close(C, 0), violate(C, 1), violate(S, 4), all(S), all(C)],
+        ),
+        (
+            "cut",
+            settings(3, 0, 0),
+            vec![text(C, 99), close(C, 0), cut(C, 50), all(C), eof(C)],
+        ),
+        (
+            "keepalive",
+            settings(3, 0, 1),
+            vec![
+                seconds(20),
+                all(C),
+                all(S),
+                seconds(20),
+                all(C),
+                all(S),
+                seconds(29),
+            ],
+        ),
+        (
+            "lost_ping",
+            settings(3, 0, 3),
+            vec![lose_ping(C), seconds(9), all(C), seconds(29), seconds(29)],
+        ),
+        (
+            "blocked",
+            settings(1, 0, 2),
+            vec![
+                text(S, 99),
+                seconds(4),
+                text(C, 9),
+                all(C),
+                seconds(4),
+                all(C),
+                seconds(29),
+            ],
+        ),
+    ];
+    for (name, settings, ops) in stories {
+        let len = u8::try_from(ops.len()).expect("a story is short");
+        seed("endpoint", name, &[&[len], &settings, &ops.concat()])?;
     }
     Ok(())
 }

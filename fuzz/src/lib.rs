@@ -16,6 +16,7 @@
 
 mod deflate;
 mod deflate_roundtrip;
+mod endpoint;
 mod frame_codec;
 mod handshake;
 mod header;
@@ -28,7 +29,18 @@ mod roundtrip;
 mod split;
 mod utf8;
 
+/// The model of two endpoints, which the crate's own tests share.
+#[path = "../../tests/it/support"]
+mod model {
+    #![allow(dead_code, reason = "the crate's own tests use more of it")]
+    pub(crate) mod frames;
+    pub(crate) mod pair;
+    pub(crate) mod side;
+    pub(crate) mod story;
+}
+
 pub use deflate_roundtrip::deflate_roundtrip;
+pub use endpoint::endpoint;
 pub use frame_codec::frame_codec;
 pub use handshake::{request, response};
 pub use header::header;

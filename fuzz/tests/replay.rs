@@ -55,6 +55,11 @@ fn deflate_roundtrip() {
     replay("deflate_roundtrip", wsimd_fuzz::deflate_roundtrip);
 }
 
+#[test]
+fn endpoint() {
+    replay("endpoint", wsimd_fuzz::endpoint);
+}
+
 fn replay(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);
     for (file, seed) in &seeds {
