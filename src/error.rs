@@ -106,7 +106,7 @@ impl fmt::Display for Error {
             Self::Handshake(error) => write!(f, "opening handshake failed: {error}"),
             Self::Timeout(Timeout::Open) => f.write_str("opening handshake timed out"),
             Self::Timeout(Timeout::Close) => f.write_str("closing handshake timed out"),
-            Self::Timeout(Timeout::Ping) => f.write_str("no sign of life after a keepalive ping"),
+            Self::Timeout(Timeout::Ping) => f.write_str("no sign of life within the ping timeout"),
             Self::Io(error) => write!(f, "transport failed: {error}"),
             Self::Unsupported(what) => f.write_str(what),
         }

@@ -1,10 +1,10 @@
-//! [`Cork`]: under `serve`, what a handler sends leaves when the handler next waits.
+//! [`Cork`]: under `serve`, the bytes that a handler sends leave when the handler next waits.
 //!
-//! The loop of `recv` and `send` is polled until it waits for the peer. All that it sent meanwhile is
-//! kept here and then leaves with one system call, so a burst of requests is answered with one. It
-//! cannot be forgotten, whatever the handler waits for: the task that polls the handler writes it as
-//! soon as the handler returns `Pending`. Outside of that poll, as in a task that the handler has
-//! handed its connection to, everything is written at once.
+//! A handler that loops over `recv` and `send` is polled until it waits for the peer. The cork keeps the
+//! bytes that the handler sends meanwhile, and writes them with one system call, so that a burst of
+//! requests is answered with one. The task that polls the handler writes the kept bytes as soon as the
+//! handler returns `Pending`, for any reason. Outside of that poll, for example in a task that the handler
+//! has handed its connection to, bytes are written at once.
 
 use std::{
     cell::Cell,
@@ -44,7 +44,7 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
 
-/// The one of the task that polls the handler. Without it the stream writes what was kept.
+/// The handler task's handle to the cork. Once it is dropped, the stream flushes the backlog itself.
 #[derive(Debug)]
 pub(crate) struct Task<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
 
@@ -55,22 +55,22 @@ struct Shared<S> {
     dropped: bool,
     /// Whether the socket has taken bytes since [`Cork::take_progress`].
     progress: bool,
-    /// Why what was kept could not be written. Nothing is written after it.
+    /// The error of a write of kept bytes. Nothing is written after it.
     failed: Option<io::ErrorKind>,
-    /// Whether the task of the handler is the one that the socket wakes to write what was kept. Then
-    /// nobody else polls it for writing: it wakes only who did so last.
+    /// Whether the socket wakes the handler task to write the kept bytes. The stream then leaves the
+    /// socket alone, because a socket wakes only the last task that polled it for writing.
     task_waits: bool,
     /// Boxed: an idle connection has none.
     rest: Option<Box<Rest>>,
 }
 
-/// What a socket that is busy has besides.
+/// The state of a busy socket.
 #[derive(Debug, Default)]
 struct Rest {
-    /// What was sent and is yet to be written, before anything else is.
+    /// The bytes that were sent and not written. They precede all others.
     kept: Vec<u8>,
-    /// The stream could not write: woken when what was kept has left. Kept or not when it tried, for
-    /// the handler may keep more and its task then takes the socket's wake-up over.
+    /// The waker of a blocked writer. Woken once the backlog is flushed, because the handler task may
+    /// have replaced the socket's write waker meanwhile.
     waiting: Option<Waker>,
 }
 
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         })))
     }
 
-    /// Returns what polls the handler that is given the stream.
+    /// Returns the handle of the task that polls the handler.
     pub(crate) fn task(&self) -> Task<S> {
         Task(Self(Arc::clone(&self.0)))
     }
@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         Pin::new(shared.tcp()?).poll_shutdown(cx)
     }
 
-    /// Closes the socket, when what was kept has left.
+    /// Closes the socket once the kept bytes have left.
     pub(super) fn close(&self) {
         let mut shared = self.shared();
         shared.dropped = true;
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
-    /// Polls the handler that has the stream, then writes what it has sent.
+    /// Polls the handler that has the stream, then writes the bytes that it has sent.
     pub(crate) fn poll<F: Future>(
         &self,
         handler: Pin<&mut F>,
@@ -179,14 +179,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
             let _polled = Polled::begin(&self.0.0);
             handler.poll(cx)
         };
-        // What the socket does not take now leaves when it wakes this task. An error meets the stream
-        // when it next writes.
+        // The socket wakes this task for the remaining bytes. The stream learns of an error with its next
+        // write.
         let _ = self.poll_kept(cx);
         polled
     }
 
-    /// Writes what the handler sent at the end, without waiting since: within the timeout, or longer
-    /// while a task that the handler gave its connection to still has the stream.
+    /// Writes the last bytes that the handler has sent: within the timeout, or longer while a task that
+    /// the handler gave its connection to still has the stream.
     pub(crate) async fn finish(&self, close_timeout: Duration) {
         loop {
             let kept = timeout(close_timeout, poll_fn(|cx| self.poll_kept(cx)));
@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
         }
     }
 
-    /// Writes what was kept.
+    /// Writes the kept bytes.
     pub(crate) fn poll_kept(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = self.0.shared();
         if !shared.has_kept() {
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         matches!(&self.rest, Some(rest) if !rest.kept.is_empty())
     }
 
-    /// Keeps what is to be written, unless that is nothing or would be too much.
+    /// Keeps bytes to be written. Returns `false`, and keeps nothing, if they are none or too many.
     fn keep(&mut self, bufs: &[IoSlice<'_>]) -> bool {
         let kept = self.rest.as_ref().map_or(0, |rest| rest.kept.len());
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
@@ -257,12 +257,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         true
     }
 
-    /// Has the stream's task woken when it may write on.
+    /// Registers the stream's task, to be woken when it can write again.
     fn wait(&mut self, cx: &Context<'_>) {
         self.rest.get_or_insert_default().waiting = Some(cx.waker().clone());
     }
 
-    /// Writes what was kept, for the stream: unless the task of the handler is about to.
+    /// Writes the kept bytes for the stream, unless the handler task is about to.
     fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.has_kept() {
             return Poll::Ready(Ok(()));
@@ -299,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(written)
     }
 
-    /// Gives the memory of what was kept to the next connection; returns who waits for it to leave.
+    /// Gives the memory of the kept bytes to the next connection. Returns the waker of a blocked writer.
     fn end_rest(&mut self) -> Option<Waker> {
         let mut rest = self.rest.take()?;
         let waiting = rest.waiting.take();

@@ -23,10 +23,10 @@ use cork::Cork;
 
 /// The stream under a connection that [`connect`](crate::connect) or [`serve`](crate::serve) made.
 ///
-/// What carries it is not part of the type: the same program compiles whatever the features.
+/// The type does not name the transport, so that a program compiles with any features.
 ///
-/// Under [`serve`](crate::serve), what is written while the handler is polled leaves when the handler
-/// waits, flushed or not.
+/// Under [`serve`](crate::serve), written bytes are kept while the handler is polled. They leave when the
+/// handler waits, when the stream is flushed, and when they are many.
 #[derive(Debug)]
 pub struct Stream(Cork);
 
