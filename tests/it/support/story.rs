@@ -5,7 +5,7 @@
 use std::{thread, time::Duration};
 
 use bytes::Bytes;
-use wsimd::{Config, Event, Message, Role};
+use wsimd::{Config, Event, Message, Role, protocol::Step};
 
 use super::{
     frames::{CLOSE, FIN, TEXT, frame, key, peer},
@@ -339,6 +339,19 @@ impl Story {
             self.check_events(role);
             self.check_bounds(role);
             self.check_life(role);
+        }
+        for role in ROLES {
+            self.check_answers(role);
+        }
+    }
+
+    /// Checks that the newest ping is answered once everything was delivered, although pongs are held.
+    fn check_answers(&mut self, role: Role) {
+        let (side, other) = self.pair.both(role);
+        let goes_on = [&*side, other].map(|side| side.endpoint.next_step() == Step::Continue);
+        if goes_on == [true, true] && side.output.is_empty() {
+            let record = self.record(role);
+            assert_eq!(record.answered, record.pings.len(), "a pong is missing");
         }
     }
 
