@@ -33,6 +33,7 @@ mod utf8;
 #[path = "../../tests/it/support"]
 mod model {
     #![allow(dead_code, reason = "the crate's own tests use more of it")]
+    pub(crate) mod checks;
     pub(crate) mod frames;
     pub(crate) mod pair;
     pub(crate) mod side;

@@ -3,78 +3,20 @@
 use std::{cell::RefCell, mem, rc::Rc, task::Poll, thread, time::Duration};
 
 use tokio::time::sleep;
-use wsimd::{
-    CloseCode, Config, Error, Handle, Message, Parts, ReadHalf, Role, WebSocket, WriteHalf,
-    extension::Deflate,
-};
+use wsimd::{CloseCode, Error, Handle, Message, Parts, ReadHalf, Role, WebSocket, WriteHalf};
 
 use crate::{
     model::for_each_seed,
     support::{
         deflate::agree,
         link::{End, Link},
-        model::{Accepted, Log, Scheduler, SideLog, attempt, check_ends, check_messages},
+        model::{Accepted, Log, Scheduler, Settings, SideLog, attempt, check_ends, check_messages},
         poll_once,
         tasks::{Random, runtime},
     },
 };
 
-/// The settings of a story.
-#[derive(Clone, Debug)]
-struct Settings {
-    high_water: usize,
-    frame_size: Option<usize>,
-    capacity: usize,
-    is_unkind: bool,
-    config: Config,
-}
-
-impl Settings {
-    fn new(random: &mut Random) -> Self {
-        let secs = Duration::from_secs;
-        let is_unkind = random.below(3) == 0;
-        let high_water = [0, 100, 4096, 65_536][random.below(4)];
-        let frame_size = [None, None, Some(50), Some(1000)][random.below(4)];
-        let mut config = Config::new()
-            .write_high_water(high_water)
-            .outgoing_frame_size(frame_size)
-            .inbox_size([1, 4, 64][random.below(3)])
-            .inbox_bytes([10, 1 << 20][random.below(2)])
-            .close_timeout(secs(60));
-        config = match (random.below(3), is_unkind) {
-            (0, _) => config,
-            (_, false) => config.ping_interval(secs(5)).ping_timeout(secs(60)),
-            (_, true) => config.ping_interval(secs(1)).ping_timeout(secs(2)),
-        };
-        if random.below(5) == 0 {
-            config = config.extension(Deflate::new().threshold(random.below(2) * 100));
-        }
-        Self {
-            high_water,
-            frame_size,
-            capacity: [16, 300, 5000, 65_536][random.below(4)],
-            is_unkind,
-            config,
-        }
-    }
-
-    fn message_len(&self, random: &mut Random) -> usize {
-        match random.below(8) {
-            0 => random.below(self.capacity * 8).min(100_000),
-            1 => random.below(5000).min(self.capacity * 20),
-            _ => random.below(200),
-        }
-    }
-
-    /// The largest number of bytes that a side may queue.
-    fn most(&self) -> usize {
-        let largest = 100_000;
-        let frames = largest / self.frame_size.unwrap_or(usize::MAX) + 1;
-        self.high_water + largest + 14 * frames + 3 * 131
-    }
-}
-
-/// What a task does at last.
+/// The last deed of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     /// Closes, and receives until the end.

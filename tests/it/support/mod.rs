@@ -1,6 +1,7 @@
 //! What the tests share: frames by their bytes, a scripted stream, and the chunking runner.
 
 pub(crate) mod bits;
+pub(crate) mod checks;
 pub(crate) mod deflate;
 pub(crate) mod frames;
 pub(crate) mod link;
