@@ -123,7 +123,7 @@ impl Endpoint {
     }
 
     /// Receives the next event from `input`; `None` when more bytes are needed or the connection has
-    /// come to its end.
+    /// come to its end. Bytes after the end are discarded.
     ///
     /// The duty of the event has been performed: the pong, the echoed Close frame or the Close frame of
     /// a violation is in `output`. Pongs that find more than [`Config::write_high_water`] bytes there
@@ -137,11 +137,15 @@ impl Endpoint {
         input: &mut BytesMut,
         output: &mut impl Output,
     ) -> Result<Option<Event>, ProtocolError> {
+        if self.step != Step::Continue {
+            input.clear();
+            return self.violation().map_or(Ok(None), Err);
+        }
         let received = self.next(input, output)?;
         Ok(received.map(Received::into_event))
     }
 
-    /// Receives, as [`receive`](Self::receive). The payload of a message is not a message yet.
+    /// Receives before the end, as [`receive`](Self::receive). The payload of a message is not a message yet.
     #[inline]
     pub(crate) fn next(
         &mut self,

@@ -183,6 +183,21 @@ fn a_message_may_cross_the_high_water_mark() {
 }
 
 #[test]
+fn nothing_is_received_after_the_end_of_the_stream() {
+    for role in ROLES {
+        for way in [Way::Eof, Way::Abandon] {
+            let mut side = leave(way, role);
+            let more = [pings(peer(role), &["p"]), close(peer(role), 1000, "")];
+            let mut input = BytesMut::from(&more.concat()[..]);
+            let received = side.endpoint.receive(&mut input, &mut side.output);
+            assert_eq!(received, Ok(None), "{way:?}");
+            assert!(input.is_empty() && side.output.is_empty());
+            assert_eq!(side.closed().received, None);
+        }
+    }
+}
+
+#[test]
 fn an_error_of_a_command_changes_nothing() {
     for role in ROLES {
         let config = Config::new().max_outgoing_message_size(5);
