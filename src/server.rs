@@ -1,6 +1,6 @@
 //! [`accept`], [`serve`] and [`ServerBuilder`]: opening connections as a server.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -355,7 +355,7 @@ impl Server {
                 };
                 {
                     let mut handler = pin!(handler);
-                    poll_fn(|cx| task.poll(handler.as_mut(), cx)).await;
+                    task.run(handler.as_mut()).await;
                 }
                 Box::pin(task.finish(close_timeout)).await;
                 drop(permit);

@@ -10,6 +10,9 @@ use crate::{
     protocol::{Closed, Step},
 };
 
+/// The bytes that a read counts at least, so that the number of reads is bounded too.
+const MIN_READ: usize = 1 << 10;
+
 /// The end of a connection, as far as this side has decided it.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
@@ -83,9 +86,9 @@ impl Ending {
     }
 
     /// Counts bytes that were read after the deadline or are discarded. Returns whether they exceed
-    /// the limit.
-    pub(super) const fn is_too_much(&mut self, len: usize) -> bool {
-        self.excess = self.excess.saturating_add(len);
+    /// the limit. A short read counts as [`MIN_READ`] bytes.
+    pub(super) fn is_too_much(&mut self, len: usize) -> bool {
+        self.excess = self.excess.saturating_add(len.max(MIN_READ));
         self.excess > Step::MAX_DRAIN
     }
 

@@ -106,9 +106,9 @@ impl Handle {
     /// Dropping the future leaves the message not accepted.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         let message = message.into();
-        check_size(&message, &self.config)?;
         // A task that never waits for room lets other tasks run.
         poll_fn(coop::poll_proceed).await.made_progress();
+        check_size(&message, &self.config)?;
         let mut put = self.inbox.put(message);
         let mut patience = None;
         poll_fn(|cx| {

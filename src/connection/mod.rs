@@ -15,6 +15,7 @@ mod ending;
 mod handle;
 mod inbox;
 mod intake;
+mod link;
 mod parts;
 mod permit;
 mod ping;
@@ -119,7 +120,7 @@ impl<S> WebSocket<S> {
 
     /// Returns a handle that sends from elsewhere. All handles of a connection share one inbox.
     pub fn handle(&mut self) -> Handle {
-        self.inner.driver.handle()
+        self.inner.driver.link_mut().handle()
     }
 
     /// Queues a message unless more than [`Config::write_high_water`] is queued. Writes nothing.
@@ -142,7 +143,7 @@ impl<S> WebSocket<S> {
 
     /// Returns the Close frames of both sides once the connection has ended, `None` before.
     pub fn closed(&self) -> Option<Closed> {
-        self.inner.driver.closed()
+        self.inner.driver.link().closed()
     }
 
     /// Returns the round-trip time of the last answered ping, which the keepalive

@@ -18,13 +18,12 @@ use super::{
     wire::{Attempt, Wire},
 };
 use crate::{
-    config::{Config, Values},
+    config::Config,
     error::Error,
     extension::{Compress, Extensions},
-    frame::{CloseCode, CloseFrame},
+    frame::CloseFrame,
     message::Message,
     protocol::{Closed, Endpoint, Event, Received, Step, random_masking_key, text},
-    text::Text,
 };
 
 /// The endpoint of a connection, its buffers, and the reason of its end.
@@ -100,12 +99,12 @@ impl Session {
     /// Returns whether a message may be queued without a wait.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.wire.buffered() <= self.values().write_high_water
+        self.wire.buffered() <= self.config().values.write_high_water
     }
 
     /// Returns the number of bytes up to the high-water mark.
     pub(super) fn room(&self) -> usize {
-        let above = self.values().write_high_water.saturating_add(1);
+        let above = self.config().values.write_high_water.saturating_add(1);
         above.saturating_sub(self.wire.buffered())
     }
 
@@ -211,11 +210,9 @@ impl Session {
         }
     }
 
-    /// Queues the Close frame of a peer that was given up by the keepalive.
+    /// Queues the Close frame for a peer that the keepalive has given up.
     pub(super) fn close_dead(&mut self) {
-        let reason = Text::from_static("keepalive ping timeout");
-        let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
-        self.endpoint.close(frame, self.wire.output());
+        self.endpoint.give_up(self.wire.output());
     }
 
     /// Returns the deadline of the end, which is [`Config::close_timeout`] after `from` unless one was set.
@@ -241,6 +238,11 @@ impl Session {
         self.parked = Some(Box::new(message));
     }
 
+    /// Takes the parked message.
+    pub(super) fn take_parked(&mut self) -> Option<Message> {
+        self.parked.take().map(|message| *message)
+    }
+
     /// Returns whether a message is parked.
     #[inline]
     pub(super) const fn is_parked(&self) -> bool {
@@ -264,8 +266,8 @@ impl Session {
     /// Returns the parked message, or the next one in the input. Answers to control frames are queued.
     #[inline(always)]
     pub(super) fn receive(&mut self, work: &mut Work) -> Option<Message> {
-        if let Some(message) = self.parked.take() {
-            return Some(*message);
+        if self.parked.is_some() {
+            return self.take_parked();
         }
         loop {
             match self.wire.receive(&mut self.endpoint, work)? {
@@ -393,9 +395,5 @@ impl Session {
 
     fn ending(&mut self) -> &mut Ending {
         self.ending.get_or_insert_default()
-    }
-
-    fn values(&self) -> &Values {
-        &self.endpoint.config().values
     }
 }

@@ -25,6 +25,7 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
         ready!(self.poll_proceed(cx));
+        self.driver.session_mut().wire_mut().only_sends(false);
         if let Some(message) = self.driver.session_mut().receive_whole() {
             return Poll::Ready(Ok(Some(message)));
         }
@@ -73,7 +74,7 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if let Some(queued) = message {
-            if !self.driver.accepts() {
+            if !self.driver.link().accepts() {
                 ready!(self.poll_met(Want::Room, cx))?;
             }
             self.driver.session_mut().accept(queued)?;

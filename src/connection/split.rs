@@ -67,7 +67,7 @@ impl<S> ReadHalf<S> {
 
     /// As [`WebSocket::closed`].
     pub fn closed(&self) -> Option<Closed> {
-        lock(&self.0).driver.closed()
+        lock(&self.0).driver.link().closed()
     }
 
     /// As [`WebSocket::latency`].

@@ -57,6 +57,8 @@ impl<'a, S> Turn<'a, S> {
 pub(super) struct Work {
     bytes: usize,
     messages: usize,
+    has_read: bool,
+    has_written: bool,
 }
 
 impl Work {
@@ -65,7 +67,20 @@ impl Work {
         Self {
             bytes: BUDGET,
             messages: MESSAGES,
+            has_read: false,
+            has_written: false,
         }
+    }
+
+    /// Returns whether a poll without work left may read: each poll reads once, however much it writes.
+    pub(super) const fn may_read(&self) -> bool {
+        !self.has_read
+    }
+
+    /// Returns whether a poll without work left may write: each poll writes once, however much it
+    /// receives.
+    pub(super) const fn may_write(&self) -> bool {
+        !self.has_written
     }
 
     /// Returns how many messages may be taken out of the inbox.
@@ -89,10 +104,18 @@ impl Work {
         self.bytes = 0;
     }
 
-    /// Counts a read or a write that has moved so many bytes.
+    /// Counts a read of so many bytes.
     #[inline]
-    pub(super) const fn call(&mut self, bytes: usize) {
+    pub(super) const fn read(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(CALL + bytes);
+        self.has_read = true;
+    }
+
+    /// Counts a write of so many bytes.
+    #[inline]
+    pub(super) const fn write(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(CALL + bytes);
+        self.has_written = true;
     }
 
     /// Counts a received frame.
@@ -107,12 +130,12 @@ impl Work {
 pub(super) struct Operations(u8);
 
 impl Operations {
-    /// Counts an operation, and waits when other tasks have to run first. An operation costs the task a
-    /// quarter of a read of a socket, even if it completes without one.
+    /// Counts an operation, and waits when other tasks have to run first. Two operations cost the task as
+    /// much of its budget as one read of a socket, even if they complete without one.
     #[inline]
     pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0 = self.0.wrapping_add(1);
-        if !self.0.is_multiple_of(4) {
+        if !self.0.is_multiple_of(2) {
             return Poll::Ready(());
         }
         coop::poll_proceed(cx).map(|budget| budget.made_progress())

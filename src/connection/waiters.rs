@@ -38,7 +38,7 @@ enum State {
     /// One task polls the connection, or none has polled it yet.
     One {
         waker: Option<Waker>,
-        /// Whether the task has polled each side.
+        /// Whether the task waits on each side.
         sides: [bool; 2],
     },
     /// Two tasks poll the connection.
@@ -87,6 +87,18 @@ impl Waiters {
             };
         }
         self.enter_other(side, task)
+    }
+
+    /// Records that the task on `side` waits no more.
+    #[inline]
+    pub(crate) fn leave(&mut self, side: Side) {
+        match &mut self.0 {
+            State::One { sides, .. } => sides[side as usize] = false,
+            State::Two(shared) => {
+                let waker = shared.slots.lock()[side as usize].take();
+                drop(waker);
+            }
+        }
     }
 
     /// Returns whether another task waits on `side`.

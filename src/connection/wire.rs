@@ -29,9 +29,10 @@ pub(super) struct Transport<S> {
 }
 
 impl<S> Transport<S> {
-    /// Returns whether the socket below a corked stream has taken bytes since the last call.
-    pub(super) fn take_progress(&self) -> bool {
-        self.cork.is_some_and(|progress| progress(&self.io))
+    /// Returns whether the socket below a corked stream has taken bytes since the last call; `None` for
+    /// any other stream.
+    pub(super) fn take_progress(&self) -> Option<bool> {
+        self.cork.map(|progress| progress(&self.io))
     }
 }
 
@@ -76,8 +77,8 @@ pub(super) struct Wire {
     starved: bool,
     /// Whether the stream has taken bytes and was not flushed since.
     unflushed: bool,
-    /// Whether a task that receives was the last to read.
-    recent_read: bool,
+    /// Whether a message was sent since one was last asked for.
+    only_sends: bool,
     /// The operations on the connection, of which each may move bytes.
     operations: Operations,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
@@ -141,16 +142,11 @@ impl Wire {
         self.starved || (self.input.is_empty() && !endpoint.has_frame())
     }
 
-    /// Sets whether a task that receives was the last to read.
+    /// Records that a message is sent, or that one is asked for. Returns whether a message was sent since
+    /// one was last asked for.
     #[inline]
-    pub(super) const fn set_recent_read(&mut self, is_recent: bool) {
-        self.recent_read = is_recent;
-    }
-
-    /// Returns whether a task that receives has read since the last call.
-    #[inline]
-    pub(super) const fn take_recent_read(&mut self) -> bool {
-        std::mem::replace(&mut self.recent_read, false)
+    pub(super) const fn only_sends(&mut self, sends: bool) -> bool {
+        std::mem::replace(&mut self.only_sends, sends)
     }
 
     /// Returns whether bytes have arrived since the last call.
@@ -225,7 +221,7 @@ impl Wire {
             None => self.input.poll_read(&mut turn.transport.io, cx),
         };
         if let Poll::Ready(Ok(len)) = read {
-            turn.work.call(len);
+            turn.work.read(len);
             self.starved = false;
             self.received = true;
         }
@@ -241,12 +237,12 @@ impl Wire {
     ) -> Attempt {
         let cx = &mut turn.cx();
         while !self.output.is_empty() {
-            if turn.work.is_done() {
+            if turn.work.is_done() && !turn.work.may_write() {
                 return Attempt::NotNow;
             }
             match Attempt::from(self.output.poll_write(&mut turn.transport.io, cx)) {
                 Attempt::Done(len) => {
-                    turn.work.call(len);
+                    turn.work.write(len);
                     self.unflushed = true;
                     self.written = true;
                     endpoint.on_written(&mut self.output);
@@ -275,7 +271,7 @@ impl Wire {
         if self.input.is_empty() {
             let cx = &mut turn.cx();
             let read = ready!(self.input.poll_read(&mut turn.transport.io, cx));
-            turn.work.call(read.unwrap_or(0));
+            turn.work.read(read.unwrap_or(0));
         }
         Poll::Ready(self.input.discard())
     }

@@ -10,6 +10,7 @@ use std::{
     cell::Cell,
     future::{Future, poll_fn},
     io::{self, IoSlice},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     ptr,
     sync::{Arc, PoisonError},
@@ -169,6 +170,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+    /// Polls the handler to its end. A handler that panics has ended, and the bytes that it sent still
+    /// leave.
+    pub(crate) async fn run<F: Future>(&self, mut handler: Pin<&mut F>) {
+        poll_fn(|cx| {
+            let poll = AssertUnwindSafe(|| self.poll(handler.as_mut(), cx).map(drop));
+            catch_unwind(poll).unwrap_or(Poll::Ready(()))
+        })
+        .await;
+    }
+
     /// Polls the handler that has the stream, then writes the bytes that it has sent.
     pub(crate) fn poll<F: Future>(
         &self,

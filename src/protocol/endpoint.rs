@@ -13,16 +13,15 @@
 //!  └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 
-use super::{Closed, Closing, Event, Output, Receiver, Sender, receiver::Received};
+use super::{Closed, Closing, Event, Output, Receiver, Sender, Step, receiver::Received};
 use crate::{
     config::Config,
     extension::{Compress, Extensions},
-    frame::{CloseFrame, ProtocolError, Role, SendError},
+    frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError},
     message::Message,
+    text::Text,
 };
 
 /// One side of an open WebSocket connection, without I/O, clock or task (RFC 6455 §5.5, §7).
@@ -68,39 +67,6 @@ pub struct Endpoint {
     /// The newest pong, while the output has no room for it.
     held_pong: Option<Box<Bytes>>,
     step: Step,
-}
-
-/// The next step of the owner of the stream.
-///
-/// After each step but [`Continue`](Self::Continue) and [`Done`](Self::Done), the owner calls
-/// [`Endpoint::on_step`]. An error of the stream ends a step as success does. The deadline of
-/// [`Config::close_timeout`] bounds all steps together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Step {
-    /// The connection goes on: write the output, read, and send messages.
-    Continue,
-    /// Write the remaining output and flush the stream.
-    Flush,
-    /// Shut the sending direction of the stream down.
-    HalfClose,
-    /// Read and discard until the end of the stream: at most [`MAX_DRAIN`](Self::MAX_DRAIN) bytes,
-    /// and until no byte has arrived for [`LINGER`](Self::LINGER).
-    ///
-    /// A stream that is dropped with unread bytes sends a reset, which can overtake our Close frame.
-    Drain,
-    /// Try to read once. If bytes have arrived, continue as in [`Drain`](Self::Drain); else do not wait.
-    Discard,
-    /// The connection has ended: drop the stream.
-    Done,
-}
-
-impl Step {
-    /// How long the peer may stay silent while the stream is drained.
-    pub const LINGER: Duration = Duration::from_secs(1);
-
-    /// The number of bytes that are discarded after a violation before the stream is dropped.
-    pub const MAX_DRAIN: usize = 4 << 20;
 }
 
 impl Endpoint {
@@ -244,6 +210,16 @@ impl Endpoint {
         let _ = self.sender.send(Event::Close(frame.clone()), output);
         self.closing.sent(frame);
         true
+    }
+
+    /// Appends the Close frame for a peer that the keepalive has given up, 1011. Write the output once, and
+    /// then [`abandon`](Self::abandon) the connection.
+    pub fn give_up(&mut self, output: &mut impl Output) {
+        let reason = Text::from_static("keepalive ping timeout");
+        self.close(
+            CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason),
+            output,
+        );
     }
 
     /// Ends the connection at once, because the stream has failed or a deadline has passed.

@@ -26,14 +26,16 @@ mod frame_reader;
 mod keepalive;
 mod receiver;
 mod sender;
+mod step;
 
 pub use crate::frame::{ProtocolError, Role, SendError};
 pub use closing::{Closed, Closing};
-pub use endpoint::{Endpoint, Step};
+pub use endpoint::Endpoint;
 pub use event::Event;
 pub use keepalive::{Duty, Keepalive};
 pub use receiver::Receiver;
 pub use sender::{Output, Sender, random_masking_key};
+pub use step::Step;
 
 #[cfg(feature = "codec")]
 pub(crate) use frame_reader::{FrameReader, Limit};

@@ -10,7 +10,7 @@ use wsimd::{CloseCode, Config, Error, Handle, Message, Role, SendError, TryFeedE
 
 use crate::support::{
     expect,
-    frames::{FIN, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, TEXT, close, frame, key, peer},
     poll_once,
     script::{Script, Seen, Write},
     soon,
@@ -398,4 +398,23 @@ async fn handles_that_never_pause_do_not_hold_up_what_the_connection_receives() 
     assert_eq!(soon(ws.recv()).await.unwrap(), Some("m".into()));
     drop(ws);
     soon(flood).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_with_more_than_the_queue_has_room_for_leaves_without_another_event() {
+    for role in ROLES {
+        for (messages, len) in [(10, 20_000), (40, 10), (3, 100_000)] {
+            let (near, mut far) = duplex(1 << 20);
+            let config = Config::new().masking_keys(key);
+            let mut ws = WebSocket::new(near, role, &config);
+            let handle = ws.handle();
+            for _ in 0..messages {
+                handle.try_send(vec![7; len]).unwrap();
+            }
+            let task = tokio::spawn(async move { ws.recv().await });
+            let message = frame(role, FIN | BINARY, &vec![7; len]);
+            expect(&mut far, &message.repeat(messages)).await;
+            assert!(!task.is_finished());
+        }
+    }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod bits;
 pub(crate) mod checks;
 pub(crate) mod deflate;
+pub(crate) mod endless;
 pub(crate) mod frames;
 pub(crate) mod link;
 pub(crate) mod memory;

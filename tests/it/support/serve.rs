@@ -1,9 +1,13 @@
 //! A server of ours on the loopback device, and a client that meets it.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
-use tokio::time::timeout;
-use wsimd::{Error, ServerBuilder, WebSocket, net::Stream};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use wsimd::{ClientBuilder, Config, Error, ServerBuilder, WebSocket, net::Stream};
 
 /// Runs a server with the handler, and `client` with a connection to it; at most for a minute.
 pub(crate) async fn with_server<H, F, C>(handler: H, client: impl FnOnce(WebSocket<Stream>) -> C)
@@ -12,11 +16,55 @@ where
     F: Future<Output: Send> + Send + 'static,
     C: Future<Output = Result<(), Error>>,
 {
-    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("ws://{}/", server.local_addr().unwrap());
-    let task = tokio::spawn(server.serve(handler));
-    let ws = wsimd::connect(&uri).await.unwrap();
+    let server = Running::start(Config::new(), handler).await;
+    let ws = server.client().await;
     let done = timeout(Duration::from_secs(60), client(ws)).await;
-    task.abort();
     done.expect("a message never left").unwrap();
+}
+
+/// A server that runs until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Running {
+    pub(crate) async fn start<H, F>(config: Config, handler: H) -> Self
+    where
+        H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let builder = ServerBuilder::new().config(config);
+        let server = builder.bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let task = tokio::spawn(server.serve(handler));
+        Self { address, task }
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        format!("ws://{}/", self.address)
+    }
+
+    pub(crate) async fn client(&self) -> WebSocket<Stream> {
+        wsimd::connect(&self.uri()).await.unwrap()
+    }
+
+    /// A client by hand, whose opening handshake is done. Its receive buffer is small, so that its
+    /// server notices soon when it does not read.
+    pub(crate) async fn raw(&self) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(128 << 10).unwrap();
+        let stream = socket.connect(self.address).await.unwrap();
+        let (ws, _) = ClientBuilder::new()
+            .handshake(&self.uri(), stream)
+            .await
+            .unwrap();
+        ws.into_parts().io
+    }
 }

@@ -1,0 +1,271 @@
+//! [`Link`]: a session with its timer and the inbox of its handles. Its methods are the steps of a poll.
+
+use std::{
+    task::{Poll, Waker, ready},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    ending::Cause,
+    handle::Handle,
+    inbox::Command,
+    intake::Intake,
+    session::Session,
+    timer::{Signs, Timer, Verdict},
+    turn::{Io, Turn, Work},
+    want::Want,
+    wire::Attempt,
+};
+use crate::{
+    error::Timeout,
+    frame::CloseFrame,
+    protocol::{Closed, Step},
+};
+
+/// How long the peer's Close frame is looked for after a write has failed. The frame is there already,
+/// but the runtime learns so only when it next asks the system.
+const BROKEN_GRACE: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    session: Session,
+    timer: Timer,
+    intake: Intake,
+}
+
+impl Link {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            timer: Timer::new(session.config()),
+            session,
+            intake: Intake::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    #[inline]
+    pub(super) const fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Registers the task with the timer again: another task polls the connection.
+    pub(super) const fn forget_task(&mut self) {
+        self.timer.forget_task();
+    }
+
+    /// Returns whether a deadline is set.
+    pub(super) const fn has_deadline(&self) -> bool {
+        self.timer.has_deadline()
+    }
+
+    /// Returns whether a message is accepted without a poll.
+    #[inline]
+    pub(super) fn accepts(&self) -> bool {
+        self.session.accepts() && !self.intake.has_work()
+    }
+
+    /// Returns how the connection ended; `None` while it has not.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        (self.session.step() == Step::Done).then(|| self.session.closed())
+    }
+
+    /// Returns a handle that sends from elsewhere.
+    pub(super) fn handle(&mut self) -> Handle {
+        let handle = self.intake.handle(self.session.config());
+        if self.session.step() == Step::Done {
+            self.intake.end(self.session.closed());
+        } else if !self.session.is_open() {
+            self.intake.seal(self.session.closed());
+        }
+        handle
+    }
+
+    /// Accepts our Close frame, which leaves after everything that was accepted before. The deadline
+    /// runs from `asked`. Returns `false` if the connection is closing already.
+    pub(super) fn request_close(&mut self, frame: CloseFrame, asked: Instant) -> bool {
+        if !self.session.is_open() {
+            return false;
+        }
+        self.start_deadline(asked);
+        self.session.request_close(frame);
+        self.intake.seal(self.session.closed());
+        if !self.intake.has_work() {
+            self.send_close();
+        }
+        true
+    }
+
+    fn send_close(&mut self) {
+        self.session.send_close();
+        self.intake.seal(self.session.closed());
+    }
+
+    /// Registers the task to wake for requests of handles, and carries out those that wait. Returns
+    /// whether there were any, or messages wait.
+    #[inline]
+    pub(super) fn take_requests(&mut self, waker: &Waker) -> bool {
+        let has_requests = self.intake.watch(waker);
+        if has_requests {
+            self.take_command();
+        }
+        has_requests
+    }
+
+    /// Returns whether the inbox has more messages that may be queued.
+    pub(super) fn has_more_messages(&self, want: Want) -> bool {
+        self.intake.has_work() && self.may_take_messages(want)
+    }
+
+    #[cold]
+    fn take_command(&mut self) {
+        match self.intake.take_command() {
+            Some(Command::Close { frame, at }) => drop(self.request_close(frame, at)),
+            Some(Command::CloseNow { frame, at }) => {
+                self.request_close(frame.clone(), at);
+                self.session.replace_close(frame);
+                self.send_close();
+            }
+            Some(Command::Abort) => self.session.give_up(Cause::None),
+            None => {}
+        }
+    }
+
+    /// Queues messages of handles, while there is room. A task that waits for the stream to take its own
+    /// bytes is not held up by them.
+    #[cold]
+    pub(super) fn take_messages(&mut self, want: Want, work: &mut Work) {
+        if !self.may_take_messages(want) {
+            return;
+        }
+        let session = &mut self.session;
+        let is_left = self.intake.drain(work, session.room(), |message| {
+            session.queue_accepted(message)
+        });
+        if !is_left && session.is_close_requested() {
+            self.send_close();
+        }
+    }
+
+    /// Returns whether messages of handles may be queued now.
+    pub(super) fn may_take_messages(&self, want: Want) -> bool {
+        let session = &self.session;
+        let closes = session.is_close_requested();
+        session.has_room() && (want.takes_messages() || closes || session.wire().buffered() == 0)
+    }
+
+    /// Reads once, unless a message is parked.
+    pub(super) fn read<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
+        if self.session.is_parked() {
+            return Attempt::Blocked;
+        }
+        if turn.work.is_done() && !(self.session.is_starved() && turn.work.may_read()) {
+            return Attempt::NotNow;
+        }
+        let read = self.session.read(turn);
+        if let Attempt::Done(len) = read
+            && self.timer.poll_deadline(&mut turn.cx()).is_ready()
+            && self.session.is_too_much(len)
+        {
+            self.session.give_up(Cause::Timeout(Timeout::Close));
+        }
+        read
+    }
+
+    /// Writes the queue as far as the stream takes it.
+    #[inline]
+    pub(super) fn write<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
+        if self.session.is_plain() && !self.session.wire().has_backlog() {
+            return Attempt::Done(0);
+        }
+        let wrote = self.session.write(uncork, turn);
+        self.check_broken();
+        wrote
+    }
+
+    /// Looks for the peer's Close frame after a write has failed, for a short time.
+    #[inline]
+    pub(super) fn check_broken(&mut self) {
+        if self.session.take_failure() {
+            self.shorten_deadline(BROKEN_GRACE);
+            self.intake.seal(self.session.closed());
+        }
+    }
+
+    /// Judges the peer, after nothing could be read and nothing more could be written.
+    pub(super) fn judge<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
+        let blocked = self.session.wire().has_backlog();
+        let signs = || {
+            let wire = self.session.wire_mut();
+            let written = wire.take_written();
+            Signs {
+                received: wire.take_received(),
+                written: turn.transport.take_progress().unwrap_or(written),
+            }
+        };
+        match ready!(self.timer.poll_verdict(blocked, signs, &mut turn.cx())) {
+            Verdict::Ping => self.session.keepalive_ping(),
+            Verdict::Gone => {
+                self.session.close_dead();
+                let _ = self.write(true, turn);
+                self.session.give_up(Cause::Timeout(Timeout::Ping));
+            }
+            Verdict::Deadline => self.session.give_up(Cause::Timeout(Timeout::Close)),
+        }
+        Poll::Ready(())
+    }
+
+    /// Winds the stream up.
+    pub(super) fn poll_end<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
+        self.start_deadline(Instant::now());
+        self.intake.seal(self.session.closed());
+        loop {
+            let step = self.session.step();
+            if step == Step::Done {
+                self.timer.stop();
+                self.session.finish();
+                self.intake.end(self.session.closed());
+                return Poll::Ready(());
+            }
+            if turn.work.is_done() {
+                turn.waker.wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.session.is_broken() {
+                self.session.give_up(Cause::None);
+            } else if self.session.poll_step(turn).is_ready() {
+                // Bytes that arrive extend the time only if the closing handshake is not complete.
+                let next = self.session.step();
+                let drains = matches!(next, Step::Drain | Step::Discard);
+                if drains && (next != step || !self.session.closed().is_complete()) {
+                    self.shorten_deadline(Step::LINGER);
+                }
+            } else {
+                ready!(self.timer.poll_deadline(&mut turn.cx()));
+                self.session.give_up(match step {
+                    // Our Close frame has not left.
+                    Step::Flush => Cause::Timeout(Timeout::Close),
+                    _ => Cause::None,
+                });
+            }
+        }
+    }
+
+    fn start_deadline(&mut self, from: Instant) {
+        if !self.timer.has_deadline() {
+            self.timer.set_deadline(self.session.deadline(from));
+        }
+    }
+
+    /// Fires after the given time, or at the deadline if that is sooner.
+    fn shorten_deadline(&mut self, after: Duration) {
+        let now = Instant::now();
+        let deadline = self.session.deadline(now);
+        self.timer.set_deadline(deadline.min(now + after));
+    }
+}
