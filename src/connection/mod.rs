@@ -227,7 +227,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// Every wait reads and answers control frames. It parks one message, which the next
     /// [`recv`](Self::recv) returns, and then reads no more: two peers that only send can block each other.
-    /// A `send` that does not wait tries one read too, so that a task that only sends answers pings.
+    /// The second `send` in a row without a `recv` reads once too, so that a task that only sends answers
+    /// pings.
     ///
     /// With the keepalive on ([`Config::ping_interval`]), a peer that takes no byte for
     /// [`Config::ping_timeout`] ends the connection. With the keepalive off, the wait has no bound.
