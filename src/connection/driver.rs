@@ -13,10 +13,8 @@
 
 use std::{
     mem,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
-
-use tokio::time::Instant;
 
 use super::{
     link::Link,
@@ -26,7 +24,7 @@ use super::{
     want::{AtOnce, Outcome, View, Want},
     wire::{Attempt, Transport},
 };
-use crate::{frame::CloseFrame, protocol::Step};
+use crate::protocol::Step;
 
 /// Every idle connection takes this, beside its stream and its timer.
 const _: () = assert!(size_of::<Driver>() <= 40 * size_of::<u64>());
@@ -74,12 +72,14 @@ impl Driver {
         self.link.session_mut()
     }
 
-    /// Accepts our Close frame, as [`Link::request_close`].
-    pub(super) fn request_close(&mut self, frame: CloseFrame, asked: Instant) -> bool {
-        let is_accepted = self.link.request_close(frame, asked);
-        // A task that receives has to look at the deadline.
-        self.waiters.wake(Side::Read);
-        is_accepted
+    /// Returns the waker of the task that waits for a message, if it is another one.
+    pub(super) fn take_receiver(&mut self) -> Option<Waker> {
+        self.waiters.take(Side::Read)
+    }
+
+    /// Returns the task that a poll has to wake, once no lock is held.
+    pub(super) fn take_due(&mut self) -> Option<Waker> {
+        self.waiters.take_due()
     }
 
     /// Drives the connection until `want` is met, for the task that polls.

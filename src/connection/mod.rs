@@ -33,15 +33,12 @@ mod write;
 use std::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{session::Session, socket::Socket, want::Want};
 use crate::{
@@ -217,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.inner.poll_recv(cx)
+        self.inner.now(|it| it.poll_recv(cx))
     }
 
     /// Sends a message and waits until the stream has taken all of it.
@@ -244,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// waits writes the rest of an accepted message.
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.inner.poll_send(&mut message, cx))
+        poll_fn(move |cx| self.inner.now(|it| it.poll_send(&mut message, cx)))
     }
 
     /// Queues a message. The next `flush` or `send` writes it, or a `recv` that is about to wait.
@@ -261,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropping the future leaves the message not accepted.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.inner.poll_feed(&mut message, cx))
+        poll_fn(move |cx| self.inner.now(|it| it.poll_feed(&mut message, cx)))
     }
 
     /// Waits while more than [`Config::write_high_water`] bytes are queued, as [`send`](Self::send) does.
@@ -356,7 +353,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        if self.inner.driver.request_close(frame, Instant::now()) {
+        if self.inner.request_close(frame) {
+            // A task that receives has to look at the deadline, which runs from now on.
+            self.inner
+                .driver
+                .take_receiver()
+                .into_iter()
+                .for_each(Waker::wake);
             self.until(Want::CloseSent).await?;
         }
         Ok(())
@@ -377,12 +380,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send_close`](Self::send_close). Discarded messages are lost.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        self.inner.driver.request_close(frame, Instant::now());
+        self.inner.request_close(frame);
         self.until(Want::Ended).await
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {
-        poll_fn(move |cx| self.inner.poll_until(want, cx))
+        poll_fn(move |cx| self.inner.now(|it| it.poll_until(want, cx)))
     }
 }
 

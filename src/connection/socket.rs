@@ -2,19 +2,38 @@
 
 use std::task::{Context, Poll, ready};
 
+use tokio::time::Instant;
+
 use super::{
     driver::Driver,
     turn::Io,
     want::{Outcome, Want},
     wire::Transport,
 };
-use crate::{error::Error, message::Message};
+use crate::{error::Error, frame::CloseFrame, message::Message};
 
 /// A connection with its stream.
 pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
     pub(super) driver: Driver,
     pub(super) subprotocol: Option<Box<str>>,
+}
+
+impl<S> Socket<S> {
+    /// Polls, and then wakes the other task if the poll calls for it.
+    #[inline]
+    pub(super) fn now<T>(&mut self, poll: impl FnOnce(&mut Self) -> Poll<T>) -> Poll<T> {
+        let polled = poll(self);
+        if let Some(other) = self.driver.take_due() {
+            other.wake();
+        }
+        polled
+    }
+
+    /// Accepts our Close frame, as [`Link::request_close`](super::link::Link::request_close).
+    pub(super) fn request_close(&mut self, frame: CloseFrame) -> bool {
+        self.driver.link_mut().request_close(frame, Instant::now())
+    }
 }
 
 impl<S: Io> Socket<S> {

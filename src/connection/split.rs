@@ -4,15 +4,12 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{PongWaiter, TryFeedError, WebSocket, socket::Socket, waiters::lock, want::Want};
 use crate::{
@@ -36,6 +33,16 @@ pub struct ReadHalf<S>(Arc<Mutex<Socket<S>>>);
 /// While it waits, it drives the whole connection as well. A message that it reads is parked for the
 /// other half. Dropping this half does not close the connection.
 pub struct WriteHalf<S>(Arc<Mutex<Socket<S>>>);
+
+/// Polls the connection under its lock, and wakes the other half after the lock is released.
+fn poll<S, T>(socket: &Mutex<Socket<S>>, poll: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
+    let (polled, other) = {
+        let mut socket = lock(socket);
+        (poll(&mut socket), socket.driver.take_due())
+    };
+    other.into_iter().for_each(Waker::wake);
+    polled
+}
 
 pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
     let shared = Arc::new(Mutex::new(*ws.inner));
@@ -96,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     ///
     /// As [`WebSocket::recv`].
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        lock(&self.0).poll_recv(cx)
+        poll(&self.0, |it| it.poll_recv(cx))
     }
 }
 
@@ -133,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send`].
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| lock(&self.0).poll_send(&mut message, cx))
+        poll_fn(move |cx| poll(&self.0, |it| it.poll_send(&mut message, cx)))
     }
 
     /// Queues a message, as [`WebSocket::feed`]. The next `flush` or `send` writes it, or the other half
@@ -148,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::feed`].
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| lock(&self.0).poll_feed(&mut message, cx))
+        poll_fn(move |cx| poll(&self.0, |it| it.poll_feed(&mut message, cx)))
     }
 
     /// Waits until the stream has taken all queued bytes, as [`WebSocket::flush`].
@@ -217,15 +224,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        let asked = Instant::now();
-        if lock(&self.0).driver.request_close(frame, asked) {
+        let (is_accepted, receiver) = {
+            let mut socket = lock(&self.0);
+            (socket.request_close(frame), socket.driver.take_receiver())
+        };
+        // The other half has to look at the deadline, which runs from now on.
+        receiver.into_iter().for_each(Waker::wake);
+        if is_accepted {
             self.until(Want::CloseSent).await?;
         }
         Ok(())
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {
-        poll_fn(move |cx| lock(&self.0).poll_until(want, cx))
+        poll_fn(move |cx| poll(&self.0, |it| it.poll_until(want, cx)))
     }
 }
 

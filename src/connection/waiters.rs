@@ -50,6 +50,8 @@ struct Shared {
     slots: Arc<Slots>,
     /// Wakes the tasks in `slots`.
     waker: Waker,
+    /// A task to wake, once the lock of the connection is released.
+    due: Option<Waker>,
 }
 
 /// The waker of the waiting task on each side.
@@ -109,20 +111,30 @@ impl Waiters {
         }
     }
 
-    /// Wakes the task that waits on `side`, if there is one.
-    pub(crate) fn wake(&self, side: Side) {
-        match &self.0 {
-            State::One {
-                waker: Some(waker),
-                sides,
-            } if sides[side as usize] => waker.wake_by_ref(),
-            State::One { .. } => {}
-            State::Two(shared) => {
-                let waker = shared.slots.lock()[side as usize].take();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            }
+    /// Returns the waker of the task that waits on `side`, to be woken once the lock of the connection is
+    /// released.
+    pub(crate) fn take(&mut self, side: Side) -> Option<Waker> {
+        match &mut self.0 {
+            State::One { waker, sides } if sides[side as usize] => waker.clone(),
+            State::One { .. } => None,
+            State::Two(shared) => shared.slots.lock()[side as usize].take(),
+        }
+    }
+
+    /// Wakes the task that waits on `side` once [`take_due`](Self::take_due) is called.
+    pub(crate) fn wake(&mut self, side: Side) {
+        let waker = self.take(side);
+        if let (State::Two(shared), Some(waker)) = (&mut self.0, waker) {
+            shared.due = Some(waker);
+        }
+    }
+
+    /// Returns the task to wake, once the lock of the connection is released.
+    #[inline]
+    pub(crate) fn take_due(&mut self) -> Option<Waker> {
+        match &mut self.0 {
+            State::One { .. } => None,
+            State::Two(shared) => shared.due.take(),
         }
     }
 
@@ -153,21 +165,20 @@ impl Waiters {
         }
     }
 
-    /// Registers a second task.
+    /// Registers a second task. The first one is woken: it registers again if it still waits, so that both
+    /// directions of the stream wake both tasks.
     fn enter_second(&mut self, side: Side, task: &Waker) -> Entered {
-        let State::One { waker, .. } = &mut self.0 else {
-            return self.enter_other(side, task);
-        };
-        let mut wakers = [waker.take(), None];
-        if side == Side::Read {
-            wakers.swap(0, 1);
-        }
-        wakers[side as usize] = Some(task.clone());
-        let slots = Arc::new(Slots(Mutex::new(wakers)));
+        let slots = Arc::<Slots>::default();
+        slots.register(side, task);
         let waker = Waker::from(Arc::clone(&slots));
+        let due = match &mut self.0 {
+            State::One { waker, .. } => waker.take(),
+            State::Two(_) => None,
+        };
         self.0 = State::Two(Box::new(Shared {
             slots,
             waker: waker.clone(),
+            due,
         }));
         Entered {
             waker: Some(waker),

@@ -8,11 +8,13 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream, duplex, sink},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, sink},
     task::{JoinHandle, yield_now},
+    time::{sleep, timeout},
 };
 use wsimd::{CloseCode, Config, Error, Message, Role, WebSocket};
 
@@ -186,4 +188,28 @@ fn no_wake_up_is_lost_in_whatever_order_two_tasks_share_each_end() {
         }
         tasks.run(seed as u64);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_took_the_connection_over_and_only_sends_answers_pings() {
+    // The first task has dropped its `recv` while it waited, so that its waker is still registered.
+    let (near, mut far) = duplex(1 << 16);
+    let mut ws = WebSocket::new(near, Role::Server, &Config::new());
+    assert!(timeout(Duration::from_secs(1), ws.recv()).await.is_err());
+    let sender = tokio::spawn(async move {
+        for _ in 0..10 {
+            ws.send("tick").await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        ws
+    });
+    far.write_all(&frame(Role::Client, FIN | PING, b"p"))
+        .await
+        .unwrap();
+    drop(soon(sender).await.unwrap());
+    let mut written = Vec::new();
+    far.read_to_end(&mut written).await.unwrap();
+    let pong = frame(Role::Server, FIN | PONG, b"p");
+    let answers = written.windows(pong.len()).filter(|it| *it == pong).count();
+    assert_eq!(answers, 1);
 }

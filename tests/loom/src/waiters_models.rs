@@ -5,7 +5,7 @@ mod wrong;
 
 use std::{
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use loom::{sync::Mutex, thread};
@@ -57,11 +57,16 @@ impl<T> Shared<T> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut T, &mut Context<'_>) -> R,
     ) -> R {
-        let (waiters, state) = &mut *self.0.lock().unwrap();
-        match waiters.enter(side, cx.waker()).waker {
-            Some(waker) => poll(state, &mut Context::from_waker(&waker)),
-            None => poll(state, cx),
-        }
+        let (polled, due) = {
+            let (waiters, state) = &mut *self.0.lock().unwrap();
+            let polled = match waiters.enter(side, cx.waker()).waker {
+                Some(waker) => poll(state, &mut Context::from_waker(&waker)),
+                None => poll(state, cx),
+            };
+            (polled, waiters.take_due())
+        };
+        due.into_iter().for_each(Waker::wake);
+        polled
     }
 }
 
@@ -230,10 +235,14 @@ fn a_side_hears_of_what_the_other_did_without_an_event() {
         let half = Arc::clone(&shared);
         let writer = thread::spawn(move || {
             poll_once(|cx| {
-                let (waiters, done) = &mut *half.0.lock().unwrap();
-                let _ = waiters.enter(Side::Write, cx.waker());
-                *done = true;
-                waiters.wake(Side::Read);
+                let (due, reader) = {
+                    let (waiters, done) = &mut *half.0.lock().unwrap();
+                    let _ = waiters.enter(Side::Write, cx.waker());
+                    *done = true;
+                    waiters.wake(Side::Read);
+                    (waiters.take_due(), waiters.take(Side::Read))
+                };
+                due.into_iter().chain(reader).for_each(Waker::wake);
                 Poll::Ready(())
             })
         });
