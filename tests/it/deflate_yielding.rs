@@ -1,8 +1,11 @@
 //! Inflating long messages lets other tasks run, and dropped futures lose nothing of them.
 
-use std::{cell::Cell, rc::Rc, task::Poll};
+use std::{cell::Cell, rc::Rc, task::Poll, time::Duration};
 
-use tokio::task::{LocalSet, spawn_local, yield_now};
+use tokio::{
+    task::{LocalSet, spawn_local, yield_now},
+    time::advance,
+};
 use wsimd::{Config, Message, Parts, ProtocolError, Role, WebSocket, extension::Deflate};
 
 use crate::support::{
@@ -123,6 +126,27 @@ fn a_long_message_wakes_its_task_whenever_it_lets_others_run() {
     });
     tasks.run(1);
     assert!(received.unwrap().as_bytes() == message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_whose_message_is_inflated_for_long_is_not_given_up() {
+    let second = Duration::from_secs(1);
+    let config = large(true).ping_interval(second).ping_timeout(second);
+    let message = vec![0; LEN];
+    let reads = [Read::Pending, Read::Data(input(&message))];
+    let (mut ws, seen) = connection(&config, Script::new(reads).silent());
+    ws.try_feed("fed").unwrap();
+    let mut polls = 0;
+    let received = loop {
+        if let Poll::Ready(received) = poll_once(ws.recv()) {
+            break received.unwrap().unwrap();
+        }
+        assert!(seen.writes() > 0, "the queue has not left");
+        polls += 1;
+        assert!(polls < 1000);
+        advance(second).await;
+    };
+    assert!(received.as_bytes() == message && polls >= PAUSES);
 }
 
 #[test]
