@@ -21,7 +21,7 @@ use super::{
     session::Session,
     turn::{Io, Turn},
     waiters::{Side, Waiters},
-    want::{AtOnce, Outcome, View, Want},
+    want::{Outcome, View, Want},
     wire::{Attempt, Transport},
 };
 use crate::protocol::Step;
@@ -77,14 +77,47 @@ impl Driver {
         self.waiters.take(Side::Read)
     }
 
-    /// Returns the task that a poll has to wake, once no lock is held.
+    /// Sets whether the connection is polled under a lock: a poll then leaves the task that it has to wake
+    /// to [`take_due`](Self::take_due).
+    pub(super) fn set_locked(&mut self, is_locked: bool) {
+        self.waiters.set_defers(is_locked);
+    }
+
+    /// Returns the task to wake, once the lock is released.
     pub(super) fn take_due(&mut self) -> Option<Waker> {
         self.waiters.take_due()
     }
 
-    /// Drives the connection until `want` is met, for the task that polls.
+    /// Sends queued bytes in the common case: only this task polls the connection, the stream takes
+    /// everything, and nothing has arrived. Otherwise returns `false`, and [`poll`](Self::poll) continues.
     #[inline]
+    pub(super) fn send_at_once<S: Io>(
+        &mut self,
+        transport: &mut Transport<S>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        self.waiters.is_alone(cx.waker()) && self.try_send(&mut Turn::new(transport, cx.waker()))
+    }
+
+    /// Drives the connection until `want` is met, for the task that polls.
+    #[inline(always)]
     pub(super) fn poll<S: Io>(
+        &mut self,
+        want: Want,
+        transport: &mut Transport<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Outcome> {
+        if !self.waiters.is_alone(cx.waker()) {
+            return self.poll_shared(want, transport, cx);
+        }
+        let outcome = self.drive(want, &mut Turn::new(transport, cx.waker()));
+        self.waiters.set_waiting(want.side(), outcome.is_pending());
+        outcome
+    }
+
+    /// Polls for a task that is new, or one of two.
+    #[inline(never)]
+    fn poll_shared<S: Io>(
         &mut self,
         want: Want,
         transport: &mut Transport<S>,
@@ -94,18 +127,13 @@ impl Driver {
         if entered.is_new {
             self.link.forget_task();
         }
-        let outcome = match entered.waker {
-            None => self.drive(want, &mut Turn::new(transport, cx.waker())),
-            Some(waker) => {
-                let other = want.side().other();
-                let before = View::of(self.session(), other);
-                let outcome = self.drive(want, &mut Turn::new(transport, &waker));
-                if View::of(self.session(), other) != before {
-                    self.waiters.wake(other);
-                }
-                outcome
-            }
-        };
+        let waker = entered.waker.as_ref().unwrap_or_else(|| cx.waker());
+        let other = want.side().other();
+        let before = View::of(self.session(), other);
+        let outcome = self.drive(want, &mut Turn::new(transport, waker));
+        if View::of(self.session(), other) != before {
+            self.waiters.wake(other);
+        }
         if outcome.is_ready() {
             self.waiters.leave(want.side());
         }
@@ -118,16 +146,11 @@ impl Driver {
         {
             return Poll::Ready(Outcome::Message(message));
         }
+        if want == Want::Sent && self.try_send(turn) {
+            return MET;
+        }
         // A task that sends looks at the input only when it has to wait or is about to return.
         let (mut looks, mut met) = (want.takes_messages(), false);
-        let mut stopped = None;
-        if want == Want::Sent && self.session().is_plain() {
-            match self.send_at_once(turn) {
-                AtOnce::Done => return MET,
-                AtOnce::Arrived => (met, looks) = (true, true),
-                AtOnce::Stopped(wrote) => stopped = Some(wrote),
-            }
-        }
         loop {
             let has_requests = self.link.take_requests(turn.waker);
             if self.session().step() != Step::Continue {
@@ -151,8 +174,7 @@ impl Driver {
                     None => continue,
                 }
             }
-            let stopped = stopped.take();
-            let wrote = stopped.unwrap_or_else(|| self.link.write(want.uncorks(), turn));
+            let wrote = self.link.write(want.uncorks(), turn);
             met |= want.is_met(self.session());
             if met && (looks || !self.looks_before_return(want)) {
                 return MET;
@@ -174,24 +196,26 @@ impl Driver {
         }
     }
 
-    /// Sends in the common case: the stream takes everything, and nothing has arrived.
+    /// Sends queued bytes, as [`send_at_once`](Self::send_at_once).
     #[inline]
-    fn send_at_once<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> AtOnce {
-        let wrote = self.session_mut().write(false, turn);
-        if !self.session().is_plain() || !matches!(wrote, Attempt::Done(_)) {
-            self.link.check_broken();
-            return AtOnce::Stopped(wrote);
+    fn try_send<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> bool {
+        if !self.session().is_plain() {
+            return false;
+        }
+        let Attempt::Done(_) = self.session_mut().write(false, turn) else {
+            return false;
+        };
+        if !self.session().is_plain() {
+            return false;
         }
         if !self.looks_before_return(Want::Sent) {
-            return AtOnce::Done;
+            return true;
         }
-        if !self.session().is_starved() {
-            return AtOnce::Arrived;
-        }
-        match self.session_mut().read(turn) {
-            Attempt::Blocked | Attempt::NotNow => AtOnce::Done,
-            Attempt::Done(_) | Attempt::Failed(_) => AtOnce::Arrived,
-        }
+        self.session().is_starved()
+            && matches!(
+                self.session_mut().read(turn),
+                Attempt::Blocked | Attempt::NotNow
+            )
     }
 
     /// Waits, after attempts to read and to write have stopped.

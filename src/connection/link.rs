@@ -178,11 +178,15 @@ impl Link {
     }
 
     /// Writes the queue as far as the stream takes it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
         if self.session.is_plain() && !self.session.wire().has_backlog() {
             return Attempt::Done(0);
         }
+        self.write_backlog(uncork, turn)
+    }
+
+    fn write_backlog<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
         let wrote = self.session.write(uncork, turn);
         self.check_broken();
         wrote

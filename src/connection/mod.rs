@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
-        self.inner.now(|it| it.poll_recv(cx))
+        self.inner.poll_recv(cx)
     }
 
     /// Sends a message and waits until the stream has taken all of it.
@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// waits writes the rest of an accepted message.
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.inner.now(|it| it.poll_send(&mut message, cx)))
+        poll_fn(move |cx| self.inner.poll_send(&mut message, cx))
     }
 
     /// Queues a message. The next `flush` or `send` writes it, or a `recv` that is about to wait.
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Dropping the future leaves the message not accepted.
     pub fn feed(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
-        poll_fn(move |cx| self.inner.now(|it| it.poll_feed(&mut message, cx)))
+        poll_fn(move |cx| self.inner.poll_feed(&mut message, cx))
     }
 
     /// Waits while more than [`Config::write_high_water`] bytes are queued, as [`send`](Self::send) does.
@@ -385,7 +385,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {
-        poll_fn(move |cx| self.inner.now(|it| it.poll_until(want, cx)))
+        poll_fn(move |cx| self.inner.poll_until(want, cx))
     }
 }
 

@@ -93,7 +93,8 @@ impl Session {
     /// Returns whether messages may be sent.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        self.endpoint.is_open() && !self.is_broken() && !self.is_close_requested()
+        let ends = |ending: &Ending| ending.is_broken() || ending.is_requested();
+        self.endpoint.is_open() && !self.ending.as_deref().is_some_and(ends)
     }
 
     /// Returns whether a message may be queued without a wait.

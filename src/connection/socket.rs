@@ -20,16 +20,6 @@ pub(super) struct Socket<S> {
 }
 
 impl<S> Socket<S> {
-    /// Polls, and then wakes the other task if the poll calls for it.
-    #[inline]
-    pub(super) fn now<T>(&mut self, poll: impl FnOnce(&mut Self) -> Poll<T>) -> Poll<T> {
-        let polled = poll(self);
-        if let Some(other) = self.driver.take_due() {
-            other.wake();
-        }
-        polled
-    }
-
     /// Accepts our Close frame, as [`Link::request_close`](super::link::Link::request_close).
     pub(super) fn request_close(&mut self, frame: CloseFrame) -> bool {
         self.driver.link_mut().request_close(frame, Instant::now())
@@ -73,6 +63,9 @@ impl<S: Io> Socket<S> {
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_proceed(cx));
         ready!(self.poll_accept(message, cx))?;
+        if self.driver.send_at_once(&mut self.transport, cx) {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_met(Want::Sent, cx)
     }
 

@@ -44,7 +44,8 @@ fn poll<S, T>(socket: &Mutex<Socket<S>>, poll: impl FnOnce(&mut Socket<S>) -> Po
     polled
 }
 
-pub(super) fn split<S>(ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
+pub(super) fn split<S>(mut ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
+    ws.inner.driver.set_locked(true);
     let shared = Arc::new(Mutex::new(*ws.inner));
     (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
 }
@@ -63,7 +64,8 @@ impl<S> ReadHalf<S> {
         match Arc::try_unwrap(self.0) {
             Ok(shared) => {
                 let inner = shared.into_inner();
-                let inner = inner.unwrap_or_else(PoisonError::into_inner);
+                let mut inner = inner.unwrap_or_else(PoisonError::into_inner);
+                inner.driver.set_locked(false);
                 Ok(WebSocket {
                     inner: Box::new(inner),
                 })

@@ -40,6 +40,8 @@ enum State {
         waker: Option<Waker>,
         /// Whether the task waits on each side.
         sides: [bool; 2],
+        /// As [`Shared::defers`].
+        defers: bool,
     },
     /// Two tasks poll the connection.
     Two(Box<Shared>),
@@ -50,7 +52,8 @@ struct Shared {
     slots: Arc<Slots>,
     /// Wakes the tasks in `slots`.
     waker: Waker,
-    /// A task to wake, once the lock of the connection is released.
+    /// Whether tasks are woken by [`Waiters::take_due`], because a lock is held until then.
+    defers: bool,
     due: Option<Waker>,
 }
 
@@ -73,16 +76,40 @@ impl Waiters {
         Self(State::One {
             waker: None,
             sides: [false; 2],
+            defers: false,
         })
     }
 
-    /// Registers the task that polls `side` from now on.
+    /// Sets whether a poll leaves the task that it has to wake to [`take_due`](Self::take_due), because
+    /// the connection is polled under a lock.
+    pub(crate) fn set_defers(&mut self, value: bool) {
+        match &mut self.0 {
+            State::One { defers, .. } => *defers = value,
+            State::Two(shared) => shared.defers = value,
+        }
+    }
+
+    /// Returns whether no other task than this one polls the connection, and it has polled before.
     #[inline]
+    pub(crate) fn is_alone(&self, task: &Waker) -> bool {
+        match &self.0 {
+            State::One { waker, .. } => waker.as_ref().is_some_and(|waker| waker.will_wake(task)),
+            State::Two(_) => false,
+        }
+    }
+
+    /// Records whether the only task waits on `side`.
+    #[inline]
+    pub(crate) fn set_waiting(&mut self, side: Side, waits: bool) {
+        if let State::One { sides, .. } = &mut self.0 {
+            sides[side as usize] = waits;
+        }
+    }
+
+    /// Registers the task that polls `side` from now on.
     pub(crate) fn enter(&mut self, side: Side, task: &Waker) -> Entered {
-        if let State::One { waker, sides } = &mut self.0
-            && waker.as_ref().is_some_and(|waker| waker.will_wake(task))
-        {
-            sides[side as usize] = true;
+        if self.is_alone(task) {
+            self.set_waiting(side, true);
             return Entered {
                 waker: None,
                 is_new: false,
@@ -92,7 +119,6 @@ impl Waiters {
     }
 
     /// Records that the task on `side` waits no more.
-    #[inline]
     pub(crate) fn leave(&mut self, side: Side) {
         match &mut self.0 {
             State::One { sides, .. } => sides[side as usize] = false,
@@ -115,17 +141,20 @@ impl Waiters {
     /// released.
     pub(crate) fn take(&mut self, side: Side) -> Option<Waker> {
         match &mut self.0 {
-            State::One { waker, sides } if sides[side as usize] => waker.clone(),
+            State::One { waker, sides, .. } if sides[side as usize] => waker.clone(),
             State::One { .. } => None,
             State::Two(shared) => shared.slots.lock()[side as usize].take(),
         }
     }
 
-    /// Wakes the task that waits on `side` once [`take_due`](Self::take_due) is called.
+    /// Wakes the second task, if it waits on `side`.
     pub(crate) fn wake(&mut self, side: Side) {
-        let waker = self.take(side);
-        if let (State::Two(shared), Some(waker)) = (&mut self.0, waker) {
-            shared.due = Some(waker);
+        let State::Two(shared) = &mut self.0 else {
+            return;
+        };
+        let waker = shared.slots.lock()[side as usize].take();
+        if let Some(waker) = waker {
+            shared.wake(waker);
         }
     }
 
@@ -141,7 +170,7 @@ impl Waiters {
     #[cold]
     fn enter_other(&mut self, side: Side, task: &Waker) -> Entered {
         match &mut self.0 {
-            State::One { waker, sides } => {
+            State::One { waker, sides, .. } => {
                 let other_waits = sides[side.other() as usize];
                 if waker.is_some() && other_waits {
                     return self.enter_second(side, task);
@@ -171,18 +200,35 @@ impl Waiters {
         let slots = Arc::<Slots>::default();
         slots.register(side, task);
         let waker = Waker::from(Arc::clone(&slots));
-        let due = match &mut self.0 {
-            State::One { waker, .. } => waker.take(),
-            State::Two(_) => None,
-        };
-        self.0 = State::Two(Box::new(Shared {
+        let mut shared = Box::new(Shared {
             slots,
             waker: waker.clone(),
-            due,
-        }));
+            defers: false,
+            due: None,
+        });
+        if let State::One {
+            waker: Some(first),
+            defers,
+            ..
+        } = &self.0
+        {
+            shared.defers = *defers;
+            shared.wake(first.clone());
+        }
+        self.0 = State::Two(shared);
         Entered {
             waker: Some(waker),
             is_new: true,
+        }
+    }
+}
+
+impl Shared {
+    fn wake(&mut self, waker: Waker) {
+        if self.defers {
+            self.due = Some(waker);
+        } else {
+            waker.wake();
         }
     }
 }

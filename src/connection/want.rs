@@ -1,6 +1,6 @@
 //! [`Want`]: the event that a task waits for, and the state of a connection that decides it.
 
-use super::{session::Session, waiters::Side, wire::Attempt};
+use super::{session::Session, waiters::Side};
 use crate::{message::Message, protocol::Step};
 
 /// The event that a task waits for.
@@ -102,13 +102,4 @@ pub(super) enum Outcome {
     Met,
     /// The want cannot be met any more.
     Over,
-}
-
-/// The end of an attempt to send without a wait.
-pub(super) enum AtOnce {
-    Done,
-    /// The stream has taken everything, and bytes have arrived.
-    Arrived,
-    /// The stream cannot continue now.
-    Stopped(Attempt),
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 
 use super::{MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, ProtocolError, Role};
 
@@ -258,11 +258,27 @@ impl FrameHeader {
 
     /// Appends the header to `output`, in its shortest form.
     #[inline]
+    pub fn write(&self, output: &mut impl BufMut) {
+        let (bytes, len) = self.to_bytes();
+        output.put_slice(&bytes[..len]);
+    }
+
+    /// Appends the header to `output`, as [`write`](Self::write).
+    #[inline]
+    pub(crate) fn append_to(&self, output: &mut BytesMut) {
+        let (bytes, len) = self.to_bytes();
+        // A copy of constant size is a store, not a call.
+        output.extend_from_slice(&bytes);
+        output.truncate(output.len() - (bytes.len() - len));
+    }
+
+    /// Returns the header and its length.
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "each arm has checked the range of the length"
     )]
-    pub fn write(&self, output: &mut impl BufMut) {
+    fn to_bytes(self) -> ([u8; 16], usize) {
         let fin = if self.fin { FIN } else { 0 };
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
         // §5.2: the bytes behind the second are in network byte order.
@@ -283,7 +299,7 @@ impl FrameHeader {
             header |= u128::from(u32::from_le_bytes(key.to_bytes())) << (8 * len);
             len += 4;
         }
-        output.put_slice(&header.to_le_bytes()[..len]);
+        (header.to_le_bytes(), len)
     }
 }
 

@@ -229,12 +229,10 @@ impl Endpoint {
     }
 
     /// Appends the held pong once `output` has room for it. Call it after output was written.
+    #[inline]
     pub fn on_written(&mut self, output: &mut impl Output) {
-        if self.held_pong.is_some()
-            && self.has_room(output)
-            && let Some(payload) = self.held_pong.take()
-        {
-            self.sender.reply(&payload, output);
+        if self.held_pong.is_some() && self.has_room(output) {
+            self.release_pong(output);
         }
     }
 
@@ -345,6 +343,13 @@ impl Endpoint {
             Ok(())
         } else {
             Err(SendError::Closed)
+        }
+    }
+
+    #[cold]
+    fn release_pong(&mut self, output: &mut impl Output) {
+        if let Some(payload) = self.held_pong.take() {
+            self.sender.reply(&payload, output);
         }
     }
 

@@ -295,7 +295,7 @@ pub(crate) fn write_frame<O: Output>(
 #[inline]
 fn copy_frame<O: Output>(simd: Simd, header: &FrameHeader, payload: &[u8], output: &mut O) -> bool {
     let buffer = output.buffer();
-    header.write(buffer);
+    header.append_to(buffer);
     match header.masking_key {
         Some(key) => simd.copy_mask(payload, buffer, key.to_bytes()),
         None if payload.len() < O::COPY_BELOW => buffer.extend_from_slice(payload),

@@ -48,7 +48,9 @@ pub(crate) struct Shared<T>(Mutex<(Waiters, T)>);
 
 impl<T> Shared<T> {
     pub(crate) fn new(state: T) -> Self {
-        Self(Mutex::new((Waiters::new(), state)))
+        let mut waiters = Waiters::new();
+        waiters.set_defers(true);
+        Self(Mutex::new((waiters, state)))
     }
 
     pub(crate) fn poll<R>(
