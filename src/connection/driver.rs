@@ -13,158 +13,80 @@
 
 use std::{
     mem,
-    task::{Context, Poll, Waker, ready},
+    task::{Poll, Waker, ready},
 };
 
 use super::{
     link::Link,
     session::Session,
     turn::{Io, Turn},
-    waiters::{Side, Waiters},
-    want::{Outcome, View, Want},
+    want::{Outcome, Want},
     wire::{Attempt, Transport},
 };
 use crate::protocol::Step;
 
-/// Every idle connection takes this, beside its stream and its timer.
-const _: () = assert!(size_of::<Driver>() <= 40 * size_of::<u64>());
-
 const MET: Poll<Outcome> = Poll::Ready(Outcome::Met);
 
-/// A connection without its stream: each call borrows it.
+/// One poll of a connection, for a task that wants one event.
 #[derive(Debug)]
-pub(super) struct Driver {
-    link: Link,
-    waiters: Waiters,
+pub(super) struct Driver<'a, S> {
+    want: Want,
+    link: &'a mut Link,
+    turn: Turn<'a, S>,
+    /// Whether another task waits on the other side.
+    other_waits: bool,
+    /// The end of a write that came before the loop.
+    wrote: Option<Attempt>,
 }
 
-impl Driver {
-    pub(super) fn new(session: Session) -> Self {
+impl<'a, S: Io> Driver<'a, S> {
+    /// Creates a poll. `waker` is the waker for the stream.
+    #[inline]
+    pub(super) const fn new(
+        want: Want,
+        link: &'a mut Link,
+        transport: &'a mut Transport<S>,
+        waker: &'a Waker,
+    ) -> Self {
         Self {
-            link: Link::new(session),
-            waiters: Waiters::new(),
+            want,
+            link,
+            turn: Turn::new(transport, waker),
+            other_waits: false,
+            wrote: None,
         }
     }
 
-    /// Forgets the tasks that have polled the connection.
-    pub(super) fn forget_tasks(&mut self) {
-        self.waiters = Waiters::new();
-        self.link.forget_task();
+    /// Sets whether another task waits on the other side.
+    pub(super) const fn beside(mut self, other_waits: bool) -> Self {
+        self.other_waits = other_waits;
+        self
     }
 
-    #[inline]
-    pub(super) const fn link(&self) -> &Link {
-        &self.link
-    }
-
-    #[inline]
-    pub(super) const fn link_mut(&mut self) -> &mut Link {
-        &mut self.link
-    }
-
-    #[inline]
-    pub(super) const fn session(&self) -> &Session {
-        self.link.session()
-    }
-
-    #[inline]
-    pub(super) const fn session_mut(&mut self) -> &mut Session {
-        self.link.session_mut()
-    }
-
-    /// Returns the waker of the task that waits for a message, if it is another one.
-    pub(super) fn take_receiver(&mut self) -> Option<Waker> {
-        self.waiters.take(Side::Read)
-    }
-
-    /// Sets whether the connection is polled under a lock: a poll then leaves the task that it has to wake
-    /// to [`take_due`](Self::take_due).
-    pub(super) fn set_locked(&mut self, is_locked: bool) {
-        self.waiters.set_defers(is_locked);
-    }
-
-    /// Returns the task to wake, once the lock is released.
-    pub(super) fn take_due(&mut self) -> Option<Waker> {
-        self.waiters.take_due()
-    }
-
-    /// Sends queued bytes in the common case: only this task polls the connection, the stream takes
-    /// everything, and nothing has arrived. Otherwise returns `false`, and [`poll`](Self::poll) continues.
-    #[inline]
-    pub(super) fn send_at_once<S: Io>(
-        &mut self,
-        transport: &mut Transport<S>,
-        cx: &mut Context<'_>,
-    ) -> bool {
-        self.waiters.is_alone(cx.waker()) && self.try_send(&mut Turn::new(transport, cx.waker()))
-    }
-
-    /// Drives the connection until `want` is met, for the task that polls.
-    #[inline(always)]
-    pub(super) fn poll<S: Io>(
-        &mut self,
-        want: Want,
-        transport: &mut Transport<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Outcome> {
-        if !self.waiters.is_alone(cx.waker()) {
-            return self.poll_shared(want, transport, cx);
-        }
-        let outcome = self.drive(want, &mut Turn::new(transport, cx.waker()));
-        self.waiters.set_waiting(want.side(), outcome.is_pending());
-        outcome
-    }
-
-    /// Polls for a task that is new, or one of two.
-    #[inline(never)]
-    fn poll_shared<S: Io>(
-        &mut self,
-        want: Want,
-        transport: &mut Transport<S>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Outcome> {
-        let entered = self.waiters.enter(want.side(), cx.waker());
-        if entered.is_new {
-            self.link.forget_task();
-        }
-        let waker = entered.waker.as_ref().unwrap_or_else(|| cx.waker());
-        let other = want.side().other();
-        let before = View::of(self.session(), other);
-        let outcome = self.drive(want, &mut Turn::new(transport, waker));
-        if View::of(self.session(), other) != before {
-            self.waiters.wake(other);
-        }
-        if outcome.is_ready() {
-            self.waiters.leave(want.side());
-        }
-        outcome
-    }
-
-    fn drive<S: Io>(&mut self, want: Want, turn: &mut Turn<'_, S>) -> Poll<Outcome> {
+    /// Drives the connection until the want is met.
+    pub(super) fn run(mut self) -> Poll<Outcome> {
+        let want = self.want;
         if want == Want::Message
             && let Some(message) = self.session_mut().take_parked()
         {
             return Poll::Ready(Outcome::Message(message));
         }
-        if want == Want::Sent && self.try_send(turn) {
-            return MET;
-        }
         // A task that sends looks at the input only when it has to wait or is about to return.
         let (mut looks, mut met) = (want.takes_messages(), false);
         loop {
-            let has_requests = self.link.take_requests(turn.waker);
+            let has_requests = self.link.take_requests(self.turn.waker);
             if self.session().step() != Step::Continue {
-                let ended = self.link.poll_end(turn).map(|()| Outcome::Over);
+                let ended = self.link.poll_end(&mut self.turn).map(|()| Outcome::Over);
                 return if met { MET } else { ended };
             }
             if has_requests || self.session().is_close_requested() {
-                self.link.take_messages(want, &mut turn.work);
+                self.link.take_messages(want, &mut self.turn.work);
             }
             if want == Want::Room && want.is_met(self.session()) {
                 return MET;
             }
             if looks && (want.takes_messages() || !self.session().is_parked()) {
-                match self.session_mut().receive(&mut turn.work) {
+                match self.link.session_mut().receive(&mut self.turn.work) {
                     Some(message) if want == Want::Message => {
                         return Poll::Ready(Outcome::Message(message));
                     }
@@ -174,9 +96,12 @@ impl Driver {
                     None => continue,
                 }
             }
-            let wrote = self.link.write(want.uncorks(), turn);
+            let wrote = match self.wrote.take() {
+                Some(wrote) => wrote,
+                None => self.link.write(want.uncorks(), &mut self.turn),
+            };
             met |= want.is_met(self.session());
-            if met && (looks || !self.looks_before_return(want)) {
+            if met && (looks || !self.looks_before_return()) {
                 return MET;
             }
             if want.is_hopeless(self.session()) {
@@ -185,46 +110,44 @@ impl Driver {
             if !mem::replace(&mut looks, true) && !self.session().is_starved() {
                 continue;
             }
-            let read = self.link.read(turn);
+            let read = self.link.read(&mut self.turn);
             if let Attempt::Done(_) | Attempt::Failed(_) = read {
                 continue;
             }
             if met {
                 return MET;
             }
-            ready!(self.poll_wait(want, [read, wrote], turn));
+            ready!(self.poll_wait([read, wrote]));
         }
     }
 
-    /// Sends queued bytes, as [`send_at_once`](Self::send_at_once).
+    /// Sends queued bytes in the common case: the stream takes everything, and nothing has arrived. Otherwise
+    /// returns `false`, and [`run`](Self::run) continues.
     #[inline]
-    fn try_send<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> bool {
+    pub(super) fn send_at_once(&mut self) -> bool {
         if !self.session().is_plain() {
             return false;
         }
-        let Attempt::Done(_) = self.session_mut().write(false, turn) else {
-            return false;
-        };
-        if !self.session().is_plain() {
+        let wrote = self.link.session_mut().write(false, &mut self.turn);
+        let is_written = matches!(wrote, Attempt::Done(_)) && self.session().is_plain();
+        if !is_written {
+            self.link.check_broken();
+            self.wrote = Some(wrote);
             return false;
         }
-        if !self.looks_before_return(Want::Sent) {
+        if !self.looks_before_return() {
             return true;
         }
-        self.session().is_starved()
-            && matches!(
-                self.session_mut().read(turn),
-                Attempt::Blocked | Attempt::NotNow
-            )
+        if !self.session().is_starved() {
+            return false;
+        }
+        let read = self.link.session_mut().read(&mut self.turn);
+        matches!(read, Attempt::Blocked | Attempt::NotNow)
     }
 
     /// Waits, after attempts to read and to write have stopped.
-    fn poll_wait<S: Io>(
-        &mut self,
-        want: Want,
-        [read, wrote]: [Attempt; 2],
-        turn: &mut Turn<'_, S>,
-    ) -> Poll<()> {
+    fn poll_wait(&mut self, [read, wrote]: [Attempt; 2]) -> Poll<()> {
+        let turn = &mut self.turn;
         let wrote = match wrote {
             Attempt::Done(_) if !turn.work.is_done() => self.link.write(true, turn),
             stopped => stopped,
@@ -234,12 +157,13 @@ impl Driver {
             // A stream that was not tried, or uses no budget, wakes no task.
             turn.waker.wake_by_ref();
             // While output waits, bytes that arrive are no sign of life.
-            let waits = matches!(wrote, Attempt::Blocked) && self.session().wire().has_backlog();
+            let has_backlog = self.link.session().wire().has_backlog();
+            let waits = matches!(wrote, Attempt::Blocked) && has_backlog;
             if !waits || self.link.has_deadline() {
                 return Poll::Pending;
             }
         }
-        if self.link.has_more_messages(want) {
+        if self.link.has_more_messages(self.want) {
             turn.waker.wake_by_ref();
         }
         self.link.judge(turn)
@@ -248,10 +172,20 @@ impl Driver {
     /// Returns whether the task looks at the input before it returns, so that a task that only sends
     /// answers pings and Close frames. A task that also receives looks at it anyway.
     #[inline]
-    fn looks_before_return(&mut self, want: Want) -> bool {
-        matches!(want, Want::Sent | Want::Flushed)
+    fn looks_before_return(&mut self) -> bool {
+        matches!(self.want, Want::Sent | Want::Flushed)
             && self.session_mut().wire_mut().only_sends(true)
             && !self.session().is_parked()
-            && !self.waiters.is_waiting(Side::Read)
+            && !self.other_waits
+    }
+
+    #[inline]
+    const fn session(&self) -> &Session {
+        self.link.session()
+    }
+
+    #[inline]
+    const fn session_mut(&mut self) -> &mut Session {
+        self.link.session_mut()
     }
 }

@@ -117,7 +117,7 @@ impl<S> WebSocket<S> {
 
     /// Returns a handle that sends from elsewhere. All handles of a connection share one inbox.
     pub fn handle(&mut self) -> Handle {
-        self.inner.driver.link_mut().handle()
+        self.inner.link.handle()
     }
 
     /// Queues a message unless more than [`Config::write_high_water`] is queued. Writes nothing.
@@ -140,18 +140,18 @@ impl<S> WebSocket<S> {
 
     /// Returns the Close frames of both sides once the connection has ended, `None` before.
     pub fn closed(&self) -> Option<Closed> {
-        self.inner.driver.link().closed()
+        self.inner.link.closed()
     }
 
     /// Returns the round-trip time of the last answered ping, which the keepalive
     /// ([`Config::ping_interval`]) or [`ping`](Self::ping) sent. `None` before the first answer.
     pub fn latency(&self) -> Option<Duration> {
-        self.inner.driver.session().latency()
+        self.inner.session().latency()
     }
 
     /// Returns the number of bytes that wait to be written.
     pub fn buffered(&self) -> usize {
-        self.inner.driver.session().wire().buffered()
+        self.inner.session().wire().buffered()
     }
 
     /// Returns the subprotocol that the opening handshake negotiated (RFC 6455 §1.9).
@@ -167,7 +167,7 @@ impl<S> WebSocket<S> {
     }
 
     fn session(&mut self) -> &mut Session {
-        self.inner.driver.session_mut()
+        self.inner.session_mut()
     }
 
     /// Returns the stream. Reading from it or writing to it breaks the connection.
@@ -353,13 +353,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        if self.inner.request_close(frame) {
-            // A task that receives has to look at the deadline, which runs from now on.
-            self.inner
-                .driver
-                .take_receiver()
-                .into_iter()
-                .for_each(Waker::wake);
+        let (is_accepted, receiver) = self.inner.request_close(frame);
+        receiver.into_iter().for_each(Waker::wake);
+        if is_accepted {
             self.until(Want::CloseSent).await?;
         }
         Ok(())
@@ -380,7 +376,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// As [`send_close`](Self::send_close). Discarded messages are lost.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        self.inner.request_close(frame);
+        let (_, receiver) = self.inner.request_close(frame);
+        receiver.into_iter().for_each(Waker::wake);
         self.until(Want::Ended).await
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{driver::Driver, session::Session, socket::Socket, wire::Transport};
+use super::{link::Link, session::Session, socket::Socket, waiters::Waiters, wire::Transport};
 use crate::{config::Config, extension::Extensions, frame::Role, protocol::Endpoint};
 
 /// A connection taken apart: its stream, the bytes on either side of it, and its state.
@@ -16,7 +16,7 @@ pub struct Parts<S> {
     pub read_buf: BytesMut,
     /// Bytes that wait to be written to the stream.
     pub write_buf: Bytes,
-    driver: Driver,
+    link: Link,
     cork: Option<fn(&S) -> bool>,
     subprotocol: Option<Box<str>>,
 }
@@ -28,7 +28,7 @@ impl<S> Parts<S> {
             io,
             read_buf: BytesMut::new(),
             write_buf: Bytes::new(),
-            driver: Driver::new(Session::new(Endpoint::new(role, config))),
+            link: Link::new(Session::new(Endpoint::new(role, config))),
             cork: None,
             subprotocol: None,
         }
@@ -37,37 +37,39 @@ impl<S> Parts<S> {
     /// Uses the extensions that the opening handshake negotiated.
     #[must_use]
     pub fn extensions(mut self, extensions: Extensions) -> Self {
-        self.driver.session_mut().set_extensions(extensions);
+        self.link.session_mut().set_extensions(extensions);
         self
     }
 
     pub(super) fn from_socket(socket: Socket<S>) -> Self {
         let Socket {
             transport,
-            mut driver,
+            mut link,
             subprotocol,
+            ..
         } = socket;
-        driver.forget_tasks();
-        let (read_buf, write_buf) = driver.session_mut().wire_mut().take();
+        link.forget_task();
+        let (read_buf, write_buf) = link.session_mut().wire_mut().take();
         Self {
             io: transport.io,
             read_buf,
             write_buf,
-            driver,
+            link,
             cork: transport.cork,
             subprotocol,
         }
     }
 
     pub(super) fn into_socket(mut self) -> Socket<S> {
-        let wire = self.driver.session_mut().wire_mut();
+        let wire = self.link.session_mut().wire_mut();
         wire.restore(self.read_buf, self.write_buf);
         Socket {
             transport: Transport {
                 io: self.io,
                 cork: self.cork,
             },
-            driver: self.driver,
+            link: self.link,
+            waiters: Waiters::new(),
             subprotocol: self.subprotocol,
         }
     }

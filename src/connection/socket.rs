@@ -1,13 +1,16 @@
 //! [`Socket`]: a connection with its stream, and the waits that a whole connection and halves share.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
 
 use super::{
     driver::Driver,
+    link::Link,
+    session::Session,
     turn::Io,
-    want::{Outcome, Want},
+    waiters::{Side, Waiters},
+    want::{Outcome, View, Want},
     wire::Transport,
 };
 use crate::{error::Error, frame::CloseFrame, message::Message};
@@ -15,14 +18,34 @@ use crate::{error::Error, frame::CloseFrame, message::Message};
 /// A connection with its stream.
 pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
-    pub(super) driver: Driver,
+    pub(super) link: Link,
+    pub(super) waiters: Waiters,
     pub(super) subprotocol: Option<Box<str>>,
 }
 
+/// Every idle connection takes this, beside its stream and its timer.
+const _: () = assert!(size_of::<Socket<()>>() <= 43 * size_of::<u64>());
+
 impl<S> Socket<S> {
-    /// Accepts our Close frame, as [`Link::request_close`](super::link::Link::request_close).
-    pub(super) fn request_close(&mut self, frame: CloseFrame) -> bool {
-        self.driver.link_mut().request_close(frame, Instant::now())
+    #[inline]
+    pub(super) const fn session(&self) -> &Session {
+        self.link.session()
+    }
+
+    #[inline]
+    pub(super) const fn session_mut(&mut self) -> &mut Session {
+        self.link.session_mut()
+    }
+
+    /// Accepts our Close frame, as [`Link::request_close`]. Also returns the waker of the task that receives,
+    /// which has to look at the deadline. Wake it once no lock is held.
+    pub(super) fn request_close(&mut self, frame: CloseFrame) -> (bool, Option<Waker>) {
+        let is_accepted = self.link.request_close(frame, Instant::now());
+        let receiver = match is_accepted {
+            true => self.waiters.take(Side::Read),
+            false => None,
+        };
+        (is_accepted, receiver)
     }
 }
 
@@ -34,13 +57,13 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
         ready!(self.poll_proceed(cx));
-        self.driver.session_mut().wire_mut().only_sends(false);
-        if let Some(message) = self.driver.session_mut().receive_whole() {
+        self.session_mut().wire_mut().only_sends(false);
+        if let Some(message) = self.session_mut().receive_whole() {
             return Poll::Ready(Ok(Some(message)));
         }
-        match ready!(self.driver.poll(Want::Message, &mut self.transport, cx)) {
+        match ready!(self.poll(Want::Message, cx)) {
             Outcome::Message(message) => Poll::Ready(Ok(Some(message))),
-            Outcome::Met | Outcome::Over => Poll::Ready(self.driver.session_mut().report()),
+            Outcome::Met | Outcome::Over => Poll::Ready(self.session_mut().report()),
         }
     }
 
@@ -63,7 +86,10 @@ impl<S: Io> Socket<S> {
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_proceed(cx));
         ready!(self.poll_accept(message, cx))?;
-        if self.driver.send_at_once(&mut self.transport, cx) {
+        if self.waiters.is_alone(cx.waker())
+            && Driver::new(Want::Sent, &mut self.link, &mut self.transport, cx.waker())
+                .send_at_once()
+        {
             return Poll::Ready(Ok(()));
         }
         self.poll_met(Want::Sent, cx)
@@ -86,27 +112,65 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if let Some(queued) = message {
-            if !self.driver.link().accepts() {
+            if !self.link.accepts() {
                 ready!(self.poll_met(Want::Room, cx))?;
             }
-            self.driver.session_mut().accept(queued)?;
+            self.session_mut().accept(queued)?;
             *message = None;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match ready!(self.driver.poll(want, &mut self.transport, cx)) {
-            Outcome::Over if !(want.closes() && self.driver.session().closed().is_complete()) => {
-                Poll::Ready(Err(self.driver.session_mut().refusal()))
+        match ready!(self.poll(want, cx)) {
+            Outcome::Over if !(want.closes() && self.session().closed().is_complete()) => {
+                Poll::Ready(Err(self.session_mut().refusal()))
             }
             _ => Poll::Ready(Ok(())),
         }
     }
 
+    /// Drives the connection until `want` is met, for the task that polls.
+    #[inline(always)]
+    fn poll(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if !self.waiters.is_alone(cx.waker()) {
+            return self.poll_shared(want, cx);
+        }
+        let driver = Driver::new(want, &mut self.link, &mut self.transport, cx.waker());
+        let outcome = driver.run();
+        self.waiters.set_waiting(want.side(), outcome.is_pending());
+        outcome
+    }
+
+    /// Polls for a task that is new, or one of two.
+    #[inline(never)]
+    fn poll_shared(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let (side, other) = (want.side(), want.side().other());
+        let entered = self.waiters.enter(side, cx.waker());
+        if entered.is_new {
+            self.link.forget_task();
+        }
+        let before = entered
+            .other_waits
+            .then(|| View::of(self.link.session(), other));
+        let mut driver = Driver::new(want, &mut self.link, &mut self.transport, entered.waker)
+            .beside(entered.other_waits);
+        let outcome = match want {
+            Want::Sent if driver.send_at_once() => Poll::Ready(Outcome::Met),
+            _ => driver.run(),
+        };
+        if before.is_some_and(|before| before != View::of(self.link.session(), other)) {
+            self.waiters.wake(other);
+        }
+        if outcome.is_ready() {
+            self.waiters.leave(side);
+        }
+        outcome
+    }
+
     #[inline]
     fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let wire = self.driver.session_mut().wire_mut();
+        let wire = self.session_mut().wire_mut();
         wire.operations().poll_proceed(cx)
     }
 }

@@ -38,14 +38,14 @@ pub struct WriteHalf<S>(Arc<Mutex<Socket<S>>>);
 fn poll<S, T>(socket: &Mutex<Socket<S>>, poll: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
     let (polled, other) = {
         let mut socket = lock(socket);
-        (poll(&mut socket), socket.driver.take_due())
+        (poll(&mut socket), socket.waiters.take_due())
     };
     other.into_iter().for_each(Waker::wake);
     polled
 }
 
 pub(super) fn split<S>(mut ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
-    ws.inner.driver.set_locked(true);
+    ws.inner.waiters.set_defers(true);
     let shared = Arc::new(Mutex::new(*ws.inner));
     (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
 }
@@ -65,7 +65,7 @@ impl<S> ReadHalf<S> {
             Ok(shared) => {
                 let inner = shared.into_inner();
                 let mut inner = inner.unwrap_or_else(PoisonError::into_inner);
-                inner.driver.set_locked(false);
+                inner.waiters.set_defers(false);
                 Ok(WebSocket {
                     inner: Box::new(inner),
                 })
@@ -76,12 +76,12 @@ impl<S> ReadHalf<S> {
 
     /// As [`WebSocket::closed`].
     pub fn closed(&self) -> Option<Closed> {
-        lock(&self.0).driver.link().closed()
+        lock(&self.0).link.closed()
     }
 
     /// As [`WebSocket::latency`].
     pub fn latency(&self) -> Option<Duration> {
-        lock(&self.0).driver.session().latency()
+        lock(&self.0).session().latency()
     }
 }
 
@@ -116,17 +116,17 @@ impl<S> WriteHalf<S> {
     ///
     /// As [`WebSocket::try_feed`].
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
-        lock(&self.0).driver.session_mut().try_feed(message.into())
+        lock(&self.0).session_mut().try_feed(message.into())
     }
 
     /// Sets whether messages are compressed, as [`WebSocket::compress`].
     pub fn compress(&mut self, compress: Compress) {
-        lock(&self.0).driver.session_mut().compress(compress);
+        lock(&self.0).session_mut().compress(compress);
     }
 
     /// As [`WebSocket::buffered`].
     pub fn buffered(&self) -> usize {
-        lock(&self.0).driver.session().wire().buffered()
+        lock(&self.0).session().wire().buffered()
     }
 }
 
@@ -186,10 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         let payload = payload.into();
         self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
-        lock(&self.0)
-            .driver
-            .session_mut()
-            .ping(payload, Some(waiter))?;
+        lock(&self.0).session_mut().ping(payload, Some(waiter))?;
         self.until(Want::Sent).await?;
         Ok(pong)
     }
@@ -206,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
         let payload = payload.into();
         self.until(Want::Room).await?;
-        lock(&self.0).driver.session_mut().pong(payload)?;
+        lock(&self.0).session_mut().pong(payload)?;
         self.until(Want::Sent).await
     }
 
@@ -226,11 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        let (is_accepted, receiver) = {
-            let mut socket = lock(&self.0);
-            (socket.request_close(frame), socket.driver.take_receiver())
-        };
-        // The other half has to look at the deadline, which runs from now on.
+        let (is_accepted, receiver) = lock(&self.0).request_close(frame);
         receiver.into_iter().for_each(Waker::wake);
         if is_accepted {
             self.until(Want::CloseSent).await?;

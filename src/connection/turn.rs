@@ -130,12 +130,12 @@ impl Work {
 pub(super) struct Operations(u8);
 
 impl Operations {
-    /// Counts an operation, and waits when other tasks have to run first. Eight operations cost the task as
+    /// Counts an operation, and waits when other tasks have to run first. Four operations cost the task as
     /// much of its budget as one read of a socket, even if they complete without one.
     #[inline]
     pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0 = self.0.wrapping_add(1);
-        if !self.0.is_multiple_of(8) {
+        if !self.0.is_multiple_of(4) {
             return Poll::Ready(());
         }
         coop::poll_proceed(cx).map(|budget| budget.made_progress())

@@ -57,17 +57,26 @@ struct Shared {
     due: Option<Waker>,
 }
 
-/// The waker of the waiting task on each side.
+/// The tasks on both sides.
 #[derive(Debug, Default)]
-struct Slots(Mutex<[Option<Waker>; 2]>);
+struct Slots(Mutex<[Slot; 2]>);
+
+/// The task on one side. Its waker stays for the next wait.
+#[derive(Debug, Default)]
+struct Slot {
+    waker: Option<Waker>,
+    waits: bool,
+}
 
 /// How a task polls the stream.
 #[derive(Debug)]
-pub(crate) struct Entered {
-    /// The waker for the stream; `None` for the task's own.
-    pub(crate) waker: Option<Waker>,
+pub(crate) struct Entered<'a> {
+    /// The waker for the stream. It wakes all tasks that wait.
+    pub(crate) waker: &'a Waker,
     /// Whether the waker differs from the one of the last poll.
     pub(crate) is_new: bool,
+    /// Whether another task waits on the other side.
+    pub(crate) other_waits: bool,
 }
 
 impl Waiters {
@@ -107,33 +116,30 @@ impl Waiters {
     }
 
     /// Registers the task that polls `side` from now on.
-    pub(crate) fn enter(&mut self, side: Side, task: &Waker) -> Entered {
-        if self.is_alone(task) {
-            self.set_waiting(side, true);
-            return Entered {
-                waker: None,
-                is_new: false,
-            };
+    pub(crate) fn enter(&mut self, side: Side, task: &Waker) -> Entered<'_> {
+        let is_new = self.admit(side, task);
+        match &mut self.0 {
+            State::One { waker, sides, .. } => {
+                sides[side as usize] = true;
+                Entered {
+                    waker: waker.get_or_insert_with(|| task.clone()),
+                    is_new,
+                    other_waits: false,
+                }
+            }
+            State::Two(shared) => Entered {
+                other_waits: shared.slots.register(side, task),
+                waker: &shared.waker,
+                is_new,
+            },
         }
-        self.enter_other(side, task)
     }
 
     /// Records that the task on `side` waits no more.
     pub(crate) fn leave(&mut self, side: Side) {
         match &mut self.0 {
             State::One { sides, .. } => sides[side as usize] = false,
-            State::Two(shared) => {
-                let waker = shared.slots.lock()[side as usize].take();
-                drop(waker);
-            }
-        }
-    }
-
-    /// Returns whether another task waits on `side`.
-    pub(crate) fn is_waiting(&self, side: Side) -> bool {
-        match &self.0 {
-            State::One { .. } => false,
-            State::Two(shared) => shared.slots.lock()[side as usize].is_some(),
+            State::Two(shared) => shared.slots.lock()[side as usize].waits = false,
         }
     }
 
@@ -167,63 +173,44 @@ impl Waiters {
         }
     }
 
-    #[cold]
-    fn enter_other(&mut self, side: Side, task: &Waker) -> Entered {
-        match &mut self.0 {
-            State::One { waker, sides, .. } => {
-                let other_waits = sides[side.other() as usize];
-                if waker.is_some() && other_waits {
-                    return self.enter_second(side, task);
-                }
-                // The first task, or the task of this side has changed.
-                *waker = Some(task.clone());
-                *sides = [false; 2];
-                sides[side as usize] = true;
-                Entered {
-                    waker: None,
-                    is_new: true,
-                }
-            }
-            State::Two(shared) => {
-                shared.slots.register(side, task);
-                Entered {
-                    waker: Some(shared.waker.clone()),
-                    is_new: false,
-                }
-            }
-        }
-    }
-
-    /// Registers a second task. The first one is woken: it registers again if it still waits, so that both
-    /// directions of the stream wake both tasks.
-    fn enter_second(&mut self, side: Side, task: &Waker) -> Entered {
-        let slots = Arc::<Slots>::default();
-        slots.register(side, task);
-        let waker = Waker::from(Arc::clone(&slots));
-        let mut shared = Box::new(Shared {
-            slots,
-            waker: waker.clone(),
-            defers: false,
-            due: None,
-        });
-        if let State::One {
-            waker: Some(first),
+    /// Lets the task poll the stream. Returns whether the waker of the stream changes.
+    fn admit(&mut self, side: Side, task: &Waker) -> bool {
+        let State::One {
+            waker,
+            sides,
             defers,
-            ..
-        } = &self.0
-        {
-            shared.defers = *defers;
-            shared.wake(first.clone());
+        } = &mut self.0
+        else {
+            return false;
+        };
+        let Some(first) = waker.take_if(|waker| !waker.will_wake(task)) else {
+            return waker.is_none();
+        };
+        if !sides[side.other() as usize] {
+            // The task of this side has changed.
+            *sides = [false; 2];
+            return true;
         }
+        let mut shared = Box::new(Shared::new(*defers));
+        // The first task registers again if it still waits, so that both directions of the stream wake both
+        // tasks.
+        shared.wake(first);
         self.0 = State::Two(shared);
-        Entered {
-            waker: Some(waker),
-            is_new: true,
-        }
+        true
     }
 }
 
 impl Shared {
+    fn new(defers: bool) -> Self {
+        let slots = Arc::<Slots>::default();
+        Self {
+            waker: Waker::from(Arc::clone(&slots)),
+            slots,
+            defers,
+            due: None,
+        }
+    }
+
     fn wake(&mut self, waker: Waker) {
         if self.defers {
             self.due = Some(waker);
@@ -234,15 +221,36 @@ impl Shared {
 }
 
 impl Slots {
-    fn register(&self, side: Side, task: &Waker) {
-        match &mut self.lock()[side as usize] {
-            Some(waker) => waker.clone_from(task),
-            slot => *slot = Some(task.clone()),
-        }
+    /// Registers a task that waits on `side`. Returns whether the other side has a task that waits.
+    fn register(&self, side: Side, task: &Waker) -> bool {
+        let mut slots = self.lock();
+        let other_waits = slots[side.other() as usize].waits;
+        let slot = &mut slots[side as usize];
+        slot.waits = true;
+        let known = slot.waker.as_ref().is_some_and(|it| it.will_wake(task));
+        let replaced = if known {
+            None
+        } else {
+            slot.waker.replace(task.clone())
+        };
+        drop(slots);
+        // The last waker of a task drops the task, which may wake others.
+        drop(replaced);
+        other_waits
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Option<Waker>; 2]> {
+    fn lock(&self) -> MutexGuard<'_, [Slot; 2]> {
         lock(&self.0)
+    }
+}
+
+impl Slot {
+    /// Returns the waker of the task, if it waits.
+    fn take(&mut self) -> Option<Waker> {
+        if !mem::replace(&mut self.waits, false) {
+            return None;
+        }
+        self.waker.clone()
     }
 }
 
@@ -252,7 +260,7 @@ impl Wake for Slots {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let wakers = mem::take(&mut *self.lock());
+        let wakers = self.lock().each_mut().map(Slot::take);
         for waker in wakers.into_iter().flatten() {
             waker.wake();
         }

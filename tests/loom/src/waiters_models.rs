@@ -61,10 +61,8 @@ impl<T> Shared<T> {
     ) -> R {
         let (polled, due) = {
             let (waiters, state) = &mut *self.0.lock().unwrap();
-            let polled = match waiters.enter(side, cx.waker()).waker {
-                Some(waker) => poll(state, &mut Context::from_waker(&waker)),
-                None => poll(state, cx),
-            };
+            let entered = waiters.enter(side, cx.waker());
+            let polled = poll(state, &mut Context::from_waker(entered.waker));
             (polled, waiters.take_due())
         };
         due.into_iter().for_each(Waker::wake);
