@@ -21,9 +21,6 @@ use wsimd::{
     protocol::{Duty, Endpoint, Keepalive, Step},
 };
 
-/// A read timeout of zero is an error.
-const SHORTEST: Duration = Duration::from_millis(1);
-
 /// A connection over a blocking socket.
 struct Blocking {
     stream: TcpStream,
@@ -45,10 +42,7 @@ impl Blocking {
             }
             let step = self.endpoint.next_step();
             match step {
-                Step::Continue => {
-                    self.stream.write_all(&self.output.split())?;
-                    self.read()?;
-                }
+                Step::Continue => self.exchange()?,
                 Step::Flush => drop(self.stream.write_all(&self.output.split())),
                 Step::HalfClose => drop(self.stream.shutdown(Shutdown::Write)),
                 Step::Drain | Step::Discard => {
@@ -62,12 +56,11 @@ impl Blocking {
         }
     }
 
-    /// Reads once, and judges the peer if nothing has arrived in time.
-    fn read(&mut self) -> io::Result<()> {
-        let next = self.keepalive.next();
-        let wait = next.map(|next| next.saturating_sub(self.start.elapsed()));
-        self.stream
-            .set_read_timeout(wait.map(|wait| wait.max(SHORTEST)))?;
+    /// Writes, reads once, and judges the peer if nothing has arrived in time.
+    fn exchange(&mut self) -> io::Result<()> {
+        self.stream.write_all(&self.output.split())?;
+        let wait = self.keepalive.wait(self.start.elapsed());
+        self.stream.set_read_timeout(wait)?;
         let mut bytes = [0; 4096];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.endpoint.receive_eof(),

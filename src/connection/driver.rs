@@ -128,10 +128,9 @@ impl<'a, S: Io> Driver<'a, S> {
         if !self.session().is_plain() {
             return false;
         }
-        let wrote = self.link.session_mut().write(false, &mut self.turn);
+        let wrote = self.link.write_backlog(false, &mut self.turn);
         let is_written = matches!(wrote, Attempt::Done(_)) && self.session().is_plain();
         if !is_written {
-            self.link.check_broken();
             self.wrote = Some(wrote);
             return false;
         }

@@ -23,8 +23,6 @@ pub(super) struct Ending {
     deadline: Option<Instant>,
     /// Whether a write has failed: nothing is written any more.
     broken: bool,
-    /// Whether the driver has to learn of it.
-    fresh: bool,
     /// The number of bytes that were read after the deadline, or discarded.
     excess: usize,
 }
@@ -65,7 +63,6 @@ impl Ending {
     /// Records that a write has failed.
     pub(super) fn on_broken(&mut self, error: io::Error) {
         self.broken = true;
-        self.fresh = true;
         self.cause = Cause::Io(Some(error));
         self.request = None;
     }
@@ -73,11 +70,6 @@ impl Ending {
     /// Returns whether a write has failed: nothing is written any more.
     pub(super) const fn is_broken(&self) -> bool {
         self.broken
-    }
-
-    /// Returns whether a write has failed since the last call.
-    pub(super) const fn take_failure(&mut self) -> bool {
-        std::mem::replace(&mut self.fresh, false)
     }
 
     /// Returns whether bytes were read after the deadline, or discarded.

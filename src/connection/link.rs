@@ -92,7 +92,8 @@ impl Link {
         if !self.session.is_open() {
             return false;
         }
-        self.start_deadline(asked);
+        let deadline = self.session.deadline(asked);
+        self.timer.set_deadline(deadline);
         self.session.request_close(frame);
         self.intake.seal(self.session.closed());
         if !self.intake.has_work() {
@@ -186,19 +187,17 @@ impl Link {
         self.write_backlog(uncork, turn)
     }
 
-    fn write_backlog<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
+    /// Writes the queue, as [`write`](Self::write). After a failure the peer's Close frame is looked for, for a
+    /// short time.
+    pub(super) fn write_backlog<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
         let wrote = self.session.write(uncork, turn);
-        self.check_broken();
-        wrote
-    }
-
-    /// Looks for the peer's Close frame after a write has failed, for a short time.
-    #[inline]
-    pub(super) fn check_broken(&mut self) {
-        if self.session.take_failure() {
-            self.shorten_deadline(BROKEN_GRACE);
-            self.intake.seal(self.session.closed());
-        }
+        let Attempt::Failed(error) = wrote else {
+            return wrote;
+        };
+        self.session.on_broken(error);
+        self.shorten_deadline(BROKEN_GRACE);
+        self.intake.seal(self.session.closed());
+        Attempt::Done(0)
     }
 
     /// Judges the peer, after nothing could be read and nothing more could be written.
@@ -226,7 +225,10 @@ impl Link {
 
     /// Winds the stream up.
     pub(super) fn poll_end<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
-        self.start_deadline(Instant::now());
+        if !self.timer.has_deadline() {
+            let deadline = self.session.deadline(Instant::now());
+            self.timer.set_deadline(deadline);
+        }
         self.intake.seal(self.session.closed());
         loop {
             let step = self.session.step();
@@ -257,12 +259,6 @@ impl Link {
                     _ => Cause::None,
                 });
             }
-        }
-    }
-
-    fn start_deadline(&mut self, from: Instant) {
-        if !self.timer.has_deadline() {
-            self.timer.set_deadline(self.session.deadline(from));
         }
     }
 

@@ -1,6 +1,7 @@
 //! [`Session`]: everything of a connection but its stream, its tasks and its clock.
 
 use std::{
+    io,
     num::NonZeroU64,
     task::{Poll, ready},
     time::Duration,
@@ -115,12 +116,6 @@ impl Session {
         self.ending.as_ref().is_some_and(|it| it.is_broken())
     }
 
-    /// Returns whether a write has failed since the last call.
-    #[inline]
-    pub(super) fn take_failure(&mut self) -> bool {
-        self.ending.as_mut().is_some_and(|it| it.take_failure())
-    }
-
     /// Returns whether our Close frame waits for accepted messages to leave.
     #[inline]
     pub(super) fn is_close_requested(&self) -> bool {
@@ -218,7 +213,7 @@ impl Session {
 
     /// Returns the deadline of the end, which is [`Config::close_timeout`] after `from` unless one was set.
     pub(super) fn deadline(&mut self, from: Instant) -> Instant {
-        let timeout = self.config().values.close_timeout;
+        let timeout = self.endpoint.close_timeout();
         self.ending().deadline_or(|| from + timeout.min(NEVER))
     }
 
@@ -310,24 +305,18 @@ impl Session {
             self.wire.clear_output();
             return Attempt::Blocked;
         }
-        let mut wrote = self.wire.write(&mut self.endpoint, turn);
-        if let Attempt::Done(_) = wrote
-            && (uncork || turn.transport.cork.is_none())
-        {
-            wrote = self.wire.flush(turn);
+        let wrote = self.wire.write(&mut self.endpoint, turn);
+        if matches!(wrote, Attempt::Done(_)) && (uncork || turn.transport.cork.is_none()) {
+            return self.wire.flush(turn);
         }
-        self.note_failure(wrote)
+        wrote
     }
 
     /// Notes a write that has failed: from now on the connection only reads.
-    #[inline]
-    fn note_failure(&mut self, wrote: Attempt) -> Attempt {
-        let Attempt::Failed(error) = wrote else {
-            return wrote;
-        };
+    #[cold]
+    pub(super) fn on_broken(&mut self, error: io::Error) {
         self.wire.clear_output();
         self.ending().on_broken(error);
-        Attempt::Done(0)
     }
 
     /// Performs a part of the next step of the end. Errors of a stream that is given up mean nothing.
@@ -335,7 +324,8 @@ impl Session {
         let next = self.step();
         match next {
             Step::Flush => match self.write(true, turn) {
-                Attempt::Done(_) | Attempt::Failed(_) => {}
+                Attempt::Done(_) => {}
+                Attempt::Failed(error) => self.on_broken(error),
                 Attempt::Blocked | Attempt::NotNow => return Poll::Pending,
             },
             Step::HalfClose => {

@@ -13,6 +13,8 @@
 //!  └─────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{Closed, Closing, Event, Output, Receiver, Sender, Step, receiver::Received};
@@ -298,6 +300,13 @@ impl Endpoint {
     /// Returns the role of the endpoint.
     pub const fn role(&self) -> Role {
         self.sender.role()
+    }
+
+    /// Returns the time that the owner of the stream allows the closing handshake
+    /// ([`Config::close_timeout`]): from our Close frame, or from the first step after
+    /// [`Step::Continue`]. After it, [`abandon`](Self::abandon) the connection.
+    pub fn close_timeout(&self) -> Duration {
+        self.config().values.close_timeout
     }
 
     /// Returns the configuration of the endpoint.

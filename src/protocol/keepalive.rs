@@ -24,6 +24,7 @@ use crate::config::Config;
 /// let mut keepalive = Keepalive::new(&config);
 /// assert_eq!(keepalive.judge(secs(0), false), Duty::Wait);
 /// assert_eq!(keepalive.next(), Some(secs(20)));
+/// assert_eq!(keepalive.wait(secs(15)), Some(secs(5)));
 /// assert_eq!(keepalive.judge(secs(20), false), Duty::Ping);
 /// assert_eq!(keepalive.next(), Some(secs(25)));
 /// assert_eq!(keepalive.judge(secs(25), false), Duty::GiveUp);
@@ -147,6 +148,13 @@ impl Keepalive {
             State::Blocked => self.due(),
         };
         Some(Duration::from_nanos(next))
+    }
+
+    /// Returns the time from `now` until the next judgement, as the timeout of a read: never zero. `None`
+    /// as [`next`](Self::next).
+    pub fn wait(&self, now: Duration) -> Option<Duration> {
+        let wait = self.next()?.saturating_sub(now);
+        Some(wait.max(Duration::from_nanos(SHORTEST)))
     }
 
     fn judge_blocked(&mut self, now: Nanos, written: bool) -> Duty {
