@@ -10,13 +10,13 @@ use tokio::{
 use super::wire::Transport;
 
 /// The work of one poll, in bytes moved: about a millisecond.
-const BUDGET: usize = 4 << 20;
+const BUDGET: usize = 8 << 20;
 
 /// The cost of a read or a write beside the bytes that it moves.
-const CALL: usize = 32 << 10;
+const CALL: usize = 64 << 10;
 
 /// The cost of a frame beside its bytes.
-const FRAME: usize = 16 << 10;
+const FRAME: usize = 32 << 10;
 
 /// The number of messages that one poll takes out of the inbox.
 const MESSAGES: usize = 32;
