@@ -42,11 +42,6 @@ impl Payload {
         payload.finish()
     }
 
-    /// Returns the payload and leaves an empty binary one.
-    pub(crate) const fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::new(false))
-    }
-
     /// Whether the payload is text.
     pub(crate) const fn is_text(&self) -> bool {
         self.is_text

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -89,7 +91,9 @@ impl FrameCodec {
             fin: header.fin,
             rsv: header.rsv,
             opcode: header.opcode,
-            payload: self.payload.take().finish()?.into(),
+            payload: mem::replace(&mut self.payload, Payload::new(false))
+                .finish()?
+                .into(),
         }))
     }
 }

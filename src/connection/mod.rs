@@ -156,7 +156,7 @@ impl<S> WebSocket<S> {
 
     /// Returns the subprotocol that the opening handshake negotiated (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.inner.subprotocol.as_deref()
+        self.inner.subprotocol.as_deref().map(AsRef::as_ref)
     }
 
     /// Marks a stream that keeps written bytes until it is flushed. `progress` returns whether its

@@ -18,7 +18,7 @@ pub struct Parts<S> {
     pub write_buf: Bytes,
     link: Link,
     cork: Option<fn(&S) -> bool>,
-    subprotocol: Option<Box<str>>,
+    subprotocol: Option<Box<Box<str>>>,
 }
 
 impl<S> Parts<S> {
@@ -77,7 +77,7 @@ impl<S> Parts<S> {
     /// Sets the subprotocol that the opening handshake negotiated.
     #[must_use]
     pub fn subprotocol(mut self, subprotocol: Option<&str>) -> Self {
-        self.subprotocol = subprotocol.map(Box::from);
+        self.subprotocol = subprotocol.map(|name| Box::new(Box::from(name)));
         self
     }
 }

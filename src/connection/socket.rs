@@ -20,11 +20,12 @@ pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
     pub(super) link: Link,
     pub(super) waiters: Waiters,
-    pub(super) subprotocol: Option<Box<str>>,
+    /// Boxed twice, because most connections have none.
+    pub(super) subprotocol: Option<Box<Box<str>>>,
 }
 
 /// Every idle connection takes this, beside its stream and its timer.
-const _: () = assert!(size_of::<Socket<()>>() <= 43 * size_of::<u64>());
+const _: () = assert!(size_of::<Socket<()>>() <= 35 * size_of::<u64>());
 
 impl<S> Socket<S> {
     #[inline]

@@ -15,19 +15,24 @@ use crate::{
 /// Collects one message, and lets extensions decode it on the way.
 #[derive(Debug)]
 pub(super) struct Assembler {
-    /// INVARIANT: empty unless a message is unfinished.
-    payload: Payload,
-    /// The number of frames of the unfinished message.
-    fragments: u32,
+    /// An idle connection has none.
+    unfinished: Option<Box<Unfinished>>,
     /// Most connections have negotiated no extension.
     decoding: Option<Box<Decoding>>,
+}
+
+/// An unfinished message.
+#[derive(Debug)]
+struct Unfinished {
+    payload: Payload,
+    /// The number of frames that have begun.
+    fragments: u32,
 }
 
 impl Assembler {
     pub(super) const fn new() -> Self {
         Self {
-            payload: Payload::new(false),
-            fragments: 0,
+            unfinished: None,
             decoding: None,
         }
     }
@@ -58,7 +63,8 @@ impl Assembler {
                 (decoding.visible(input), decoding.limit(values))
             }
         };
-        if self.fragments == values.max_fragments {
+        let fragments = self.unfinished.as_ref().map_or(0, |it| it.fragments);
+        if fragments == values.max_fragments {
             limit.too_many = Some(ProtocolError::TooManyFragments {
                 limit: values.max_fragments,
             });
@@ -76,16 +82,18 @@ impl Assembler {
         if piece.begins {
             self.begin(&piece.header, values)?;
         }
+        // A frame has begun.
+        let Some(Unfinished { payload, .. }) = self.unfinished.as_deref_mut() else {
+            return Ok(());
+        };
         match &mut self.decoding {
             Some(decoding) if decoding.is_active() => {
-                decoding.decode(piece, &mut self.payload, values.max_message_size, simd)?;
+                decoding.decode(piece, payload, values.max_message_size, simd)?;
             }
-            _ => self.append(piece, simd)?,
+            _ => append(piece, payload, simd)?,
         }
         match &mut self.decoding {
-            Some(decoding) if piece.missing == 0 => {
-                decoding.end(piece.header.fin, &mut self.payload);
-            }
+            Some(decoding) if piece.missing == 0 => decoding.end(piece.header.fin, payload),
             _ => {}
         }
         Ok(())
@@ -93,10 +101,14 @@ impl Assembler {
 
     /// Begins a frame of a new message, or a continuation.
     fn begin(&mut self, header: &FrameHeader, values: &Values) -> Result<(), ProtocolError> {
-        if header.opcode != Opcode::Continuation {
-            self.payload = Payload::new(header.opcode == Opcode::Text);
-        }
-        self.fragments += 1;
+        let unfinished = self.unfinished.get_or_insert_with(|| {
+            let payload = Payload::new(header.opcode == Opcode::Text);
+            Box::new(Unfinished {
+                payload,
+                fragments: 0,
+            })
+        });
+        unfinished.fragments += 1;
         let plain = self.limit(values);
         match &mut self.decoding {
             Some(decoding) => decoding.begin(header, plain),
@@ -104,31 +116,34 @@ impl Assembler {
         }
     }
 
-    fn append(&mut self, piece: &Piece<'_>, simd: Simd) -> Result<(), ProtocolError> {
-        let missing = piece.missing_of_message();
-        self.payload.reserve(piece.chunk.len(), missing);
-        self.payload.append(piece.chunk, piece.key, simd)?;
-        self.payload.check_end(missing)
-    }
-
     /// Returns the limit of the next frame if no extension decodes it.
-    const fn limit(&self, values: &Values) -> Limit {
-        let left = values.max_message_size - self.payload.len() as u64;
+    fn limit(&self, values: &Values) -> Limit {
+        let len = self.unfinished.as_ref().map_or(0, |it| it.payload.len());
+        let left = values.max_message_size - len as u64;
         Limit::new(left, values.max_frame_size, values)
     }
 
     /// Discards the unfinished message and releases its memory.
     pub(super) fn discard(&mut self) {
-        self.payload.take();
+        self.unfinished = None;
     }
 
     /// Ends the message, once all of its last frame has arrived. Returns whether it is text, and its
     /// payload.
     pub(super) fn end(&mut self) -> Result<(bool, Vec<u8>), ProtocolError> {
-        self.fragments = 0;
-        let payload = self.payload.take();
+        let payload = match self.unfinished.take() {
+            Some(unfinished) => unfinished.payload,
+            None => Payload::new(false),
+        };
         Ok((payload.is_text(), payload.finish()?))
     }
+}
+
+fn append(piece: &Piece<'_>, payload: &mut Payload, simd: Simd) -> Result<(), ProtocolError> {
+    let missing = piece.missing_of_message();
+    payload.reserve(piece.chunk.len(), missing);
+    payload.append(piece.chunk, piece.key, simd)?;
+    payload.check_end(missing)
 }
 
 #[cfg(feature = "tokio")]
@@ -138,7 +153,7 @@ impl Assembler {
     pub(super) fn direct(&mut self) -> Option<&mut Payload> {
         match &self.decoding {
             Some(decoding) if decoding.is_active() => None,
-            _ => Some(&mut self.payload),
+            _ => Some(&mut self.unfinished.as_mut()?.payload),
         }
     }
 
