@@ -1,8 +1,6 @@
 //! [`FrameCodec`]: frames as they are, for proxies, tools and tests.
 
-use std::io;
-
-use std::mem;
+use std::{io, mem};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
