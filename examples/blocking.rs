@@ -58,7 +58,10 @@ impl Blocking {
 
     /// Writes, reads once, and judges the peer if nothing has arrived in time.
     fn exchange(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.output.split())?;
+        while !self.output.is_empty() {
+            self.stream.write_all(&self.output.split())?;
+            self.endpoint.on_written(&mut self.output);
+        }
         let wait = self.keepalive.wait(self.start.elapsed());
         self.stream.set_read_timeout(wait)?;
         let mut bytes = [0; 4096];

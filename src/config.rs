@@ -58,7 +58,7 @@ impl Config {
             max_frame_size: 1 << 20,
             max_fragments: 4096,
             max_outgoing_message_size: 64 << 20,
-            outgoing_frame_size: usize::MAX,
+            outgoing_frame_size: 256 << 10,
             write_high_water: 64 << 10,
             inbox_size: 64,
             inbox_bytes: 1 << 20,
@@ -108,8 +108,11 @@ impl Config {
         self
     }
 
-    /// Splits sent messages into frames of at most this payload (RFC 6455 §5.4). Default: `None`,
-    /// one frame for each message. Zero counts as one.
+    /// Cuts sent messages into frames of at most this payload (RFC 6455 §5.4). Default: 256 KiB. `None` is one
+    /// frame for each message. Zero counts as one.
+    ///
+    /// A frame is cut and masked when the queue has room for it. Pongs and Close frames leave between the
+    /// frames of a message. A larger frame holds them up for longer.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.values_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);

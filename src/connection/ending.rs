@@ -72,6 +72,11 @@ impl Ending {
         self.broken
     }
 
+    /// Returns whether no message is accepted any more.
+    pub(super) const fn ends_sending(&self) -> bool {
+        self.broken || self.is_requested()
+    }
+
     /// Returns whether bytes were read after the deadline, or discarded.
     pub(super) const fn has_excess(&self) -> bool {
         self.excess > 0

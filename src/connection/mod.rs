@@ -151,7 +151,7 @@ impl<S> WebSocket<S> {
 
     /// Returns the number of bytes that wait to be written.
     pub fn buffered(&self) -> usize {
-        self.inner.session().wire().buffered()
+        self.inner.session().buffered()
     }
 
     /// Returns the subprotocol that the opening handshake negotiated (RFC 6455 §1.9).

@@ -49,7 +49,7 @@ impl<S> Parts<S> {
             ..
         } = socket;
         link.forget_task();
-        let (read_buf, write_buf) = link.session_mut().wire_mut().take();
+        let (read_buf, write_buf) = link.session_mut().take_bytes();
         Self {
             io: transport.io,
             read_buf,

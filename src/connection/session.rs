@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::{
@@ -56,7 +56,7 @@ impl Session {
     /// Uses the extensions that the opening handshake negotiated.
     pub(super) fn set_extensions(&mut self, extensions: Extensions) {
         self.endpoint.set_extensions(extensions);
-        self.endpoint.let_pause();
+        self.endpoint.receiver_mut().let_pause();
     }
 
     /// Returns the step of the endpoint.
@@ -72,8 +72,7 @@ impl Session {
 
     /// Returns the round-trip time of the last answered ping.
     pub(super) fn latency(&self) -> Option<Duration> {
-        let nanoseconds = self.latency?.get() - 1;
-        Some(Duration::from_nanos(nanoseconds))
+        Some(Duration::from_nanos(self.latency?.get() - 1))
     }
 
     pub(super) const fn config(&self) -> &Config {
@@ -94,14 +93,24 @@ impl Session {
     /// Returns whether messages may be sent.
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        let ends = |ending: &Ending| ending.is_broken() || ending.is_requested();
-        self.endpoint.is_open() && !self.ending.as_deref().is_some_and(ends)
+        self.endpoint.is_open() && self.ending.as_ref().is_none_or(|it| !it.ends_sending())
     }
 
     /// Returns whether a message may be queued without a wait.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
         self.wire.buffered() <= self.config().values.write_high_water
+    }
+
+    /// Returns the number of bytes that wait to be written.
+    pub(super) fn buffered(&self) -> usize {
+        self.wire.buffered() + self.endpoint.unfinished_len()
+    }
+
+    /// Takes the bytes in both directions.
+    pub(super) fn take_bytes(&mut self) -> (BytesMut, Bytes) {
+        self.endpoint.finish_message(self.wire.output());
+        self.wire.take()
     }
 
     /// Returns the number of bytes up to the high-water mark.
@@ -236,7 +245,7 @@ impl Session {
 
     /// Takes the parked message.
     pub(super) fn take_parked(&mut self) -> Option<Message> {
-        self.parked.take().map(|message| *message)
+        Some(*self.parked.take()?)
     }
 
     /// Returns whether a message is parked.
@@ -316,6 +325,7 @@ impl Session {
     #[cold]
     pub(super) fn on_broken(&mut self, error: io::Error) {
         self.wire.clear_output();
+        self.endpoint.drop_unsent();
         self.ending().on_broken(error);
     }
 
@@ -369,10 +379,10 @@ impl Session {
     }
 
     fn check_open(&mut self) -> Result<(), Error> {
-        if self.is_open() {
-            return Ok(());
+        match self.is_open() {
+            true => Ok(()),
+            false => Err(self.refusal()),
         }
-        Err(self.refusal())
     }
 
     fn on_control(&mut self, event: &Event) {

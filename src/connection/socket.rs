@@ -25,7 +25,7 @@ pub(super) struct Socket<S> {
 }
 
 /// Every idle connection takes this, beside its stream and its timer.
-const _: () = assert!(size_of::<Socket<()>>() <= 35 * size_of::<u64>());
+const _: () = assert!(size_of::<Socket<()>>() <= 36 * size_of::<u64>());
 
 impl<S> Socket<S> {
     #[inline]

@@ -126,7 +126,7 @@ impl<S> WriteHalf<S> {
 
     /// As [`WebSocket::buffered`].
     pub fn buffered(&self) -> usize {
-        lock(&self.0).session().wire().buffered()
+        lock(&self.0).session().buffered()
     }
 }
 

@@ -139,7 +139,7 @@ impl Wire {
     /// Returns whether nothing is received without another read.
     #[inline]
     pub(super) fn is_starved(&self, endpoint: &Endpoint) -> bool {
-        self.starved || (self.input.is_empty() && !endpoint.has_frame())
+        self.starved || (self.input.is_empty() && !endpoint.receiver().has_frame())
     }
 
     /// Records that a message is sent, or that one is asked for. Returns whether a message was sent since
@@ -176,7 +176,7 @@ impl Wire {
         while !work.is_done() && endpoint.next_step() == Step::Continue {
             let received = match self.input.bytes() {
                 Some(input) => endpoint.next(input, &mut self.output),
-                None if endpoint.has_frame() => {
+                None if endpoint.receiver().has_frame() => {
                     endpoint.next(&mut BytesMut::new(), &mut self.output)
                 }
                 None => break,
@@ -188,7 +188,7 @@ impl Wire {
                     return Some(received);
                 }
                 Err(_) => {}
-                Ok(None) if endpoint.is_paused() => work.stop(),
+                Ok(None) if endpoint.receiver().is_paused() => work.stop(),
                 Ok(None) => {
                     self.starved = true;
                     break;
@@ -207,7 +207,7 @@ impl Wire {
     ) -> Attempt {
         let cx = &mut turn.cx();
         let destination = match self.input.is_empty() {
-            true => endpoint.destination(),
+            true => endpoint.receiver_mut().destination(),
             false => None,
         };
         let read = match destination {

@@ -1,17 +1,4 @@
 //! [`Endpoint`]: one side of an open connection, with all the duties that RFC 6455 gives it.
-//!
-//! ```text
-//!            a Close frame or a violation of the peer
-//! ┌──────────┐    ┌───────┐ server ┌───────────┐    ┌──────────────────┐    ┌──────┐
-//! │ Continue ├───▶│ Flush ├───────▶│ HalfClose ├───▶│ Drain or Discard ├───▶│ Done │
-//! └┬──┬──────┘    └───┬───┘        └───────────┘    └──────────────────┘    └──────┘
-//!  │  │               │ client ┌───────┐    ┌───────────┐                    ▲ ▲ ▲
-//!  │  │               └───────▶│ Drain ├───▶│ HalfClose ├────────────────────┘ │ │
-//!  │  │ the end of the stream  └───────┘    └───────────┘                      │ │
-//!  │  └────────────────────────────────────▶ HalfClose ────────────────────────┘ │
-//!  │ the stream has failed, or a deadline has passed                             │
-//!  └─────────────────────────────────────────────────────────────────────────────┘
-//! ```
 
 use std::time::Duration;
 
@@ -39,8 +26,6 @@ use crate::{
 ///   [`on_written`](Self::on_written).
 /// - **Steps.** [`next_step`](Self::next_step) tells how the owner winds the stream up once the
 ///   connection has come to its end.
-///
-/// [`Keepalive`](super::Keepalive) decides about pings and dead peers.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -148,7 +133,7 @@ impl Endpoint {
 
     /// Reports the end of the stream. Without the peer's Close frame the end is abnormal, 1006.
     pub fn receive_eof(&mut self) {
-        // Output is not worth a wait: the peer may not read it.
+        // The peer may not read the output any more.
         self.end(Step::HalfClose);
     }
 
@@ -174,11 +159,13 @@ impl Endpoint {
         message: &mut Message,
         output: &mut impl Output,
     ) -> Result<(), SendError> {
-        match self.step {
-            // The sender refuses messages after our Close frame.
-            Step::Continue => self.sender.message(message, output),
-            _ => Err(SendError::Closed),
+        if self.step != Step::Continue {
+            return Err(SendError::Closed);
         }
+        // The sender refuses messages after our Close frame.
+        self.sender.begin(message, output)?;
+        self.on_written(output);
+        Ok(())
     }
 
     /// Appends a ping with a payload of at most 125 bytes to `output`.
@@ -208,9 +195,9 @@ impl Endpoint {
         if !self.is_open() {
             return false;
         }
-        // The type guarantees a legal frame.
-        let _ = self.sender.send(Event::Close(frame.clone()), output);
-        self.closing.sent(frame);
+        if self.sender.close(&frame, output) {
+            self.closing.sent(frame);
+        }
         true
     }
 
@@ -218,23 +205,22 @@ impl Endpoint {
     /// then [`abandon`](Self::abandon) the connection.
     pub fn give_up(&mut self, output: &mut impl Output) {
         let reason = Text::from_static("keepalive ping timeout");
-        self.close(
-            CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason),
-            output,
-        );
+        let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
+        self.close_now(frame, output);
     }
 
     /// Ends the connection at once, because the stream has failed or a deadline has passed.
     pub fn abandon(&mut self) {
         self.step = Step::Done;
-        self.held_pong = None;
+        self.drop_unsent();
     }
 
-    /// Appends the held pong once `output` has room for it. Call it after output was written.
+    /// Appends the held pong and the next frames of an unfinished message, while `output` has room. Call this
+    /// method after output was written.
     #[inline]
     pub fn on_written(&mut self, output: &mut impl Output) {
-        if self.held_pong.is_some() && self.has_room(output) {
-            self.release_pong(output);
+        if self.held_pong.is_some() || self.sender.is_unfinished() {
+            self.refill(output);
         }
     }
 
@@ -290,11 +276,23 @@ impl Endpoint {
         self.sender.compress(compress);
     }
 
-    /// Releases extension memory that was not used since the last call. Call it periodically, for
-    /// example every 20 s.
+    /// Releases extension memory that was not used since the last call. Call it every 20 s or so.
     pub fn tidy(&mut self) {
         self.receiver.tidy();
         self.sender.tidy();
+    }
+
+    /// Returns the number of bytes of the unfinished message that are not in the output.
+    pub fn unfinished_len(&self) -> usize {
+        self.sender.unfinished_len()
+    }
+
+    /// Appends the rest of the unfinished message to `output`, room or not.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn finish_message(&mut self, output: &mut impl Output) {
+        while self.sender.is_unfinished() {
+            self.cut_frame(output);
+        }
     }
 
     /// Returns the role of the endpoint.
@@ -302,8 +300,7 @@ impl Endpoint {
         self.sender.role()
     }
 
-    /// Returns the time that the owner of the stream allows the closing handshake
-    /// ([`Config::close_timeout`]): from our Close frame, or from the first step after
+    /// Returns [`Config::close_timeout`]. It starts with our Close frame, or with the first step after
     /// [`Step::Continue`]. After it, [`abandon`](Self::abandon) the connection.
     pub fn close_timeout(&self) -> Duration {
         self.config().values.close_timeout
@@ -314,25 +311,20 @@ impl Endpoint {
         self.sender.config()
     }
 
-    /// Lets long messages pause while they are decoded, as [`Receiver::let_pause`].
+    /// Returns the receiving half.
     #[cfg(feature = "tokio")]
-    pub(crate) fn let_pause(&mut self) {
-        self.receiver.let_pause();
+    #[inline]
+    pub(crate) const fn receiver(&self) -> &Receiver {
+        &self.receiver
     }
 
-    /// Returns whether the last `None` of [`next`](Self::next) was such a pause.
+    /// Returns the receiving half.
     #[cfg(feature = "tokio")]
-    pub(crate) fn is_paused(&self) -> bool {
-        self.receiver.is_paused()
+    pub(crate) const fn receiver_mut(&mut self) -> &mut Receiver {
+        &mut self.receiver
     }
 
-    /// Returns the place of the next bytes of a large payload, as [`Receiver::destination`].
-    #[cfg(feature = "tokio")]
-    pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
-        self.receiver.destination()
-    }
-
-    /// Takes `len` bytes that were read to the [`destination`](Self::destination).
+    /// Takes `len` bytes that were read to the [`Receiver::destination`].
     #[cfg(feature = "tokio")]
     pub(crate) fn arrived(&mut self, len: usize, output: &mut impl Output) {
         if let Err(error) = self.receiver.arrived(len) {
@@ -340,26 +332,41 @@ impl Endpoint {
         }
     }
 
-    /// Returns whether a frame is complete that was read to the [`destination`](Self::destination).
-    #[cfg(feature = "tokio")]
-    #[inline]
-    pub(crate) fn has_frame(&self) -> bool {
-        self.receiver.has_frame()
+    fn check_open(&self) -> Result<(), SendError> {
+        self.is_open().then_some(()).ok_or(SendError::Closed)
     }
 
-    const fn check_open(&self) -> Result<(), SendError> {
-        if self.is_open() {
-            Ok(())
-        } else {
-            Err(SendError::Closed)
-        }
-    }
-
+    /// Appends the held pong and frames of the unfinished message, while `output` has room.
     #[cold]
-    fn release_pong(&mut self, output: &mut impl Output) {
-        if let Some(payload) = self.held_pong.take() {
-            self.sender.reply(&payload, output);
+    fn refill(&mut self, output: &mut impl Output) {
+        while self.has_room(output) {
+            if let Some(payload) = self.held_pong.take() {
+                self.sender.reply(&payload, output);
+            } else if self.sender.is_unfinished() {
+                self.cut_frame(output);
+            } else {
+                return;
+            }
         }
+    }
+
+    /// Appends the next frame of the unfinished message, and then our Close frame if one waits.
+    fn cut_frame(&mut self, output: &mut impl Output) {
+        if let Some(frame) = self.sender.cut(output) {
+            self.closing.sent(frame);
+        }
+    }
+
+    /// Closes between two frames of an unfinished message, whose rest is dropped.
+    fn close_now(&mut self, frame: CloseFrame, output: &mut impl Output) {
+        self.sender.drop_unfinished();
+        self.close(frame, output);
+    }
+
+    /// Drops the pong and the rest of the message that wait for room.
+    pub(crate) fn drop_unsent(&mut self) {
+        self.held_pong = None;
+        self.sender.drop_unfinished();
     }
 
     fn on_control(&mut self, event: &Event, output: &mut impl Output) {
@@ -370,7 +377,7 @@ impl Endpoint {
             Event::Ping(payload) => self.held_pong = Some(Box::new(payload.clone())),
             Event::Close(frame) => {
                 self.closing.received(frame.clone());
-                self.close(frame.clone(), output);
+                self.close_now(frame.clone(), output);
                 self.end(Step::Flush);
             }
             Event::Pong(_) | Event::Message(_) => {}
@@ -379,7 +386,7 @@ impl Endpoint {
 
     #[cold]
     fn on_violation(&mut self, error: ProtocolError, output: &mut impl Output) {
-        self.close(error.close_frame(), output);
+        self.close_now(error.close_frame(), output);
         self.end(Step::Flush);
     }
 
@@ -388,6 +395,6 @@ impl Endpoint {
         if self.step == Step::Continue {
             self.step = step;
         }
-        self.held_pong = None;
+        self.drop_unsent();
     }
 }

@@ -24,6 +24,7 @@ mod endpoint;
 mod event;
 mod frame_reader;
 mod keepalive;
+mod outgoing;
 mod receiver;
 mod sender;
 mod step;

@@ -8,7 +8,10 @@ use chacha20::{
     rand_core::{Rng, SeedableRng},
 };
 
-use super::Event;
+use super::{
+    Event,
+    outgoing::{Fragment, Outgoing},
+};
 use crate::{
     config::Config,
     extension::{Compress, Encoders},
@@ -78,6 +81,8 @@ pub struct Sender {
     config: Config,
     /// The sending direction of extensions. Most connections have negotiated none.
     encoders: Option<Box<Encoders>>,
+    /// The message of which not all frames were appended.
+    unfinished: Option<Box<Outgoing>>,
 }
 
 impl Sender {
@@ -90,6 +95,7 @@ impl Sender {
             compress: Compress::Auto,
             config: config.clone(),
             encoders: None,
+            unfinished: None,
         }
     }
 
@@ -130,13 +136,28 @@ impl Sender {
             Event::Ping(payload) => self.control(Opcode::Ping, payload, output),
             Event::Pong(payload) => self.control(Opcode::Pong, payload, output),
             Event::Close(_) if self.closed => Ok(()),
-            Event::Close(frame) => self.close(&frame, output),
+            Event::Close(frame) => {
+                self.close(&frame, output);
+                Ok(())
+            }
         }
     }
 
     /// Appends a message to `output`, as [`send`](Self::send). On return, `message` is in an unspecified
     /// but valid state.
-    pub(crate) fn message(
+    fn message(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.begin(message, output)?;
+        self.finish(output);
+        Ok(())
+    }
+
+    /// Appends a message to `output`, or its first frame: [`cut`](Self::cut) appends the others. On return,
+    /// `message` is in an unspecified but valid state.
+    pub(crate) fn begin(
         &mut self,
         message: &mut Message,
         output: &mut impl Output,
@@ -145,6 +166,7 @@ impl Sender {
             return Err(SendError::Closed);
         }
         check_size(message, &self.config)?;
+        self.finish(output);
         let opcode = match message {
             Message::Text(_) => Opcode::Text,
             Message::Binary(_) => Opcode::Binary,
@@ -153,9 +175,67 @@ impl Sender {
         if payload.len() <= self.config.values.outgoing_frame_size {
             self.frame(true, opcode, payload, output);
         } else {
-            self.fragments(opcode, std::mem::take(payload), output);
+            let message = Outgoing::new(opcode, std::mem::take(payload));
+            self.unfinished = Some(Box::new(message));
+            self.cut(output);
         }
         Ok(())
+    }
+
+    /// Returns whether a message has frames that were not appended.
+    #[inline]
+    pub(crate) const fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Returns the number of bytes of the unfinished message that were not appended.
+    pub(crate) fn unfinished_len(&self) -> usize {
+        self.unfinished.as_ref().map_or(0, |message| message.len())
+    }
+
+    /// Appends the next frame of the unfinished message. Returns the Close frame that has followed the last.
+    pub(crate) fn cut(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
+        let size = self.config.values.outgoing_frame_size;
+        let Fragment {
+            fin,
+            opcode,
+            mut payload,
+        } = self.unfinished.as_mut()?.cut(size);
+        self.frame(fin, opcode, &mut payload, output);
+        if !fin {
+            return None;
+        }
+        let close = self.unfinished.take()?.into_close()?;
+        self.append_close(&close, output);
+        Some(close)
+    }
+
+    /// Appends the rest of the unfinished message.
+    #[inline]
+    pub(crate) fn finish(&mut self, output: &mut impl Output) {
+        while self.is_unfinished() {
+            self.cut(output);
+        }
+    }
+
+    /// Drops the rest of the unfinished message, and the Close frame that was to follow.
+    pub(crate) fn drop_unfinished(&mut self) {
+        if let Some(message) = self.unfinished.take()
+            && message.into_close().is_some()
+        {
+            self.closed = false;
+        }
+    }
+
+    /// Appends our Close frame behind the unfinished message. Returns whether it was appended at once.
+    pub(crate) fn close(&mut self, frame: &CloseFrame, output: &mut impl Output) -> bool {
+        self.closed = true;
+        if let Some(message) = &mut self.unfinished {
+            message.set_close(frame.clone());
+            return false;
+        }
+        self.append_close(frame, output);
+        true
     }
 
     /// Appends the pong that answers a ping with this payload.
@@ -181,15 +261,6 @@ impl Sender {
         self.closed
     }
 
-    fn fragments(&mut self, mut opcode: Opcode, mut rest: Bytes, output: &mut impl Output) {
-        let size = self.config.values.outgoing_frame_size;
-        while rest.len() > size {
-            self.frame(false, opcode, &mut rest.split_to(size), output);
-            opcode = Opcode::Continuation;
-        }
-        self.frame(true, opcode, &mut rest, output);
-    }
-
     fn control(
         &mut self,
         opcode: Opcode,
@@ -205,10 +276,8 @@ impl Sender {
         Ok(())
     }
 
-    fn close(&mut self, frame: &CloseFrame, output: &mut impl Output) -> Result<(), SendError> {
-        self.control(Opcode::Close, frame.to_payload(), output)?;
-        self.closed = true;
-        Ok(())
+    fn append_close(&mut self, frame: &CloseFrame, output: &mut impl Output) {
+        self.frame(true, Opcode::Close, &mut frame.to_payload(), output);
     }
 
     #[inline]

@@ -1,4 +1,17 @@
 //! [`Step`]: how the owner of a stream winds it up.
+//!
+//! ```text
+//!            a Close frame or a violation of the peer
+//! ┌──────────┐    ┌───────┐ server ┌───────────┐    ┌──────────────────┐    ┌──────┐
+//! │ Continue ├───▶│ Flush ├───────▶│ HalfClose ├───▶│ Drain or Discard ├───▶│ Done │
+//! └┬──┬──────┘    └───┬───┘        └───────────┘    └──────────────────┘    └──────┘
+//!  │  │               │ client ┌───────┐    ┌───────────┐                    ▲ ▲ ▲
+//!  │  │               └───────▶│ Drain ├───▶│ HalfClose ├────────────────────┘ │ │
+//!  │  │ the end of the stream  └───────┘    └───────────┘                      │ │
+//!  │  └────────────────────────────────────▶ HalfClose ────────────────────────┘ │
+//!  │ the stream has failed, or a deadline has passed                             │
+//!  └─────────────────────────────────────────────────────────────────────────────┘
+//! ```
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ mod chunking;
 mod closing;
 mod codec;
 mod control;
+mod cutting;
 mod deflate;
 mod deflate_limits;
 mod deflate_receiving;

@@ -35,8 +35,8 @@ const SERVED: (usize, f64) = (16 << 20, 12e6);
 
 fn config() -> Config {
     Config::new()
-        .ping_interval(Duration::from_millis(300))
-        .ping_timeout(Duration::from_millis(300))
+        .ping_interval(Duration::from_millis(500))
+        .ping_timeout(Duration::from_millis(500))
 }
 
 /// Reads 20 KiB at a time until all has come. Returns the number of bytes.
