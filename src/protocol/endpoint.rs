@@ -164,7 +164,9 @@ impl Endpoint {
         }
         // The sender refuses messages after our Close frame.
         self.sender.begin(message, output)?;
-        self.on_written(output);
+        if self.sender.is_unfinished() {
+            self.refill(output);
+        }
         Ok(())
     }
 

@@ -151,7 +151,9 @@ impl Sender {
         output: &mut impl Output,
     ) -> Result<(), SendError> {
         self.begin(message, output)?;
-        self.finish(output);
+        if self.is_unfinished() {
+            self.finish(output);
+        }
         Ok(())
     }
 
@@ -166,7 +168,9 @@ impl Sender {
             return Err(SendError::Closed);
         }
         check_size(message, &self.config)?;
-        self.finish(output);
+        if self.is_unfinished() {
+            self.finish(output);
+        }
         let opcode = match message {
             Message::Text(_) => Opcode::Text,
             Message::Binary(_) => Opcode::Binary,
@@ -211,8 +215,8 @@ impl Sender {
     }
 
     /// Appends the rest of the unfinished message.
-    #[inline]
-    pub(crate) fn finish(&mut self, output: &mut impl Output) {
+    #[cold]
+    fn finish(&mut self, output: &mut impl Output) {
         while self.is_unfinished() {
             self.cut(output);
         }
