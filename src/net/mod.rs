@@ -27,6 +27,9 @@ use cork::Cork;
 ///
 /// Under [`serve`](crate::serve), written bytes are kept while the handler is polled. They leave when the
 /// handler waits, when the stream is flushed, and when they are many.
+///
+/// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
+/// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
 #[derive(Debug)]
 pub struct Stream(Cork);
 
@@ -58,9 +61,11 @@ impl Stream {
         self.0.with_tcp(look)
     }
 
-    /// Takes a TCP stream, with Nagle's algorithm switched off: it would hold small frames back.
+    /// Creates a stream over a TCP socket. Switches Nagle's algorithm off, because it delays small frames,
+    /// and limits the bytes that the kernel queues unsent.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        limit_unsent(&stream);
         Ok(Self(Cork::new(stream)))
     }
 
@@ -76,6 +81,24 @@ impl Stream {
         self.0.task()
     }
 }
+
+/// Limits the bytes that the kernel queues for a socket before it can send them. Linux otherwise queues
+/// some 4 MB for a peer that does not read. Bytes in flight do not count, so that a long path stays full.
+///
+/// Errors are ignored, because a connection works without the limit. Old kernels, sandboxes and seccomp
+/// filters refuse the option with different errors. A broken socket fails when it is next used.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn limit_unsent(stream: &TcpStream) {
+    /// In bytes. Linux reports that the socket is writable once the unsent bytes are below half of the
+    /// limit. The other half keeps the link busy until the task has written more.
+    const LIMIT: u32 = 128 << 10;
+
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(LIMIT);
+}
+
+/// Leaves the socket as it is, because `socket2` has no such option for this platform.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn limit_unsent(_: &TcpStream) {}
 
 impl Drop for Stream {
     fn drop(&mut self) {

@@ -49,4 +49,5 @@ mod sockets;
 mod split;
 mod split_wakers;
 mod support;
+mod unsent;
 mod utf8;

@@ -320,10 +320,16 @@ async fn bytes_that_the_cork_keeps_are_no_sign_of_life() {
     let server = Running::start(impatient(), move |mut ws: WebSocket<Stream>| {
         let channels = (opened.clone(), tell.clone());
         async move {
-            // Until the socket is full, and the cork begins to keep bytes between two polls.
-            while format!("{:?}", ws.get_ref()).contains("rest: None") {
+            // Until the cork keeps bytes between two polls, for long enough that the buffer of the peer is
+            // full as well.
+            let has_room =
+                |ws: &WebSocket<Stream>| format!("{:?}", ws.get_ref()).contains("rest: None");
+            while has_room(&ws) {
                 ws.send(vec![7; 4000]).await.unwrap();
                 yield_now().await;
+                if !has_room(&ws) {
+                    sleep(millis(100)).await;
+                }
             }
             receive(ws, channels).await;
         }

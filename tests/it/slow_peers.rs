@@ -29,8 +29,8 @@ const SENT: usize = 6 << 20;
 /// The bytes per second that the peer reads.
 const RATE: f64 = 4e6;
 
-/// The payload bytes and the rate under `serve`, whose sockets have a send buffer of up to 4 MB. Linux
-/// reports room only when a third of the buffer is free, so that the socket is silent meanwhile.
+/// The payload bytes and the rate under `serve`. Without `TCP_NOTSENT_LOWAT`, a socket has a send buffer of
+/// up to 4 MB. Linux then reports room only when a third of the buffer is free.
 const SERVED: (usize, f64) = (16 << 20, 12e6);
 
 fn config() -> Config {
