@@ -1,5 +1,8 @@
 //! [`WriteQueue`]: the bytes that wait for the stream, in order, written with vectored writes.
 //!
+//! A stream without vectored writes, such as TLS, is given a short slice together with the bytes that follow
+//! it, so that the header of a large payload is not written alone.
+//!
 //! Each thread keeps one spare queue with its memory, so that a connection which sends, flushes and
 //! waits allocates nothing and owns nothing while it waits.
 
@@ -7,12 +10,13 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::protocol::Output;
 
@@ -22,6 +26,10 @@ const COPY_BELOW: usize = 4096;
 
 /// The largest number of slices of one write.
 const MAX_SLICES: usize = 32;
+
+/// For a stream without vectored writes, shorter slices than this are copied into one buffer of this size:
+/// the largest plaintext of a TLS record (RFC 8446 §5.1).
+const GATHERED: usize = 16 << 10;
 
 /// A spare queue keeps no more memory than this for copied bytes.
 const MAX_SPARE: usize = 128 << 10;
@@ -152,7 +160,7 @@ impl Queue {
             return io.poll_write(cx, &self.copied);
         }
         if !io.is_write_vectored() {
-            return io.poll_write(cx, self.slices().next().unwrap_or_default());
+            return self.poll_write_gathered(io, cx);
         }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut used = 0;
@@ -161,6 +169,31 @@ impl Queue {
             used += 1;
         }
         io.poll_write_vectored(cx, &slices[..used])
+    }
+
+    /// Writes once to a stream without vectored writes: the first slice, or the bytes of several slices if
+    /// the first one is short.
+    // Not inlined, because the buffer would enlarge the stack frame of the vectored write.
+    #[inline(never)]
+    fn poll_write_gathered<S: AsyncWrite>(
+        &self,
+        io: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let first = self.slices().next().unwrap_or_default();
+        if first.len() >= GATHERED || first.len() == self.len() {
+            return io.poll_write(cx, first);
+        }
+        let mut memory = [MaybeUninit::uninit(); GATHERED];
+        let mut gathered = ReadBuf::uninit(&mut memory);
+        for slice in self.slices() {
+            let len = slice.len().min(gathered.remaining());
+            gathered.put_slice(&slice[..len]);
+            if gathered.remaining() == 0 {
+                break;
+            }
+        }
+        io.poll_write(cx, gathered.filled())
     }
 
     /// Removes written bytes. A stream that claims to have written more than it was given only empties

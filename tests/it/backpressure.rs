@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, duplex};
 use wsimd::{Config, Message, Role, WebSocket};
 
 use crate::support::{
-    frames::{FIN, PING, PONG, TEXT, frame, key},
+    frames::{BINARY, FIN, PING, PONG, TEXT, frame, key},
     poll_once,
     script::{Read, Script, Seen, Write},
     soon,
@@ -33,6 +33,41 @@ async fn what_was_fed_leaves_in_one_write() {
     // The last one was above the high-water mark and waited for the others.
     assert_eq!(seen.writes(), 2);
     assert_eq!(seen.written(), expected);
+}
+
+/// Sends messages of the lengths over a stream without vectored writes. Returns the bytes of each write.
+async fn send_plain(lens: &[usize], write: Write) -> Vec<usize> {
+    let script = Script::new([]).silent().plain().writes([write]);
+    let (mut ws, seen) = server(script, Config::new());
+    let mut expected = Vec::new();
+    for (fill, len) in (1..).zip(lens) {
+        ws.feed(vec![fill; *len]).await.unwrap();
+        expected.extend(frame(Role::Server, FIN | BINARY, &vec![fill; *len]));
+    }
+    ws.flush().await.unwrap();
+    assert_eq!(ws.buffered(), 0);
+    assert!(seen.written() == expected, "{lens:?} {write:?}");
+    seen.written_by_write()
+}
+
+#[tokio::test]
+async fn without_vectored_writes_a_header_leaves_with_its_payload() {
+    const RECORD: usize = 16 << 10;
+    let whole = Write::Some(usize::MAX);
+    // The bytes after the first record are written from the memory of the message.
+    let writes = send_plain(&[100_000], whole).await;
+    assert_eq!(writes, [RECORD, 10 + 100_000 - RECORD]);
+    let writes = send_plain(&[20_000, 10], whole).await;
+    assert_eq!(writes, [RECORD, 4 + 20_000 + 2 + 10 - RECORD]);
+    let writes = send_plain(&[10, 5000, 0, 4096, 3], whole).await;
+    assert_eq!(writes, [2 + 10 + 4 + 5000 + 2 + 4 + 4096 + 2 + 3]);
+}
+
+#[tokio::test]
+async fn without_vectored_writes_partial_writes_of_every_size_lose_nothing() {
+    for size in 1..=17_200 {
+        send_plain(&[5, 4096, 3, 13_000, 4], Write::Some(size)).await;
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ pub(crate) struct Script {
     writes: VecDeque<Write>,
     /// Whether the stream stays open, silent, after the last read.
     silent: bool,
+    is_vectored: bool,
     pub(crate) seen: Seen,
 }
 
@@ -44,7 +45,8 @@ pub(crate) struct Seen(Arc<Mutex<SeenState>>);
 #[derive(Debug, Default)]
 struct SeenState {
     written: Vec<u8>,
-    writes: usize,
+    /// The number of bytes of each write.
+    writes: Vec<usize>,
     reads: usize,
     shut_down: bool,
 }
@@ -56,7 +58,12 @@ impl Seen {
 
     /// The number of polls that wrote something.
     pub(crate) fn writes(&self) -> usize {
-        self.0.lock().unwrap().writes
+        self.0.lock().unwrap().writes.len()
+    }
+
+    /// The number of bytes of each poll that wrote something.
+    pub(crate) fn written_by_write(&self) -> Vec<usize> {
+        self.0.lock().unwrap().writes.clone()
     }
 
     /// The number of polls that read.
@@ -75,6 +82,7 @@ impl Script {
             reads: reads.into_iter().collect(),
             writes: VecDeque::from([Write::Some(usize::MAX)]),
             silent: false,
+            is_vectored: true,
             seen: Seen::default(),
         }
     }
@@ -101,6 +109,12 @@ impl Script {
     /// Stays open after the last read instead of ending.
     pub(crate) fn silent(mut self) -> Self {
         self.silent = true;
+        self
+    }
+
+    /// Has no vectored writes, such as a TLS stream.
+    pub(crate) fn plain(mut self) -> Self {
+        self.is_vectored = false;
         self
     }
 }
@@ -152,7 +166,7 @@ impl AsyncWrite for Script {
                 let len = most.min(buf.len());
                 let mut seen = self.seen.0.lock().unwrap();
                 seen.written.extend(&buf[..len]);
-                seen.writes += 1;
+                seen.writes.push(len);
                 Poll::Ready(Ok(len))
             }
         }
@@ -168,7 +182,7 @@ impl AsyncWrite for Script {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.is_vectored
     }
 
     fn poll_write_vectored(
@@ -176,6 +190,7 @@ impl AsyncWrite for Script {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        assert!(self.is_vectored);
         let all: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
         self.poll_write(cx, &all)
     }
