@@ -300,9 +300,16 @@ impl Decoded<'_> {
             }
         }
         state.check()?;
-        state.work += PIECE_WORK + bytes.len() as u64;
+        let work = PIECE_WORK + bytes.len() as u64;
+        state.work = state.work.saturating_add(work);
         let appended = state.append(bytes, payload);
         appended.inspect_err(|error| state.fail(*error))
+    }
+
+    /// Counts work that took as long as it takes to decode so many bytes, beside the bytes of
+    /// [`extend`](Self::extend) and of the input. The connection lets other tasks run after enough work.
+    pub fn record_work(&mut self, bytes: u64) {
+        self.state.work = self.state.work.saturating_add(bytes);
     }
 
     /// Returns by how many bytes the message may still grow. [`extend`](Self::extend) refuses more.

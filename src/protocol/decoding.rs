@@ -124,7 +124,8 @@ impl Decoding {
         if piece.missing == 0 {
             self.decoders.end(payload, &mut state)?;
         }
-        self.work += INPUT_WORK * piece.chunk.len() as u64 + state.work();
+        let work = INPUT_WORK * piece.chunk.len() as u64 + state.work();
+        self.work = self.work.saturating_add(work);
         Ok(())
     }
 

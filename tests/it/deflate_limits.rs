@@ -20,6 +20,14 @@ const OVER_BUDGET: ProtocolError = ProtocolError::Extension {
     reason: "messages inflate beyond the budget",
 };
 
+const TOO_MANY_ENDS: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::POLICY_VIOLATION,
+    reason: "too many ends of DEFLATE streams",
+};
+
+/// An empty stream with its end.
+const END: [u8; 2] = [3, 0];
+
 /// What a connection may hold beside the message, whose memory doubles as it grows.
 const FIXED: isize = 128 << 10;
 
@@ -141,11 +149,10 @@ fn what_is_not_compressed_has_the_limits_of_a_connection_without_extensions() {
 #[test]
 fn blocks_without_output_do_not_go_on_for_ever() {
     let stored = Bits::new().stored(false, b"").bytes();
-    let last = Bits::new().fixed(true).end().bytes();
     let dynamic = (0..8)
         .fold(Bits::new(), |bits, _| bits.nothing_dynamic())
         .bytes();
-    for block in [stored, last, dynamic] {
+    for block in [stored, dynamic] {
         let blocks = block.repeat(40_000 / block.len());
         let config = config(deflate(15, true)).max_message_size(100_000);
         let input = frame(Role::Client, RSV1 | BINARY, &blocks);
@@ -304,4 +311,91 @@ fn damage_is_damage_with_a_budget_too() {
     let mut inbound = Inbound::new(&budget(10, 1000));
     let damaged = Bits::new().fixed(false).copy(3, 1).end().message();
     assert_eq!(inbound.message(&damaged), Err(DAMAGED));
+}
+
+/// Runs compressed messages of one frame through both roles, with and without takeover.
+fn check_messages(payloads: &[Vec<u8>], outcome: impl Fn(Vector) -> Vector) {
+    for takeover in [true, false] {
+        check_both(|role, peer| {
+            let frames = payloads
+                .iter()
+                .flat_map(|payload| frame(peer, FIN | RSV1 | BINARY, payload));
+            let vector = Vector::new(role, frames.collect());
+            outcome(vector.config(config(deflate(15, takeover))))
+        });
+    }
+}
+
+#[test]
+fn sixteen_streams_may_end_in_a_short_frame_and_one_more_is_refused_at_its_end() {
+    check_messages(&[END.repeat(16), END.to_vec(), END.repeat(2)], |vector| {
+        vector
+            .event(Vec::new())
+            .event(Vec::new())
+            .error(TOO_MANY_ENDS)
+    });
+    for takeover in [true, false] {
+        let input = frame(Role::Client, FIN | RSV1 | BINARY, &END.repeat(40));
+        Vector::new(Role::Server, input)
+            .config(config(deflate(15, takeover)))
+            .error(TOO_MANY_ENDS)
+            .check_refused_after(6 + 34);
+    }
+    assert_eq!(u16::from(TOO_MANY_ENDS.close_code()), 1008);
+}
+
+#[test]
+fn a_stream_may_end_in_every_message() {
+    let payload = Bits::new().fixed(true).literals(b"abc").end().bytes();
+    let mut inbound = Inbound::new(&config(deflate(15, true)));
+    for _ in 0..10_000 {
+        assert_eq!(inbound.message(&payload).unwrap(), b"abc");
+    }
+}
+
+#[test]
+fn a_stream_may_end_in_every_fragment() {
+    check_both(|role, peer| {
+        let ended = Bits::new().fixed(true).literals(b"a").end().bytes();
+        let mut input = frame(peer, RSV1 | BINARY, &ended);
+        for _ in 0..40 {
+            input.extend(frame(peer, CONTINUATION, &ended));
+        }
+        input.extend(frame(peer, FIN | CONTINUATION, b""));
+        Vector::new(role, input)
+            .config(config(deflate(15, true)))
+            .event([b'a'; 41].to_vec())
+    });
+}
+
+#[test]
+fn the_last_block_that_is_cut_short_counts_as_an_end() {
+    let last = Bits::new().fixed(false).end().put(1, 3).bytes();
+    let (enough, too_many) = ([&END.repeat(15)[..], &last], [&END.repeat(16)[..], &last]);
+    check_messages(&[enough.concat()], |vector| vector.event(Vec::new()));
+    check_messages(&[too_many.concat()], |vector| vector.error(TOO_MANY_ENDS));
+}
+
+#[test]
+fn a_stream_may_end_in_every_kibibyte_however_the_bytes_are_cut() {
+    // The bytes of the first end are beyond the limit.
+    let earned = 15 * END.len() + 5;
+    for (missing, passes) in [(0, true), (1, false)] {
+        let content = noise(1024 - earned - missing, 1);
+        let last = Bits::new().stored(true, &content).bytes();
+        let payload = [END.repeat(16), last].concat();
+        check_messages(&[payload], |vector| match passes {
+            true => vector.event(content.clone()),
+            false => vector.error(TOO_MANY_ENDS),
+        });
+    }
+    let content = noise(1024, 1);
+    let payload = Bits::new().stored(true, &content).bytes().repeat(100);
+    for size in [1, 1000, payload.len()] {
+        let input = frame(Role::Client, FIN | RSV1 | BINARY, &payload);
+        Vector::new(Role::Server, input.clone())
+            .config(config(deflate(15, true)))
+            .event(content.repeat(100))
+            .check_chunks(&runtime(), &input.chunks(size).collect::<Vec<_>>());
+    }
 }

@@ -10,7 +10,7 @@ use wsimd::{Config, Message, Parts, ProtocolError, Role, WebSocket, extension::D
 
 use crate::support::{
     bits::{Bits, Inflater},
-    deflate::{RSV1, agree, config, deflate, frames, text},
+    deflate::{RSV1, agree, config, deflate, frames, noise, text},
     frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key},
     poll_once,
     script::{Read, Script, Seen, Write},
@@ -149,25 +149,47 @@ async fn a_peer_whose_message_is_inflated_for_long_is_not_given_up() {
     assert!(received.as_bytes() == message && polls >= PAUSES);
 }
 
+/// Returns the number of polls until an empty message is received.
+fn polls_for_nothing(config: &Config, input: &[u8]) -> usize {
+    let (mut ws, _) = connection(config, Script::whole(input).silent());
+    let mut polls = 0;
+    loop {
+        polls += 1;
+        match poll_once(ws.recv()) {
+            Poll::Ready(message) if message.as_ref().unwrap() == &Some(Vec::new().into()) => {
+                return polls;
+            }
+            Poll::Ready(message) => drop(message.unwrap().unwrap()),
+            Poll::Pending => {}
+        }
+    }
+}
+
 #[test]
 fn input_that_becomes_nothing_lets_other_tasks_run_too() {
     let stored = Bits::new().stored(false, b"").bytes();
-    // Each of these is a stream of its own, and takes longer.
-    let finished = Bits::new().fixed(true).end().bytes();
-    for (block, least) in [(stored, 8), (finished, 61)] {
-        let blocks = block.repeat(1_000_000 / block.len());
-        let payload = [&blocks[..], b"\0"].concat();
-        let input = frame(Role::Client, FIN | RSV1 | BINARY, &payload);
-        let (mut ws, _) = connection(&large(true), Script::whole(&input).silent());
-        let mut polls = 0;
-        let received = loop {
-            polls += 1;
-            if let Poll::Ready(message) = poll_once(ws.recv()) {
-                break message.unwrap();
-            }
-        };
-        assert_eq!(received, Some(Message::from(Vec::new())));
-        assert!(polls >= least, "{polls} polls for {} bytes", input.len());
+    let payload = [&stored.repeat(1_000_000 / stored.len())[..], b"\0"].concat();
+    let input = frame(Role::Client, FIN | RSV1 | BINARY, &payload);
+    let polls = polls_for_nothing(&large(true), &input);
+    assert!(polls >= 8, "{polls} polls for {} bytes", input.len());
+}
+
+#[test]
+fn streams_that_end_let_other_tasks_run_and_more_so_with_a_window() {
+    const ENDS: usize = 20_000;
+    // After each end, zlib gets the last 32 KiB of the window again.
+    let window = Zlib::new(6, 15).message(&noise(32 << 10, 1));
+    let end = Bits::new().fixed(true).end().bytes();
+    for (takeover, streams_in_a_poll) in [(true, 800), (false, 2000)] {
+        let input = [
+            frame(Role::Client, FIN | RSV1 | BINARY, &window),
+            frame(Role::Client, RSV1 | BINARY, &end),
+            frame(Role::Client, CONTINUATION, &end).repeat(ENDS - 1),
+            frame(Role::Client, FIN | CONTINUATION, b""),
+        ];
+        let config = large(takeover).max_fragments(None);
+        let polls = polls_for_nothing(&config, &input.concat());
+        assert!(polls >= ENDS / streams_in_a_poll, "{polls} polls");
     }
 }
 

@@ -15,6 +15,9 @@ const TAIL_AND_BYTE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
 /// An empty block without compression.
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
+/// The number of bytes that a new context is given in the time that it takes to inflate one byte.
+const RESTORED: u64 = 64;
+
 const RSV1_ON_CONTINUATION: ProtocolError = ProtocolError::Extension {
     code: CloseCode::PROTOCOL_ERROR,
     reason: "RSV1 on a continuation frame",
@@ -26,6 +29,10 @@ const DAMAGED: ProtocolError = ProtocolError::Extension {
 const OVER_BUDGET: ProtocolError = ProtocolError::Extension {
     code: CloseCode::POLICY_VIOLATION,
     reason: "messages inflate beyond the budget",
+};
+const TOO_MANY_ENDS: ProtocolError = ProtocolError::Extension {
+    code: CloseCode::POLICY_VIOLATION,
+    reason: "too many ends of DEFLATE streams",
 };
 const INCOMPLETE: ProtocolError = ProtocolError::Extension {
     code: CloseCode::INVALID_PAYLOAD,
@@ -50,6 +57,7 @@ pub(super) struct Decompressor {
     /// The last `window` bytes that were inflated, to make another context of.
     pub(super) history: VecDeque<u8>,
     pub(super) budget: Option<Budget>,
+    pub(super) ends: Ends,
 }
 
 /// How much may be inflated: so many times of what was received, and a burst beyond.
@@ -92,11 +100,47 @@ impl Budget {
     }
 }
 
+/// Limits how often a stream ends (BFINAL). The stream that follows needs another context and the last
+/// `window` bytes, which takes far longer than to inflate the two bytes of an empty stream.
+///
+/// The credit depends on the position in the message alone, not on how the bytes arrive.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// In bytes.
+    credit: usize,
+}
+
+impl Ends {
+    /// The price of one end, in received bytes. Each frame earns the price of one.
+    const PRICE: usize = 1 << 10;
+    const MAX_CREDIT: usize = 16 * Self::PRICE;
+
+    pub(super) const fn new() -> Self {
+        Self {
+            credit: Self::MAX_CREDIT,
+        }
+    }
+
+    /// Counts received bytes.
+    fn earn(&mut self, bytes: usize) {
+        self.credit = (self.credit + bytes).min(Self::MAX_CREDIT);
+    }
+
+    /// Counts the end of a stream.
+    fn spend(&mut self) -> Result<(), ProtocolError> {
+        let left = self.credit.checked_sub(Self::PRICE);
+        self.credit = left.ok_or(TOO_MANY_ENDS)?;
+        Ok(())
+    }
+}
+
 impl Decompressor {
     fn inflate(&mut self, mut input: &[u8], output: &mut Decoded<'_>) -> Result<(), ProtocolError> {
         let mut block = pool::block();
         while !input.is_empty() || self.context.is_some() {
             let step = self.step(input, &mut block, InflateFlush::NoFlush)?;
+            output.record_work(step.restored / RESTORED);
+            self.ends.earn(step.read);
             input = input.get(step.read..).unwrap_or_default();
             let inflated = block.get(..step.written).unwrap_or_default();
             self.remember(inflated);
@@ -109,7 +153,7 @@ impl Decompressor {
                 return Err(OVER_BUDGET);
             }
             if step.ended? {
-                self.give_back();
+                self.end_stream()?;
             } else if input.is_empty() && inflated.len() < block.len() {
                 break;
             } else if step.read == 0 && step.written == 0 {
@@ -137,7 +181,7 @@ impl Decompressor {
         match (block.ended?, block.read) {
             (false, read) if read == EMPTY_BLOCK.len() => {}
             // The tail has ended the last block of its stream.
-            (true, 0) => self.give_back(),
+            (true, 0) => self.end_stream()?,
             _ => return Err(INCOMPLETE),
         }
         if self.window == 0 {
@@ -146,12 +190,19 @@ impl Decompressor {
         Ok(())
     }
 
+    /// Ends a stream. The next one gets its context when its first byte is there.
+    fn end_stream(&mut self) -> Result<(), ProtocolError> {
+        self.give_back();
+        self.ends.spend()
+    }
+
     fn step(
         &mut self,
         input: &[u8],
         output: &mut [u8],
         flush: InflateFlush,
     ) -> Result<Step, ProtocolError> {
+        let mut restored = 0;
         let context = match &mut self.context {
             Some(context) => context,
             None => {
@@ -159,6 +210,7 @@ impl Decompressor {
                 if !self.history.is_empty() {
                     let history = self.history.make_contiguous();
                     context.set_dictionary(history).map_err(|_| DAMAGED)?;
+                    restored = history.len() as u64;
                 }
                 self.context.insert(context)
             }
@@ -166,6 +218,7 @@ impl Decompressor {
         let before = (context.total_in(), context.total_out());
         let status = context.decompress(input, output, flush);
         Ok(Step {
+            restored,
             ended: match status {
                 Ok(status) => Ok(status == Status::StreamEnd),
                 Err(_) => Err(DAMAGED),
@@ -202,6 +255,7 @@ impl Decode for Decompressor {
             return Err(RSV1_ON_CONTINUATION);
         }
         self.fin = frame.fin;
+        self.ends.earn(Ends::PRICE);
         if let Some(budget) = self.budget.as_mut().filter(|_| self.compressed) {
             budget.earn(frame.payload_len);
         }
@@ -234,6 +288,8 @@ impl Decode for Decompressor {
 
 /// What one call of zlib did.
 struct Step {
+    /// The number of bytes that a new context was given to refer to.
+    restored: u64,
     read: usize,
     written: usize,
     /// Whether a block was the last of its stream, or what is wrong behind what was written.

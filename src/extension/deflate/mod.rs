@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use self::{
     compress::Compressor,
-    decompress::{Budget, Decompressor},
+    decompress::{Budget, Decompressor, Ends},
     params::{Agreed, Bits, Direction, Parameters},
     pool::Settings,
 };
@@ -57,6 +57,10 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 ///
 /// The limits of [`Config`](crate::Config) are those of inflated messages. Inflating stops at the
 /// limit. [`max_ratio`](Self::max_ratio) limits what many small messages inflate to.
+///
+/// A DEFLATE stream may end within a message (BFINAL), and another may follow. A peer may end one stream in
+/// each frame and one in each KiB of compressed payload. It may save up ends that it does not use, at most
+/// 16. A peer that ends more is closed with 1008.
 #[derive(Clone, Debug)]
 pub struct Deflate {
     parameters: Parameters,
@@ -208,6 +212,7 @@ impl Deflate {
             context: None,
             history: VecDeque::new(),
             budget: self.budget,
+            ends: Ends::new(),
         }
     }
 }
