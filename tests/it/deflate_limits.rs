@@ -307,6 +307,61 @@ fn the_budget_is_judged_alike_in_every_chunking() {
 }
 
 #[test]
+fn the_end_of_a_stream_counts_as_much_as_inflating_for_as_long() {
+    let window = Bits::new().stored(false, &noise(32 << 10, 1)).message();
+    for (takeover, passes) in [(true, 10), (false, 1000)] {
+        let settings = deflate(15, takeover).max_ratio(10, 5000);
+        let mut inbound = Inbound::new(&config(settings));
+        inbound.message(&window).unwrap();
+        // Each earns 20 bytes. With 32 KiB to refer to, it costs 512.
+        for _ in 0..passes {
+            assert_eq!(inbound.message(&END).unwrap(), b"");
+        }
+        if takeover {
+            assert_eq!(inbound.message(&END), Err(OVER_BUDGET));
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_is_judged_alike_in_every_chunking() {
+    let content = noise(1280, 1);
+    let stored = Bits::new().stored(false, &content).bytes();
+    let empty = Bits::new().stored(false, b"").bytes();
+    let cut_short = Bits::new().fixed(false).end().put(1, 3).bytes();
+    // With 1,280 bytes to refer to, an end costs 20 bytes. The stored block leaves 5, each empty block earns 5.
+    for (blocks, ends, passes) in [
+        (6, END.repeat(2), false),
+        (7, END.repeat(2), true),
+        (2, cut_short.clone(), false),
+        (3, cut_short, true),
+    ] {
+        let payload = [&stored[..], &empty.repeat(blocks), &ends].concat();
+        check_both(|role, peer| {
+            let vector = Vector::new(role, frame(peer, FIN | RSV1 | BINARY, &payload))
+                .config(config(deflate(15, true).max_ratio(1, 0)));
+            match passes {
+                true => vector.event(content.clone()),
+                false => vector.error(OVER_BUDGET),
+            }
+        });
+    }
+}
+
+#[test]
+fn a_peer_that_ends_a_stream_in_each_ordinary_message_stays_within_the_ratio() {
+    let message = noise(60, 1);
+    let payload = Bits::new().stored(true, &message).bytes();
+    let window = Bits::new().stored(false, &noise(32 << 10, 1)).message();
+    let settings = deflate(15, true).max_ratio(10, 0);
+    let mut inbound = Inbound::new(&config(settings));
+    inbound.message(&window).unwrap();
+    for _ in 0..1000 {
+        assert_eq!(inbound.message(&payload).unwrap(), message);
+    }
+}
+
+#[test]
 fn damage_is_damage_with_a_budget_too() {
     let mut inbound = Inbound::new(&budget(10, 1000));
     let damaged = Bits::new().fixed(false).copy(3, 1).end().message();

@@ -16,7 +16,7 @@ const TAIL_AND_BYTE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
 /// The number of bytes that a new context is given in the time that it takes to inflate one byte.
-const RESTORED: u64 = 64;
+const RESTORED: usize = 64;
 
 const RSV1_ON_CONTINUATION: ProtocolError = ProtocolError::Extension {
     code: CloseCode::PROTOCOL_ERROR,
@@ -60,7 +60,8 @@ pub(super) struct Decompressor {
     pub(super) ends: Ends,
 }
 
-/// How much may be inflated: so many times of what was received, and a burst beyond.
+/// How much may be inflated: so many times of what was received, and a burst beyond. The end of a stream
+/// counts as the bytes that could be inflated in the time that the next context takes.
 ///
 /// A frame counts whole once it has begun, so that the way it arrives makes no difference. One that is
 /// never finished inflates to no more than its message may have.
@@ -139,15 +140,12 @@ impl Decompressor {
         let mut block = pool::block();
         while !input.is_empty() || self.context.is_some() {
             let step = self.step(input, &mut block, InflateFlush::NoFlush)?;
-            output.record_work(step.restored / RESTORED);
+            output.record_work((step.restored / RESTORED) as u64);
             self.ends.earn(step.read);
             input = input.get(step.read..).unwrap_or_default();
             let inflated = block.get(..step.written).unwrap_or_default();
             self.remember(inflated);
-            let allowed = match &mut self.budget {
-                Some(budget) => budget.spend(inflated.len()),
-                None => inflated.len(),
-            };
+            let allowed = self.spend(inflated.len());
             output.extend(inflated.get(..allowed).unwrap_or_default())?;
             if allowed < inflated.len() {
                 return Err(OVER_BUDGET);
@@ -193,7 +191,20 @@ impl Decompressor {
     /// Ends a stream. The next one gets its context when its first byte is there.
     fn end_stream(&mut self) -> Result<(), ProtocolError> {
         self.give_back();
-        self.ends.spend()
+        self.ends.spend()?;
+        let work = self.history.len() / RESTORED;
+        if self.spend(work) < work {
+            return Err(OVER_BUDGET);
+        }
+        Ok(())
+    }
+
+    /// Returns how many of the inflated bytes the budget allows.
+    fn spend(&mut self, inflated: usize) -> usize {
+        match &mut self.budget {
+            Some(budget) => budget.spend(inflated),
+            None => inflated,
+        }
     }
 
     fn step(
@@ -210,7 +221,7 @@ impl Decompressor {
                 if !self.history.is_empty() {
                     let history = self.history.make_contiguous();
                     context.set_dictionary(history).map_err(|_| DAMAGED)?;
-                    restored = history.len() as u64;
+                    restored = history.len();
                 }
                 self.context.insert(context)
             }
@@ -272,10 +283,11 @@ impl Decode for Decompressor {
         if !self.fin {
             return Ok(());
         }
+        self.finish()?;
         if let Some(budget) = &mut self.budget {
             budget.settle();
         }
-        self.finish()
+        Ok(())
     }
 
     fn tidy(&mut self) {
@@ -289,7 +301,7 @@ impl Decode for Decompressor {
 /// What one call of zlib did.
 struct Step {
     /// The number of bytes that a new context was given to refer to.
-    restored: u64,
+    restored: usize,
     read: usize,
     written: usize,
     /// Whether a block was the last of its stream, or what is wrong behind what was written.

@@ -167,6 +167,10 @@ impl Deflate {
     /// A frame counts whole once its header has arrived; what a single unfinished frame inflates to has the
     /// limit of its message alone.
     ///
+    /// The end of a DEFLATE stream (BFINAL) counts too, because the next stream takes time before it
+    /// inflates to anything: one byte for 64 bytes that it may refer to, which is at most 512 bytes, and
+    /// none without context takeover.
+    ///
     /// DEFLATE reaches 1,032. A message that repeats the one before reaches some hundreds.
     #[must_use]
     pub const fn max_ratio(mut self, ratio: u32, burst: u64) -> Self {
