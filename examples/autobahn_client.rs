@@ -6,9 +6,6 @@ use wsimd::{ClientBuilder, Config, Error, WebSocket, extension::Deflate, net::St
 
 const AGENT: &str = "wsimd";
 
-/// The suite ends a message of 65,536 fragments with an empty one.
-const MAX_FRAGMENTS: u32 = 65_537;
-
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let Some(suite) = std::env::args().nth(1) else {
@@ -18,7 +15,6 @@ async fn main() -> Result<(), Error> {
     let client = ClientBuilder::new().config(
         Config::new()
             .max_message_size(16 << 20)
-            .max_fragments(MAX_FRAGMENTS)
             .extension(Deflate::new().threshold(0)),
     );
     let mut ws = client.connect(&format!("{suite}/getCaseCount")).await?;

@@ -26,9 +26,6 @@ use wsimd::{
     net::Stream,
 };
 
-/// The Autobahn suite ends a message of 65,536 fragments with an empty one.
-const MAX_FRAGMENTS: u32 = 65_537;
-
 /// What a run can fail with: an error of the connection, or an echo that is none.
 type Failure = Box<dyn std::error::Error>;
 
@@ -48,7 +45,6 @@ impl Options {
             framed: false,
             config: Config::new()
                 .max_message_size(16 << 20)
-                .max_fragments(MAX_FRAGMENTS)
                 .extension(Deflate::new().threshold(0)),
         };
         while let Some(arg) = args.next() {

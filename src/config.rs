@@ -7,6 +7,13 @@ use crate::{extension::Extension, frame::MaskingKey};
 /// The default of the time between two pings, and of the time for an answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// The default number of frames of a received message, beside one for each [`FRAGMENT`] bytes.
+const FRAGMENTS: u32 = 4096;
+
+/// The number of bytes for which a message may have one frame more by default. A frame of so many bytes costs
+/// less than a message of so many bytes.
+const FRAGMENT: u64 = 64;
+
 /// The most messages that an inbox can hold.
 const MAX_INBOX: usize = usize::MAX >> 3;
 
@@ -32,7 +39,8 @@ pub struct Config {
 pub(crate) struct Values {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
-    pub(crate) max_fragments: u32,
+    /// `None` if it was not set, `u32::MAX` for no limit.
+    pub(crate) max_fragments: Option<u32>,
     pub(crate) max_outgoing_message_size: usize,
     pub(crate) outgoing_frame_size: usize,
     pub(crate) write_high_water: usize,
@@ -56,7 +64,7 @@ impl Config {
         let values = Values {
             max_message_size: 1 << 20,
             max_frame_size: 1 << 20,
-            max_fragments: 4096,
+            max_fragments: None,
             max_outgoing_message_size: 64 << 20,
             outgoing_frame_size: 256 << 10,
             write_high_water: 64 << 10,
@@ -94,10 +102,15 @@ impl Config {
         self
     }
 
-    /// Limits the number of frames of a received message. Default: 4,096.
+    /// Limits the number of frames of a received message. Default: 4,096, and one more for each 64 bytes of
+    /// the message that have arrived.
+    ///
+    /// The default refuses messages of endless tiny frames. It allows a message of any size in frames of 64
+    /// bytes or more. With an extension, the bytes of the decoded message count. A limit that is set here does
+    /// not grow with the message.
     #[must_use]
     pub fn max_fragments(mut self, limit: impl Into<Option<u32>>) -> Self {
-        self.values_mut().max_fragments = limit.into().unwrap_or(u32::MAX);
+        self.values_mut().max_fragments = Some(limit.into().unwrap_or(u32::MAX));
         self
     }
 
@@ -248,6 +261,16 @@ impl Config {
 
     fn values_mut(&mut self) -> &mut Values {
         Arc::make_mut(&mut self.values)
+    }
+}
+
+impl Values {
+    /// Returns the number of frames that a message may have when `len` bytes of it have arrived.
+    pub(crate) fn max_fragments(&self, len: usize) -> u32 {
+        self.max_fragments.unwrap_or_else(|| {
+            let more = u32::try_from(len as u64 / FRAGMENT).unwrap_or(u32::MAX);
+            FRAGMENTS.saturating_add(more)
+        })
     }
 }
 

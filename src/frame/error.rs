@@ -43,7 +43,7 @@ pub enum ProtocolError {
     },
     /// A message of more frames than [`Config::max_fragments`](crate::Config::max_fragments).
     TooManyFragments {
-        /// The limit, in frames.
+        /// The limit when the frame arrived, in frames. The default grows with the message.
         limit: u32,
     },
     /// A text message that is not UTF-8 (§8.1).

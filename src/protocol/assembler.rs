@@ -63,10 +63,14 @@ impl Assembler {
                 (decoding.visible(input), decoding.limit(values))
             }
         };
-        let fragments = self.unfinished.as_ref().map_or(0, |it| it.fragments);
-        if fragments == values.max_fragments {
+        let (fragments, len) = match &self.unfinished {
+            Some(unfinished) => (unfinished.fragments, unfinished.payload.len()),
+            None => (0, 0),
+        };
+        let max_fragments = values.max_fragments(len);
+        if fragments >= max_fragments {
             limit.too_many = Some(ProtocolError::TooManyFragments {
-                limit: values.max_fragments,
+                limit: max_fragments,
             });
         }
         Some((visible, limit))
@@ -108,7 +112,7 @@ impl Assembler {
                 fragments: 0,
             })
         });
-        unfinished.fragments += 1;
+        unfinished.fragments = unfinished.fragments.saturating_add(1);
         let plain = self.limit(values);
         match &mut self.decoding {
             Some(decoding) => decoding.begin(header, plain),

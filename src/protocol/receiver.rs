@@ -103,7 +103,7 @@ impl Receiver {
     /// As [`new`](Self::new), with the kernels of `simd`.
     pub fn with_simd(role: Role, config: &Config, simd: Simd) -> Self {
         let mut frames = FrameReader::new(role.peer());
-        frames.allow_whole(config.values.max_fragments > 0);
+        frames.allow_whole(config.values.max_fragments(0) > 0);
         Self {
             frames,
             assembler: Assembler::new(),
@@ -117,7 +117,7 @@ impl Receiver {
     pub fn extend(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
         // Extensions have to see each frame.
-        let allows_whole = decoders.is_empty() && self.config.values.max_fragments > 0;
+        let allows_whole = decoders.is_empty() && self.config.values.max_fragments(0) > 0;
         self.frames.allow_whole(allows_whole);
         self.assembler.extend(decoders);
     }

@@ -189,6 +189,27 @@ fn empty_fragments_do_not_go_on_for_ever() {
 }
 
 #[test]
+fn the_limit_of_fragments_follows_the_bytes_that_a_message_inflates_to() {
+    // Each fragment has some bytes on the wire.
+    const FRAMES: usize = 5120;
+    let mut zlib = Zlib::new(6, 15);
+    let first = zlib.part(&[0; 8192]);
+    let more = zlib.part(&[0; 8192]);
+    assert!(more.len() < 64, "{} bytes", more.len());
+    let mut input = frame(Role::Client, RSV1 | BINARY, &first);
+    input.extend(frame(Role::Client, CONTINUATION, &more).repeat(FRAMES - 1));
+    input.extend(frame(Role::Client, FIN | CONTINUATION, b"\0"));
+    let config = config(deflate(15, true)).max_message_size(40 << 20);
+    let mut inbound = Inbound::new(&config);
+    match inbound.bytes(&input) {
+        Ok(Some(Event::Message(message))) => {
+            assert!(message.as_bytes() == vec![0; FRAMES * 8192]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_message_that_never_ends_is_held_in_memory_that_follows_it() {
     let config = config(deflate(15, true)).max_message_size(8 << 20);
     let mut inbound = Inbound::new(&config);

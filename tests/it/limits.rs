@@ -4,8 +4,9 @@ use bytes::BytesMut;
 use wsimd::{Config, Event, ProtocolError, Role, protocol::Receiver};
 
 use crate::support::{
-    frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame},
+    frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame, peer},
     runner::{Vector, check_both},
+    tasks::runtime,
 };
 
 #[test]
@@ -100,6 +101,60 @@ fn fragments_are_counted_empty_ones_too() {
             .event("x")
             .error(ProtocolError::TooManyFragments { limit: 3 })
     });
+}
+
+/// A message in so many frames of `len` bytes, without its last frame.
+fn fragments(peer: Role, count: usize, len: usize) -> Vec<u8> {
+    let first = frame(peer, BINARY, &vec![7; len]);
+    let more = frame(peer, CONTINUATION, &vec![7; len]).repeat(count - 1);
+    [first, more].concat()
+}
+
+#[test]
+fn a_raised_limit_of_the_message_is_enough_for_a_long_one_in_small_frames() {
+    for (len, frames, frame_len) in [(40 << 20, 5120, 8192), (4 << 20, 65_536, 64)] {
+        let config = Config::new().max_message_size(len);
+        let mut receiver = Receiver::new(Role::Server, &config);
+        let mut input = BytesMut::from(&fragments(Role::Client, frames, frame_len)[..]);
+        assert_eq!(receiver.receive(&mut input), Ok(None));
+        input.extend_from_slice(&frame(Role::Client, FIN | CONTINUATION, b""));
+        match receiver.receive(&mut input) {
+            Ok(Some(Event::Message(message))) => assert!(message.as_bytes() == vec![7; len]),
+            other => panic!("{:?}", other.map(drop)),
+        }
+    }
+}
+
+#[test]
+fn endless_tiny_frames_are_refused_at_the_first_byte_of_one_too_many() {
+    for (len, limit) in [(0, 4096), (1, 4161), (2, 4228)] {
+        for role in [Role::Client, Role::Server] {
+            let error = ProtocolError::TooManyFragments { limit };
+            assert_eq!(u16::from(error.close_code()), 1009);
+            let many = fragments(peer(role), usize::try_from(limit).unwrap(), len);
+            let one_more = frame(peer(role), FIN | CONTINUATION, &[7; 1000]);
+            let vector = Vector::new(role, [&many[..], &one_more[..1]].concat());
+            let mut receiver = Receiver::new(role, &vector.config);
+            let mut input = BytesMut::from(&many[..]);
+            assert_eq!(receiver.receive(&mut input), Ok(None));
+            let vector = vector.error(error);
+            for size in [1, 7, 4096, vector.input.len()] {
+                vector.check_chunks(&runtime(), &vector.input.chunks(size).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_fragments_that_was_set_does_not_grow_with_the_message() {
+    let input = [
+        fragments(Role::Client, 3, 1000),
+        frame(Role::Client, FIN | CONTINUATION, b""),
+    ];
+    Vector::new(Role::Server, input.concat())
+        .config(Config::new().max_fragments(3))
+        .error(ProtocolError::TooManyFragments { limit: 3 })
+        .check();
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Story {
             6 => source(4096),
             _ => [65_535, 65_536, 70_000][source(3)],
         };
-        // A message has at most 4,096 frames.
+        // A message of frames with fewer than 64 bytes has about 4,096 of them.
         len.min(
             self.settings
                 .frame_size
