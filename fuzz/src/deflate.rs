@@ -108,6 +108,8 @@ pub(crate) struct Inflated {
     /// The message, up to a fault.
     pub(crate) bytes: Vec<u8>,
     pub(crate) verdict: Result<(), Fault>,
+    /// The number of streams that ended, and the budget that they cost.
+    pub(crate) ends: (usize, usize),
 }
 
 impl Sent {
@@ -115,8 +117,10 @@ impl Sent {
     pub(crate) fn inflate(&self, inflater: &mut Inflater, limit: usize) -> Inflated {
         let mut bytes = self.frames.concat();
         let verdict;
+        let mut ends = (0, 0);
         if self.compressed {
             (bytes, verdict) = inflater.message(&bytes, limit);
+            ends = inflater.ends();
         } else {
             verdict = match bytes.len() > limit {
                 true => Err(Fault::TooLong),
@@ -124,7 +128,11 @@ impl Sent {
             };
             bytes.truncate(limit);
         }
-        Inflated { bytes, verdict }
+        Inflated {
+            bytes,
+            verdict,
+            ends,
+        }
     }
 }
 

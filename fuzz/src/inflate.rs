@@ -21,6 +21,9 @@ const LIMITS: [usize; 2] = [300, 256 << 10];
 const MAX_FRAME_SIZE: usize = 100;
 const MAX_FRAGMENTS: usize = 3;
 
+/// The reason of a refusal for ends of streams.
+const TOO_MANY_ENDS: &str = "too many ends of DEFLATE streams";
+
 /// What messages may inflate to, where the input asks for a limit.
 const RATIO: usize = 20;
 const BURST: usize = 1000;
@@ -126,7 +129,11 @@ impl Case {
         let mut budget = BURST;
         for message in &sent {
             let inflated = message.inflate(&mut inflater, self.limit);
-            let Inflated { bytes, verdict } = &inflated;
+            let Inflated {
+                bytes,
+                verdict,
+                ends: (ends, end_cost),
+            } = &inflated;
             budget = budget.min(BURST);
             if message.compressed {
                 budget += RATIO * message.frames.concat().len();
@@ -145,9 +152,11 @@ impl Case {
             assert!(seen.len() <= self.limit, "a message of {}", seen.len());
             assert_eq!(*verdict, Ok(()), "received, though: {seen:?}");
             if message.compressed && self.flags & 16 != 0 {
-                let left = budget.checked_sub(bytes.len());
+                let left = budget.checked_sub(bytes.len() + end_cost);
                 budget = left.unwrap_or_else(|| panic!("{budget} bytes allowed: {seen:?}"));
             }
+            let earned = message.frames.len() + message.frames.concat().len() / 1024;
+            assert!(*ends <= 16 + earned, "{ends} streams ended: {seen:?}");
             assert!(!message.marked_twice, "RSV1 on a continuation: {seen:?}");
             assert_eq!(matches!(seen, Message::Text(_)), message.is_text);
             assert!(seen.as_bytes() == bytes, "{seen:?} is not {bytes:02x?}");
@@ -166,7 +175,11 @@ impl Case {
         &self,
         error: ProtocolError,
         message: &Sent,
-        Inflated { bytes, verdict }: &Inflated,
+        Inflated {
+            bytes,
+            verdict,
+            ends: (ends, end_cost),
+        }: &Inflated,
         budget: usize,
     ) {
         let frames = message.frames.iter().map(|frame| frame.len());
@@ -189,13 +202,16 @@ impl Case {
             ProtocolError::TooManyFragments { .. } => {
                 self.flags & 8 != 0 && frames.count() > MAX_FRAGMENTS
             }
-            ProtocolError::Extension { code, .. } => match code {
+            ProtocolError::Extension { code, reason } => match code {
                 CloseCode::INVALID_PAYLOAD => {
                     matches!(verdict, Err(Fault::Damaged | Fault::Incomplete)) && is_utf8
                 }
+                CloseCode::POLICY_VIOLATION if reason == TOO_MANY_ENDS => {
+                    message.compressed && *ends > message.frames.len()
+                }
                 CloseCode::POLICY_VIOLATION => {
                     // In a message of several frames, what the first may become depends on it alone.
-                    let is_over = bytes.len() > budget || message.frames.len() > 1;
+                    let is_over = bytes.len() + end_cost > budget || message.frames.len() > 1;
                     self.flags & 16 != 0 && message.compressed && is_over
                 }
                 _ => message.marked_twice,

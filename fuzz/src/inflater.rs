@@ -12,6 +12,10 @@ pub(crate) struct Inflater {
     /// Where in `output` begins what may be referred to.
     stream: usize,
     limit: usize,
+    /// The number of streams of the message that ended.
+    ends: usize,
+    /// The budget that these ends cost, in bytes.
+    end_cost: usize,
 }
 
 /// Why there is no message.
@@ -36,7 +40,14 @@ impl Inflater {
             message: 0,
             stream: 0,
             limit: 0,
+            ends: 0,
+            end_cost: 0,
         }
+    }
+
+    /// Returns the number of streams of the last message that ended, and the budget that they cost.
+    pub(crate) const fn ends(&self) -> (usize, usize) {
+        (self.ends, self.end_cost)
     }
 
     /// Inflates a message of at most `limit` bytes; returns what there is of it, up to the fault.
@@ -50,6 +61,7 @@ impl Inflater {
         }
         self.message = self.output.len();
         self.limit = limit;
+        (self.ends, self.end_cost) = (0, 0);
         let mut bits = Bits {
             bytes: payload,
             at: 0,
@@ -69,6 +81,7 @@ impl Inflater {
             0 => {
                 bits.align();
                 if bits.at == 8 * bits.bytes.len() {
+                    self.end_stream(last);
                     return Ok(true);
                 }
                 self.stored(bits)?;
@@ -85,6 +98,7 @@ impl Inflater {
             }
             _ => return Err(Fault::Damaged),
         }
+        self.end_stream(last);
         if last {
             bits.align();
             if !self.takeover {
@@ -94,6 +108,17 @@ impl Inflater {
             return Err(Fault::Incomplete);
         }
         Ok(false)
+    }
+
+    /// Counts the end of a block.
+    fn end_stream(&mut self, is_last: bool) {
+        if is_last {
+            self.ends += 1;
+            self.end_cost += match self.takeover {
+                true => self.output.len().min(self.window) / 64,
+                false => 0,
+            };
+        }
     }
 
     fn stored(&mut self, bits: &mut Bits<'_>) -> Result<(), Fault> {
