@@ -136,3 +136,26 @@ fn the_whole_window_can_be_referred_to_also_after_contexts_were_given_back() {
         }
     }
 }
+
+#[test]
+fn after_the_end_of_a_stream_all_of_the_window_can_be_referred_to() {
+    // The window is kept in a ring, whose start moves with every message.
+    let content = noise(8 << 10, 1);
+    let mut inflater = Inflater::default();
+    let mut inbound = Inbound::new(&config(deflate(9, true)));
+    for (number, chunk) in content.chunks(37).enumerate() {
+        let last = number % 3 < 2;
+        let mut bits = Bits::new().fixed(last).literals(chunk);
+        for distance in [1, 250, 256, 500, 511, 512] {
+            if usize::from(distance) <= inflater.output.len() {
+                bits = bits.copy(11, distance);
+            }
+        }
+        let payload = match last {
+            true => [bits.end().bytes(), vec![0]].concat(),
+            false => bits.end().message(),
+        };
+        let expected = inflater.message(&payload);
+        assert_eq!(inbound.message(&payload).unwrap(), expected, "{number}");
+    }
+}

@@ -218,10 +218,10 @@ impl Decompressor {
             Some(context) => context,
             None => {
                 let mut context = pool::inflate();
-                if !self.history.is_empty() {
-                    let history = self.history.make_contiguous();
-                    context.set_dictionary(history).map_err(|_| DAMAGED)?;
-                    restored = history.len();
+                let (older, newer) = self.history.as_slices();
+                for part in [older, newer].into_iter().filter(|part| !part.is_empty()) {
+                    context.set_dictionary(part).map_err(|_| DAMAGED)?;
+                    restored += part.len();
                 }
                 self.context.insert(context)
             }
