@@ -125,7 +125,8 @@ impl Config {
     /// frame for each message. Zero counts as one.
     ///
     /// A frame is cut and masked when the queue has room for it. Pongs and Close frames leave between the
-    /// frames of a message. A larger frame holds them up for longer.
+    /// frames of a message. A larger frame holds them up for longer. If an extension encodes messages, 32 KiB are
+    /// encoded at a time, which is then the limit. With `None`, a message is encoded in one go.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.values_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);

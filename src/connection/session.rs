@@ -99,7 +99,7 @@ impl Session {
     /// Returns whether a message may be queued without a wait.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.wire.buffered() <= self.config().values.write_high_water
+        self.buffered() <= self.config().values.write_high_water
     }
 
     /// Returns the number of bytes that wait to be written.
@@ -116,7 +116,7 @@ impl Session {
     /// Returns the number of bytes up to the high-water mark.
     pub(super) fn room(&self) -> usize {
         let above = self.config().values.write_high_water.saturating_add(1);
-        above.saturating_sub(self.wire.buffered())
+        above.saturating_sub(self.buffered())
     }
 
     /// Returns whether a write has failed.

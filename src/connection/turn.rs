@@ -18,6 +18,9 @@ const CALL: usize = 64 << 10;
 /// The cost of a frame beside its bytes.
 const FRAME: usize = 32 << 10;
 
+/// The cost of a byte that extensions encode: compressing is so much slower than moving.
+const ENCODE: usize = 64;
+
 /// The number of messages that one poll takes out of the inbox.
 const MESSAGES: usize = 32;
 
@@ -116,6 +119,12 @@ impl Work {
     pub(super) const fn write(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(CALL + bytes);
         self.has_written = true;
+    }
+
+    /// Counts bytes that were encoded.
+    #[inline]
+    pub(super) const fn encode(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(ENCODE * bytes);
     }
 
     /// Counts a received frame.

@@ -245,7 +245,7 @@ impl Wire {
                     turn.work.write(len);
                     self.unflushed = true;
                     self.written = true;
-                    endpoint.on_written(&mut self.output);
+                    turn.work.encode(endpoint.advance(&mut self.output));
                 }
                 stopped => return stopped,
             }

@@ -15,17 +15,7 @@ use crate::{
 
 /// One side of an open WebSocket connection, without I/O, clock or task (RFC 6455 §5.5, §7).
 ///
-/// The owner of the stream drives the endpoint with four kinds of methods:
-///
-/// - **Input.** [`receive`](Self::receive) turns bytes into events and performs the duty of each event:
-///   it answers a ping, echoes a Close frame and tells the peer of a violation.
-///   [`receive_eof`](Self::receive_eof) reports the end of the stream.
-/// - **Commands.** [`send`](Self::send), [`ping`](Self::ping), [`pong`](Self::pong) and
-///   [`close`](Self::close) append frames to the output.
-/// - **Output.** The owner writes the output to the stream, and then calls
-///   [`on_written`](Self::on_written).
-/// - **Steps.** [`next_step`](Self::next_step) tells how the owner winds the stream up once the
-///   connection has come to its end.
+/// The [module](super) lists the duties of the stream's owner.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -148,7 +138,9 @@ impl Endpoint {
         message: impl Into<Message>,
         output: &mut impl Output,
     ) -> Result<(), SendError> {
-        self.queue(&mut message.into(), output)
+        self.queue(&mut message.into(), output)?;
+        self.on_written(output);
+        Ok(())
     }
 
     /// Appends a message to `output`, as [`send`](Self::send). On success, `message` is left in an
@@ -159,15 +151,8 @@ impl Endpoint {
         message: &mut Message,
         output: &mut impl Output,
     ) -> Result<(), SendError> {
-        if self.step != Step::Continue {
-            return Err(SendError::Closed);
-        }
-        // The sender refuses messages after our Close frame.
-        self.sender.begin(message, output)?;
-        if self.sender.is_unfinished() {
-            self.refill(output);
-        }
-        Ok(())
+        self.check_open()?;
+        self.sender.begin(message, output)
     }
 
     /// Appends a ping with a payload of at most 125 bytes to `output`.
@@ -219,11 +204,15 @@ impl Endpoint {
 
     /// Appends the held pong and the next frames of an unfinished message, while `output` has room. Call this
     /// method after output was written.
-    #[inline]
     pub fn on_written(&mut self, output: &mut impl Output) {
-        if self.held_pong.is_some() || self.sender.is_unfinished() {
-            self.refill(output);
-        }
+        while self.advance(output) > 0 {}
+    }
+
+    /// Continues as [`on_written`](Self::on_written) until a frame was encoded. Returns its length.
+    #[inline]
+    pub(crate) fn advance(&mut self, output: &mut impl Output) -> usize {
+        let waits = self.held_pong.is_some() || self.sender.is_unfinished();
+        if waits { self.refill(output) } else { 0 }
     }
 
     /// Returns the next step of the owner of the stream.
@@ -267,9 +256,14 @@ impl Endpoint {
         matches!(self.step, Step::Continue) && !self.sender.is_closed()
     }
 
-    /// Returns whether `output` has room: at most [`Config::write_high_water`] bytes are queued.
+    /// Returns whether a message has room: at most [`Config::write_high_water`] bytes wait, with the rest of
+    /// an unfinished message.
     #[inline]
     pub fn has_room(&self, output: &impl Output) -> bool {
+        output.len() + self.unfinished_len() <= self.config().values.write_high_water
+    }
+
+    fn takes_control(&self, output: &impl Output) -> bool {
         output.len() <= self.config().values.write_high_water
     }
 
@@ -338,18 +332,21 @@ impl Endpoint {
         self.is_open().then_some(()).ok_or(SendError::Closed)
     }
 
-    /// Appends the held pong and frames of the unfinished message, while `output` has room.
     #[cold]
-    fn refill(&mut self, output: &mut impl Output) {
-        while self.has_room(output) {
+    fn refill(&mut self, output: &mut impl Output) -> usize {
+        while self.takes_control(output) {
             if let Some(payload) = self.held_pong.take() {
                 self.sender.reply(&payload, output);
-            } else if self.sender.is_unfinished() {
-                self.cut_frame(output);
-            } else {
-                return;
+                continue;
+            }
+            let before = self.unfinished_len();
+            self.cut_frame(output);
+            let cut = before - self.unfinished_len();
+            if cut == 0 || self.sender.encodes() {
+                return cut;
             }
         }
+        0
     }
 
     /// Appends the next frame of the unfinished message, and then our Close frame if one waits.
@@ -373,7 +370,7 @@ impl Endpoint {
 
     fn on_control(&mut self, event: &Event, output: &mut impl Output) {
         match event {
-            Event::Ping(payload) if self.has_room(output) && self.held_pong.is_none() => {
+            Event::Ping(payload) if self.takes_control(output) && self.held_pong.is_none() => {
                 self.sender.reply(payload, output);
             }
             Event::Ping(payload) => self.held_pong = Some(Box::new(payload.clone())),

@@ -5,7 +5,7 @@
 //! 1. appends the bytes that were read to a buffer, and calls [`Endpoint::receive`] until it returns
 //!    `None`, or [`Endpoint::receive_eof`] at the end of the stream;
 //! 2. sends with [`Endpoint::send`], [`ping`](Endpoint::ping) and [`close`](Endpoint::close);
-//! 3. writes the output to the stream, and calls [`Endpoint::on_written`];
+//! 3. writes the output to the stream, and calls [`Endpoint::on_written`], until the output is empty;
 //! 4. performs the [`Step`] of [`Endpoint::next_step`], reports it with [`Endpoint::on_step`], and drops
 //!    the stream at [`Step::Done`];
 //! 5. passes the time to a [`Keepalive`], if it wants to detect dead peers.
@@ -25,6 +25,7 @@ mod event;
 mod frame_reader;
 mod keepalive;
 mod outgoing;
+mod output;
 mod receiver;
 mod sender;
 mod step;
@@ -34,8 +35,9 @@ pub use closing::{Closed, Closing};
 pub use endpoint::Endpoint;
 pub use event::Event;
 pub use keepalive::{Duty, Keepalive};
+pub use output::Output;
 pub use receiver::Receiver;
-pub use sender::{Output, Sender, random_masking_key};
+pub use sender::{Sender, random_masking_key};
 pub use step::Step;
 
 #[cfg(feature = "codec")]

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use chacha20::{
     ChaCha12Rng,
     rand_core::{Rng, SeedableRng},
 };
 
 use super::{
-    Event,
+    Event, Output,
     outgoing::{Fragment, Outgoing},
 };
 use crate::{
@@ -23,41 +23,9 @@ use crate::{
     simd::Simd,
 };
 
-/// The place of a [`Sender`]'s bytes for the wire, in order.
-pub trait Output {
-    /// Payloads of fewer bytes are copied to the buffer, as are all that are masked.
-    const COPY_BELOW: usize;
-
-    /// Returns the number of bytes that wait to be written.
-    fn len(&self) -> usize;
-
-    /// Returns whether no byte waits to be written.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The buffer that headers, masked payloads and other small things are appended to.
-    fn buffer(&mut self) -> &mut BytesMut;
-
-    /// Appends a payload of at least [`COPY_BELOW`](Self::COPY_BELOW) bytes, by reference.
-    fn append(&mut self, payload: Bytes);
-}
-
-impl Output for BytesMut {
-    const COPY_BELOW: usize = usize::MAX;
-
-    fn len(&self) -> usize {
-        Self::len(self)
-    }
-
-    fn buffer(&mut self) -> &mut BytesMut {
-        self
-    }
-
-    fn append(&mut self, payload: Bytes) {
-        self.extend_from_slice(&payload);
-    }
-}
+/// The largest payload that is encoded at once, unless each message has to be one frame. Compressing so much
+/// takes about a millisecond.
+const MAX_ENCODED: usize = 32 << 10;
 
 /// Turns events into bytes for the wire (RFC 6455 §5, §6.1).
 ///
@@ -176,7 +144,7 @@ impl Sender {
             Message::Binary(_) => Opcode::Binary,
         };
         let payload = message.payload_mut();
-        if payload.len() <= self.config.values.outgoing_frame_size {
+        if payload.len() <= self.frame_size() {
             self.frame(true, opcode, payload, output);
         } else {
             let message = Outgoing::new(opcode, std::mem::take(payload));
@@ -184,6 +152,19 @@ impl Sender {
             self.cut(output);
         }
         Ok(())
+    }
+
+    /// Returns whether extensions encode messages.
+    pub(crate) const fn encodes(&self) -> bool {
+        self.encoders.is_some()
+    }
+
+    /// Returns the largest payload of a frame.
+    fn frame_size(&self) -> usize {
+        match self.config.values.outgoing_frame_size {
+            MAX_ENCODED..usize::MAX if self.encodes() => MAX_ENCODED,
+            size => size,
+        }
     }
 
     /// Returns whether a message has frames that were not appended.
@@ -199,7 +180,7 @@ impl Sender {
 
     /// Appends the next frame of the unfinished message. Returns the Close frame that has followed the last.
     pub(crate) fn cut(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
-        let size = self.config.values.outgoing_frame_size;
+        let size = self.frame_size();
         let Fragment {
             fin,
             opcode,

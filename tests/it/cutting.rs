@@ -8,12 +8,14 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wsimd::{
-    CloseCode, CloseFrame, Config, Error, Message, ProtocolError, Role, Timeout, TryFeedError,
-    WebSocket,
+    CloseCode, CloseFrame, Config, Error, Event, Message, ProtocolError, Role, Timeout,
+    TryFeedError, WebSocket,
+    extension::Deflate,
     protocol::{Endpoint, Step},
 };
 
 use crate::support::{
+    deflate::{agree, noise},
     expect,
     frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key, peer},
     poll_once, soon,
@@ -366,5 +368,57 @@ async fn a_failed_write_drops_the_rest() {
         assert!(ws.send("never").await.is_err());
         assert_eq!(ws.buffered(), 0);
         sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// A client's and a server's endpoint that compress.
+fn compressing() -> [Endpoint; 2] {
+    let config = Config::new()
+        .extension(Deflate::new())
+        .max_message_size(8 << 20);
+    let (client, server) = agree(&config, &config);
+    let mut endpoints = ROLES.map(|role| Endpoint::new(role, &config));
+    endpoints[0].set_extensions(client);
+    endpoints[1].set_extensions(server);
+    endpoints
+}
+
+#[test]
+fn a_long_message_is_compressed_as_it_leaves() {
+    let message = Message::from(noise(1 << 20, 1));
+    for sender in [0, 1] {
+        let mut endpoints = compressing();
+        let (mut output, mut wire) = (BytesMut::new(), BytesMut::new());
+        endpoints[sender]
+            .send(message.clone(), &mut output)
+            .unwrap();
+        let mut frames = 0;
+        while !output.is_empty() {
+            assert!(output.len() < 200_000, "{} bytes", output.len());
+            frames += 1;
+            wire.unsplit(output.split());
+            endpoints[sender].on_written(&mut output);
+        }
+        assert!(frames > 8, "{frames} turns");
+        let received = endpoints[1 - sender].receive(&mut wire, &mut output);
+        assert_eq!(received.unwrap(), Some(message.clone().into()));
+    }
+}
+
+#[test]
+fn a_compressed_message_whose_rest_is_dropped_leaves_a_whole_close_frame() {
+    for sender in [0, 1] {
+        let mut endpoints = compressing();
+        let (mut output, mut answer) = (BytesMut::new(), BytesMut::new());
+        endpoints[sender]
+            .send(noise(1 << 20, 1), &mut output)
+            .unwrap();
+        assert!(endpoints[sender].unfinished_len() > 0);
+        endpoints[1 - sender].close(CloseFrame::EMPTY, &mut answer);
+        let close = endpoints[sender].receive(&mut answer, &mut output).unwrap();
+        assert_eq!(close, Some(Event::Close(CloseFrame::EMPTY)));
+        assert_eq!(endpoints[sender].unfinished_len(), 0);
+        let echo = endpoints[1 - sender].receive(&mut output, &mut answer);
+        assert_eq!(echo.unwrap(), Some(Event::Close(CloseFrame::EMPTY)));
     }
 }

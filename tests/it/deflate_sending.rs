@@ -219,7 +219,7 @@ fn what_waits_to_be_sent_takes_hardly_more_memory_than_it_is_long() {
     let zeros = [noise(4500, 1), vec![0; 1 << 20]].concat();
     for message in [zeros, noise(520_000, 4)] {
         let mut kept = Kept(BytesMut::new(), Vec::new());
-        let Outbound(mut sender) = Outbound::new(&config(Deflate::new()).outgoing_frame_size(None));
+        let Outbound(mut sender) = Outbound::new(&config(Deflate::new()));
         sender.send(Message::from(message), &mut kept).unwrap();
         assert_eq!(kept.1.len(), 1);
         let payload = kept.1.remove(0).try_into_mut().unwrap();

@@ -28,9 +28,10 @@ pub(crate) fn agree(client: &Config, server: &Config) -> (Extensions, Extensions
     (at_client.into_extensions(), at_server.into_extensions())
 }
 
-/// The default configuration with this extension.
+/// The configuration with this extension, and with one frame for each message.
 pub(crate) fn config(deflate: Deflate) -> Config {
-    Config::new().masking_keys(key).extension(deflate)
+    let config = Config::new().masking_keys(key).extension(deflate);
+    config.outgoing_frame_size(None)
 }
 
 /// The settings that limit both windows and let both sides take over, or not.
