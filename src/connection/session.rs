@@ -99,7 +99,7 @@ impl Session {
     /// Returns whether a message may be queued without a wait.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.buffered() <= self.config().values.write_high_water
+        self.wire.has_room(&self.endpoint)
     }
 
     /// Returns the number of bytes that wait to be written.

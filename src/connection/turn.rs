@@ -62,6 +62,7 @@ pub(super) struct Work {
     messages: usize,
     has_read: bool,
     has_written: bool,
+    has_received: bool,
 }
 
 impl Work {
@@ -72,6 +73,7 @@ impl Work {
             messages: MESSAGES,
             has_read: false,
             has_written: false,
+            has_received: false,
         }
     }
 
@@ -84,6 +86,12 @@ impl Work {
     /// receives.
     pub(super) const fn may_write(&self) -> bool {
         !self.has_written
+    }
+
+    /// Returns whether a frame may be received: each poll receives one, however much it writes.
+    #[inline]
+    pub(super) const fn may_receive(&self) -> bool {
+        !self.is_done() || !self.has_received
     }
 
     /// Returns how many messages may be taken out of the inbox.
@@ -131,6 +139,7 @@ impl Work {
     #[inline]
     pub(super) const fn frame(&mut self) {
         self.bytes = self.bytes.saturating_sub(FRAME);
+        self.has_received = true;
     }
 }
 

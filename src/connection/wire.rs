@@ -124,6 +124,12 @@ impl Wire {
         self.output.len()
     }
 
+    /// Returns whether a message may be queued without a wait.
+    #[inline]
+    pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
+        endpoint.has_room(&self.output)
+    }
+
     /// Returns whether bytes wait to be written or to be flushed.
     #[inline]
     pub(super) fn has_backlog(&self) -> bool {
@@ -173,7 +179,7 @@ impl Wire {
     /// Receives the next message or pong in the input. Answers go to the output.
     #[inline(always)]
     pub(super) fn receive(&mut self, endpoint: &mut Endpoint, work: &mut Work) -> Option<Received> {
-        while !work.is_done() && endpoint.next_step() == Step::Continue {
+        while work.may_receive() && endpoint.next_step() == Step::Continue {
             let received = match self.input.bytes() {
                 Some(input) => endpoint.next(input, &mut self.output),
                 None if endpoint.receiver().has_frame() => {

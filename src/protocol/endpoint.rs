@@ -256,13 +256,14 @@ impl Endpoint {
         matches!(self.step, Step::Continue) && !self.sender.is_closed()
     }
 
-    /// Returns whether a message has room: at most [`Config::write_high_water`] bytes wait, with the rest of
-    /// an unfinished message.
+    /// Returns whether a message has room: no message is unfinished, and `output` has at most
+    /// [`Config::write_high_water`] bytes.
     #[inline]
     pub fn has_room(&self, output: &impl Output) -> bool {
-        output.len() + self.unfinished_len() <= self.config().values.write_high_water
+        !self.sender.is_unfinished() && self.takes_control(output)
     }
 
+    #[inline]
     fn takes_control(&self, output: &impl Output) -> bool {
         output.len() <= self.config().values.write_high_water
     }

@@ -144,7 +144,11 @@ impl Sender {
             Message::Binary(_) => Opcode::Binary,
         };
         let payload = message.payload_mut();
-        if payload.len() <= self.frame_size() {
+        // The common case first.
+        let len = payload.len();
+        if len <= self.config.values.outgoing_frame_size
+            && (len <= MAX_ENCODED || len <= self.frame_size())
+        {
             self.frame(true, opcode, payload, output);
         } else {
             let message = Outgoing::new(opcode, std::mem::take(payload));

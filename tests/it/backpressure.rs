@@ -226,3 +226,16 @@ async fn an_inbox_larger_than_the_high_water_mark_leaves_without_another_wake_up
         task.abort();
     }
 }
+
+#[tokio::test]
+async fn a_ping_is_answered_while_a_stream_takes_all_of_a_long_message() {
+    let ping = Read::Data(frame(Role::Client, FIN | PING, b"now"));
+    let (mut ws, seen) = server(Script::new([ping]).silent(), Config::new());
+    ws.try_feed(vec![0; 48 << 20]).unwrap();
+    let mut polls = 0;
+    while !seen.written().contains(&(FIN | PONG)) {
+        polls += 1;
+        assert!(polls <= 3, "no pong, and {} bytes wait", ws.buffered());
+        assert!(poll_once(ws.flush()).is_pending());
+    }
+}
