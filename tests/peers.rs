@@ -6,6 +6,8 @@
 mod browser;
 #[path = "peers/deflate.rs"]
 mod deflate;
+#[path = "peers/upload.rs"]
+mod upload;
 #[path = "peers/wire.rs"]
 mod wire;
 
@@ -67,7 +69,11 @@ struct Server {
 
 impl Server {
     async fn start(peer: Peer, args: &[&str]) -> Self {
-        let mut child = peer.start(&[&["server"], args].concat());
+        Self::over(peer.start(&[&["server"], args].concat())).await
+    }
+
+    /// Waits until the program of a peer listens.
+    async fn over(mut child: Child) -> Self {
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut server = Self {
             lines: BufReader::new(stdout).lines(),

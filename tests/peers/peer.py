@@ -1,13 +1,15 @@
 """A WebSocket peer on the Python library `websockets`; README.md describes its modes."""
 
 import asyncio
+import hashlib
 import json
 import os
+import socket
 import sys
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
@@ -19,6 +21,8 @@ LARGE = 16 * 1024 * 1024
 SERVER_SECONDS = 600
 CLIENT_SECONDS = 60
 OPTIONS = {"compression": None, "max_size": LIMIT, "ping_interval": None}
+UPLOAD_OPTIONS = {"max_size": None, "ping_interval": 0.5, "ping_timeout": 1}
+SOCKET_BUFFER = 64 * 1024
 
 FRAGMENTED = ["one ", "zwei: größer ", "три ", "四 🦀"]
 # Cut inside characters: only the whole message is UTF-8.
@@ -107,6 +111,51 @@ async def server(deflate):
         await asyncio.sleep(SERVER_SECONDS)
 
 
+# Upload mode
+
+
+class TimedConnection(ServerConnection):
+    """Records the round trip of each ping that was answered."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.round_trips = []
+
+    async def ping(self, *arguments, **options):
+        pong = await super().ping(*arguments, **options)
+        pong.add_done_callback(self.on_pong)
+        return pong
+
+    def on_pong(self, pong):
+        # A timeout cancels the future. The end of the connection sets an exception.
+        if not pong.cancelled() and pong.exception() is None:
+            self.round_trips.append(pong.result())
+
+
+async def answer_upload(ws):
+    try:
+        message = await ws.recv()
+        # Pongs that arrive after the message do not count.
+        round_trips = list(ws.round_trips)
+        digest = hashlib.sha1(message).hexdigest()
+        longest = round(max(round_trips, default=0) * 1e6)
+        await ws.send(f"{len(message)} {digest} {len(round_trips)} {longest}")
+    except ConnectionClosed:
+        pass
+    await ws.wait_closed()
+
+
+async def upload():
+    OPTIONS.update(UPLOAD_OPTIONS, create_connection=TimedConnection)
+    listener = socket.socket()
+    # Accepted sockets inherit it.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+    listener.bind(("127.0.0.1", 0))
+    async with serve(answer_upload, sock=listener, **OPTIONS):
+        print("listening", listener.getsockname()[1], flush=True)
+        await asyncio.sleep(SERVER_SECONDS)
+
+
 # Client mode
 
 
@@ -191,11 +240,15 @@ def main(arguments):
         case ["server", *deflate] if len(deflate) < 2:
             asyncio.run(server(*map(json.loads, deflate or ["null"])))
             return 0
+        case ["upload"]:
+            asyncio.run(upload())
+            return 0
         case ["client", url, *deflate] if len(deflate) < 2:
             failure = asyncio.run(run_client(url, *map(json.loads, deflate or ["null"])))
             print(f"failed: {failure}" if failure else "ok", flush=True)
             return 1 if failure else 0
-    print("usage: peer.py server [DEFLATE] | client URL [DEFLATE]", file=sys.stderr)
+    usage = "peer.py server [DEFLATE] | upload | client URL [DEFLATE]"
+    print("usage:", usage, file=sys.stderr)
     return 2
 
 
