@@ -147,6 +147,7 @@ async def answer_upload(ws):
 
 async def upload():
     OPTIONS.update(UPLOAD_OPTIONS, create_connection=TimedConnection)
+    OPTIONS["extensions"] = [ServerPerMessageDeflateFactory()]
     listener = socket.socket()
     # Accepted sockets inherit it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)

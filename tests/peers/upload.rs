@@ -1,5 +1,10 @@
 //! A large message over a slow connection, to a Python server that closes when a pong is late.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use bytes::Bytes;
 use sha1_smol::Sha1;
 use tokio::{
@@ -10,7 +15,9 @@ use tokio::{
     },
     time::{Duration, Instant, sleep_until, timeout},
 };
-use wsimd::{ClientBuilder, CloseCode, Config, Error, Message, WebSocket, net::Stream};
+use wsimd::{
+    ClientBuilder, CloseCode, Config, Error, Message, WebSocket, extension::Deflate, net::Stream,
+};
 
 use super::{LIMIT, Peer, Server};
 
@@ -24,21 +31,36 @@ const SOCKET_BUFFER: u32 = 64 << 10;
 /// `ping_interval` of the server. Its `ping_timeout` is 1 s.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Starts a slow connection to a server. Returns the URI of the relay.
-async fn start_relay(server: &str) -> String {
-    let server = server.strip_prefix("ws://").unwrap().parse().unwrap();
-    let socket = small_socket();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let uri = format!("ws://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let (client, _) = listener.accept().await.unwrap();
-        let server = small_socket().connect(server).await.unwrap();
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        tokio::join!(pass(from_client, to_server), pass(from_server, to_client));
-    });
-    uri
+/// A slow connection to a server.
+struct Relay {
+    uri: String,
+    /// The number of bytes that went to the server.
+    passed: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    async fn start(server: &str) -> Self {
+        let server = server.strip_prefix("ws://").unwrap().parse().unwrap();
+        let socket = small_socket();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let relay = Self {
+            uri: format!("ws://{}", listener.local_addr().unwrap()),
+            passed: Arc::default(),
+        };
+        let (passed, back) = (Arc::clone(&relay.passed), AtomicUsize::new(0));
+        tokio::spawn(async move {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = small_socket().connect(server).await.unwrap();
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            tokio::join!(
+                pass(from_client, to_server, &passed),
+                pass(from_server, to_client, &back),
+            );
+        });
+        relay
+    }
 }
 
 /// Creates a socket whose buffers are small. The sockets that it accepts inherit them.
@@ -49,8 +71,8 @@ fn small_socket() -> TcpSocket {
     socket
 }
 
-/// Passes bytes on at [`RATE`].
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+/// Passes bytes on at [`RATE`], and adds their number to `passed`.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, passed: &AtomicUsize) {
     // Timers fire late. The relay catches up by at most this time.
     let slack = Duration::from_millis(20);
     let mut bytes = vec![0; 16 << 10];
@@ -59,6 +81,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         if to.write_all(&bytes[..len]).await.is_err() {
             break;
         }
+        passed.fetch_add(len, Ordering::Relaxed);
         let time = Duration::from_secs_f64(len as f64 / RATE as f64);
         due = due.max(Instant::now() - slack) + time;
         sleep_until(due).await;
@@ -104,14 +127,17 @@ impl Sender {
     }
 }
 
-/// Returns a message of pseudorandom bytes.
+/// Returns a message of random bytes of 7 bits, which DEFLATE makes shorter by about a fifth, because each
+/// fourth word repeats the word before it.
 fn message() -> Bytes {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let words = (0..SIZE / 8).flat_map(|_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
+    let words = (0..SIZE / 8).flat_map(|word| {
+        if word % 4 != 3 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+        }
+        (state & 0x7F7F_7F7F_7F7F_7F7F).to_le_bytes()
     });
     words.collect()
 }
@@ -120,6 +146,8 @@ fn message() -> Bytes {
 struct Upload {
     sender: Sender,
     answer: Result<Option<Message>, Error>,
+    /// The number of bytes that went to the server.
+    sent: usize,
     time: Duration,
 }
 
@@ -127,23 +155,24 @@ impl Upload {
     /// Sends the message to a server of its own.
     async fn run(sender: Sender, config: Config, message: Bytes) -> Self {
         let server = Server::over(Peer::Python.start(&["upload"])).await;
-        let relay = start_relay(&server.uri).await;
+        let relay = Relay::start(&server.uri).await;
         let client = ClientBuilder::new().config(config);
-        let ws = client.connect(&relay).await.unwrap();
+        let ws = client.connect(&relay.uri).await.unwrap();
         let start = Instant::now();
         let answer = timeout(LIMIT, sender.ask(ws, message)).await;
         Self {
             sender,
             answer: answer.expect("in time"),
+            sent: relay.passed.load(Ordering::Relaxed),
             time: start.elapsed(),
         }
     }
 
-    /// Sends the message in all ways at the same time.
-    async fn run_all(config: &Config, message: &Bytes) -> Vec<Self> {
-        let run = |sender| tokio::spawn(Self::run(sender, config.clone(), message.clone()));
+    /// Sends the message in these ways at the same time.
+    async fn run_all(senders: &[Sender], config: &Config, message: &Bytes) -> Vec<Self> {
+        let run = |&sender| tokio::spawn(Self::run(sender, config.clone(), message.clone()));
         let mut done = Vec::new();
-        for upload in SENDERS.map(run) {
+        for upload in senders.iter().map(run).collect::<Vec<_>>() {
             done.push(upload.await.unwrap());
         }
         done
@@ -154,7 +183,7 @@ impl Upload {
         let Self { sender, time, .. } = self;
         let answer = self.answer.as_ref().unwrap().as_ref().unwrap();
         let answer = answer.as_text().unwrap();
-        println!("{sender:?}: {answer} in {time:?}");
+        println!("{sender:?}: {answer}, {} bytes in {time:?}", self.sent);
         let [len, received, pongs, _] = answer.split(' ').collect::<Vec<_>>()[..] else {
             panic!("{sender:?}: {answer}");
         };
@@ -166,22 +195,42 @@ impl Upload {
     }
 }
 
+/// Checks uploads that run at the same time. Returns the numbers of bytes that went to the servers.
+async fn check_uploads(senders: &[Sender], config: &Config) -> Vec<usize> {
+    let message = message();
+    let digest = Sha1::from(&message).digest().to_string();
+    let uploads = Upload::run_all(senders, config, &message).await;
+    for upload in &uploads {
+        upload.check(&digest);
+    }
+    uploads.iter().map(|upload| upload.sent).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the peers: run `make peers`"]
 async fn a_slow_upload_answers_pings() {
-    let message = message();
-    let digest = Sha1::from(&message).digest().to_string();
-    for upload in Upload::run_all(&Config::new(), &message).await {
-        upload.check(&digest);
+    let sent = check_uploads(&SENDERS, &Config::new()).await;
+    assert!(sent.iter().all(|&sent| sent > SIZE), "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the peers: run `make peers`"]
+async fn a_slow_compressed_upload_answers_pings() {
+    let config = Config::new().extension(Deflate::new());
+    // One at a time, because DEFLATE without optimization takes a large part of a core.
+    for sender in SENDERS {
+        let sent = check_uploads(&[sender], &config).await;
+        let shorter = SIZE / 10 * 7..SIZE / 10 * 9;
+        assert!(shorter.contains(&sent[0]), "{sender:?}: {sent:?}");
     }
 }
 
-/// The pong leaves after the frame, which is too late. This shows that the test above depends on the pongs.
+/// The pong leaves after the frame, which is too late. This shows that the tests above depend on the pongs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the peers: run `make peers`"]
 async fn a_slow_upload_in_one_frame_is_closed() {
     let config = Config::new().outgoing_frame_size(None);
-    for upload in Upload::run_all(&config, &message()).await {
+    for upload in Upload::run_all(&SENDERS, &config, &message()).await {
         println!("{:?}: {:?} {:?}", upload.sender, upload.answer, upload.time);
         match upload.answer {
             Err(Error::Closed(closed)) => {
