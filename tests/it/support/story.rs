@@ -305,7 +305,10 @@ impl Story {
         for _ in 0..1000 {
             for (role, stalled) in ROLES.into_iter().zip(stalled) {
                 if !stalled {
-                    self.perform(Op::Deliver(role, usize::MAX));
+                    // A message leaves frame by frame.
+                    while !self.pair.side(role).output.is_empty() {
+                        self.perform(Op::Deliver(role, usize::MAX));
+                    }
                     self.perform(Op::DeliverEof(role));
                 }
             }
