@@ -136,7 +136,8 @@ impl Config {
     /// Sets the number of queued bytes above which `send`, `feed`, `reserve` and `ping` wait for the stream.
     /// Default: 64 KiB.
     ///
-    /// The queue holds at most this number of bytes, one message more, and control frames. Above it, the
+    /// The queue holds at most this number of bytes, one frame more
+    /// ([`outgoing_frame_size`](Self::outgoing_frame_size)), and control frames. Above it, the
     /// messages of [handles](crate::connection::Handle) stay in their inbox, and only the newest pong is kept.
     #[must_use]
     pub fn write_high_water(mut self, bytes: usize) -> Self {

@@ -132,7 +132,7 @@ impl Work {
     /// Counts bytes that were encoded.
     #[inline]
     pub(super) const fn encode(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(ENCODE * bytes);
+        self.bytes = self.bytes.saturating_sub(bytes.saturating_mul(ENCODE));
     }
 
     /// Counts a received frame.

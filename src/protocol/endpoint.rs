@@ -127,7 +127,8 @@ impl Endpoint {
         self.end(Step::HalfClose);
     }
 
-    /// Appends a message to `output`.
+    /// Appends a message to `output`, or its first frames: [`on_written`](Self::on_written) appends the rest.
+    /// If a message is unfinished, its rest is appended first, whether there is [room](Self::has_room) or not.
     ///
     /// # Errors
     ///
@@ -143,8 +144,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Appends a message to `output`, as [`send`](Self::send). On success, `message` is left in an
-    /// unspecified but valid state.
+    /// Appends the first frame of a message. On success, `message` is in an unspecified but valid state.
     #[inline]
     pub(crate) fn queue(
         &mut self,

@@ -24,7 +24,7 @@ pub(super) struct Fragment {
 }
 
 impl Outgoing {
-    /// Creates the rest of a message of which no frame has left.
+    /// Creates the state of a message before its first frame.
     pub(super) const fn new(opcode: Opcode, payload: Bytes) -> Self {
         Self {
             opcode,
@@ -33,7 +33,7 @@ impl Outgoing {
         }
     }
 
-    /// Returns the number of bytes of which no frame has left.
+    /// Returns the number of remaining bytes.
     pub(super) const fn len(&self) -> usize {
         self.rest.len()
     }

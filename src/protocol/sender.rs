@@ -49,7 +49,7 @@ pub struct Sender {
     config: Config,
     /// The sending direction of extensions. Most connections have negotiated none.
     encoders: Option<Box<Encoders>>,
-    /// The message of which not all frames were appended.
+    /// The message whose last frame was not appended yet.
     unfinished: Option<Box<Outgoing>>,
 }
 

@@ -1,4 +1,4 @@
-//! A message is cut into frames as it leaves (RFC 6455 §5.4): what happens to one of which half has left.
+//! A message is cut into frames as it leaves (RFC 6455 §5.4). The tests interrupt a half-sent message.
 
 use std::time::Duration;
 
@@ -181,7 +181,7 @@ async fn whoever_polls_next_sends_the_rest_of_a_message_whose_send_was_dropped()
     }
 }
 
-/// The number of bytes that wait, of which the first frame has its header and the duplex has 64.
+/// The number of waiting bytes: the payload and one header, without the 64 bytes in the duplex.
 fn fragments_left(role: Role) -> usize {
     payload().len() + fragments(role)[0].len() - SIZE - 64
 }

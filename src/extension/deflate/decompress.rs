@@ -60,7 +60,7 @@ pub(super) struct Decompressor {
     pub(super) ends: Ends,
 }
 
-/// How much may be inflated: so many times of what was received, and a burst beyond. The end of a stream
+/// The remaining bytes that may be inflated: a multiple of the received bytes, and a burst. The end of a stream
 /// counts as the bytes that could be inflated in the time that the next context takes.
 ///
 /// A frame counts whole once it has begun, so that the way it arrives makes no difference. One that is

@@ -131,7 +131,7 @@ impl Story {
             if let Some(received) = &closed.received {
                 assert_eq!(Some(received), other.closed().sent.as_ref());
                 let said = sender.spoiled_at.unwrap_or(sender.said.len());
-                // A Close frame that nobody asked for drops the rest of an unfinished message.
+                // An echo, a violation and a give-up drop the rest of an unfinished message.
                 let is_hasty = other.closed().received_first
                     || other.endpoint.violation().is_some()
                     || other.gave_up.is_some();
