@@ -56,7 +56,11 @@ impl Unzlib {
 
     /// Inflates a message.
     pub(crate) fn message(&mut self, payload: &[u8]) -> Vec<u8> {
-        let input = [payload, &[0, 0, 0xff, 0xff]].concat();
+        self.part(&[payload, &[0, 0, 0xff, 0xff]].concat())
+    }
+
+    /// Inflates a part of a message, as far as its bytes reach.
+    pub(crate) fn part(&mut self, input: &[u8]) -> Vec<u8> {
         let before = self.0.total_in();
         let mut read = 0;
         let mut inflated = Vec::new();
