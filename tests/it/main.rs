@@ -9,6 +9,7 @@ mod closing;
 mod codec;
 mod control;
 mod cutting;
+mod cutting_orders;
 mod deflate;
 mod deflate_limits;
 mod deflate_receiving;
