@@ -8,9 +8,9 @@ use wsimd::{
 };
 
 use crate::support::{
-    cut::{HIGH_WATER, OVERHEAD, SIZE, cases, config, next, payload},
+    cut::{Coding, HIGH_WATER, OVERHEAD, SIZE, cases, config, next, payload},
     deflate::{agree, noise},
-    frames::{BINARY, CLOSE, FIN},
+    frames::{BINARY, CLOSE, FIN, close_payload},
 };
 
 const ROLES: [Role; 2] = [Role::Client, Role::Server];
@@ -64,6 +64,27 @@ fn a_message_sent_without_room_follows_the_whole_one_before() {
 }
 
 #[test]
+fn the_next_message_refers_to_the_one_before_with_context_takeover() {
+    for case in cases() {
+        let mut endpoint = case.endpoint(&config());
+        let mut output = BytesMut::new();
+        endpoint.send(payload(), &mut output).unwrap();
+        while endpoint.unfinished_len() > 0 {
+            output.clear();
+            endpoint.on_written(&mut output);
+        }
+        let before = output.len();
+        endpoint.send(next(), &mut output).unwrap();
+        let len = output.len() - before;
+        match case.coding {
+            Coding::Plain => assert!(len >= next().len()),
+            Coding::Takeover => assert!(len < next().len() / 4, "{len} bytes"),
+            Coding::NoTakeover => assert!(len > next().len() / 2, "{len} bytes"),
+        }
+    }
+}
+
+#[test]
 fn a_close_frame_follows_the_message_and_is_recorded_then() {
     for case in cases() {
         let mut endpoint = case.endpoint(&config());
@@ -99,6 +120,21 @@ fn the_end_of_the_stream_drops_the_rest() {
             assert_eq!(output.len(), len);
             assert_eq!(case.decoder().all(&output), []);
         }
+    }
+}
+
+#[test]
+fn the_close_frame_of_a_give_up_stands_between_two_frames() {
+    for case in cases() {
+        let mut endpoint = case.endpoint(&config());
+        let mut output = BytesMut::new();
+        endpoint.send(payload(), &mut output).unwrap();
+        endpoint.give_up(&mut output);
+        let expected = close_payload(1011, "keepalive ping timeout");
+        let mut decoder = case.decoder();
+        assert_eq!(decoder.all(&output), [(CLOSE, expected)]);
+        assert_eq!(decoder.cut, 1);
+        assert_eq!(endpoint.unfinished_len(), 0);
     }
 }
 

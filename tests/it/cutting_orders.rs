@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{sleep, timeout},
+};
 use wsimd::{CloseCode, Error, Message, ProtocolError, Role, Timeout, TryFeedError, WebSocket};
 
 use crate::support::{
@@ -66,6 +69,22 @@ async fn there_is_no_room_beside_the_rest_of_a_message() {
 }
 
 #[tokio::test]
+async fn there_is_no_room_beside_the_rest_of_a_message_whose_frames_are_short() {
+    for case in cases() {
+        let config = config().write_high_water(1000);
+        let (mut ws, mut far) = case.connect(&config);
+        let long = vec![7; 20_000];
+        assert!(poll_once(ws.send(long.clone())).is_pending());
+        let full = ws.try_feed("more").unwrap_err();
+        assert!(matches!(full, TryFeedError::Full(Message::Text(_))));
+        let task = tokio::spawn(async move { ws.send(next()).await });
+        far.expect(BINARY, &long).await;
+        far.expect(BINARY, &next()).await;
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_message_of_a_handle_follows() {
     for case in cases() {
         let (mut ws, mut far) = case.half_cut(&config());
@@ -95,6 +114,30 @@ async fn a_graceful_close_follows_the_message() {
 }
 
 #[tokio::test]
+async fn close_of_a_handle_follows_the_inbox_and_try_close_only_the_message() {
+    for case in cases() {
+        for is_graceful in [true, false] {
+            let (mut ws, mut far) = case.half_cut(&config());
+            let handle = ws.handle();
+            handle.try_send(next()).unwrap();
+            match is_graceful {
+                true => handle.close(CloseCode::GOING_AWAY, "").await.unwrap(),
+                false => handle.try_close(CloseCode::GOING_AWAY, "").unwrap(),
+            }
+            let task = tokio::spawn(async move { ws.recv().await });
+            far.expect(BINARY, &payload()).await;
+            if is_graceful {
+                far.expect(BINARY, &next()).await;
+            }
+            far.expect(CLOSE, &close_payload(1001, "")).await;
+            far.send(CLOSE, &close_payload(1001, "")).await;
+            far.expect_end().await;
+            assert_eq!(task.await.unwrap().unwrap(), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_close_of_the_peer_is_echoed_between_two_frames() {
     for case in cases() {
         let (mut ws, mut far) = case.half_cut(&config());
@@ -105,6 +148,21 @@ async fn a_close_of_the_peer_is_echoed_between_two_frames() {
         let (sent, received) = task.await.unwrap();
         assert!(matches!(sent, Err(Error::Closed(_))), "{sent:?}");
         assert_eq!(received.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_close_of_the_peer_overtakes_our_own_that_waits_for_the_message() {
+    for case in cases() {
+        let (mut ws, mut far) = case.half_cut(&config());
+        let task = tokio::spawn(async move {
+            ws.close(CloseCode::NORMAL, "done").await.unwrap();
+            ws.closed().unwrap()
+        });
+        far.send(CLOSE, &close_payload(1001, "")).await;
+        far.expect_between(CLOSE, &close_payload(1001, "")).await;
+        far.expect_end().await;
+        assert!(task.await.unwrap().received_first);
     }
 }
 
@@ -161,6 +219,24 @@ async fn a_ping_is_answered_while_a_half_sends() {
     }
 }
 
+#[tokio::test]
+async fn a_half_sends_behind_the_message_that_was_half_sent_before_the_split() {
+    for case in cases() {
+        let (ws, mut far) = case.half_cut(&config());
+        let (mut read, mut write) = ws.split();
+        let full = write.try_feed("more").unwrap_err();
+        assert!(matches!(full, TryFeedError::Full(Message::Text(_))));
+        let writer = tokio::spawn(async move { write.send(next()).await });
+        let reader = tokio::spawn(async move { read.recv().await });
+        far.send(PING, b"now").await;
+        far.expect_between(PONG, b"now").await;
+        far.expect(BINARY, &payload()).await;
+        far.expect(BINARY, &next()).await;
+        writer.await.unwrap().unwrap();
+        reader.abort();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_keepalive_drops_the_rest_for_a_peer_that_takes_nothing() {
     for case in cases() {
@@ -173,6 +249,25 @@ async fn the_keepalive_drops_the_rest_for_a_peer_that_takes_nothing() {
         assert_eq!(ws.buffered(), 0);
         drop(ws);
         far.expect_half_a_frame().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_keepalive_pings_behind_the_message_that_a_slow_peer_takes() {
+    for case in cases() {
+        let secs = Duration::from_secs;
+        let config = config().ping_interval(secs(20)).ping_timeout(secs(20));
+        let (mut ws, mut far) = case.half_cut(&config);
+        let handle = ws.handle();
+        let task = tokio::spawn(async move { ws.recv().await });
+        far.pause = secs(15);
+        far.expect(BINARY, &payload()).await;
+        let (opcode, ping) = far.next().await.unwrap();
+        assert_eq!(opcode, PING);
+        far.send(PONG, &ping).await;
+        handle.try_send(next()).unwrap();
+        far.expect(BINARY, &next()).await;
+        task.abort();
     }
 }
 
@@ -191,13 +286,20 @@ async fn the_close_deadline_drops_the_rest() {
 }
 
 #[tokio::test]
-async fn abort_of_a_handle_drops_the_rest() {
+async fn abort_drops_the_rest_and_ends_the_send_that_waits() {
     for case in cases() {
         let (mut ws, far) = case.half_cut(&config());
-        ws.handle().abort();
-        assert!(ws.send("never").await.is_err());
-        assert_eq!(ws.buffered(), 0);
-        drop(ws);
+        let handle = ws.handle();
+        let task = tokio::spawn(async move { (ws.send("never").await, ws.buffered()) });
+        yield_now().await;
+        handle.abort();
+        let (sent, buffered) = task.await.unwrap();
+        assert!(matches!(sent, Err(Error::Closed(_))), "{sent:?}");
+        assert_eq!(buffered, 0);
+        far.expect_half_a_frame().await;
+
+        let (ws, far) = case.half_cut(&config());
+        ws.abort();
         far.expect_half_a_frame().await;
     }
 }
