@@ -8,7 +8,10 @@ use tokio::{
     task::yield_now,
     time::{sleep, timeout},
 };
-use wsimd::{CloseCode, Error, Message, ProtocolError, Role, Timeout, TryFeedError, WebSocket};
+use wsimd::{
+    CloseCode, Error, Message, ProtocolError, Role, Timeout, TryFeedError, WebSocket,
+    extension::Compress,
+};
 
 use crate::support::{
     cut::{Coding, OVERHEAD, TAKEN, cases, config, next, payload},
@@ -316,6 +319,34 @@ async fn a_connection_taken_apart_continues_with_the_rest() {
         far.expect(BINARY, &payload()).await;
         assert_eq!(far.decoder.len, all);
         far.expect(BINARY, &next()).await;
+        task.await.unwrap().unwrap();
+        far.expect_end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_waits_for_the_message_is_in_the_parts() {
+    for case in cases() {
+        let (mut ws, mut far) = case.half_cut(&config());
+        assert!(poll_once(ws.send_close(CloseCode::NORMAL, "done")).is_pending());
+        let mut ws = WebSocket::from_parts(ws.into_parts());
+        assert!(ws.send("never").await.is_err());
+        let task = tokio::spawn(async move { ws.recv().await });
+        far.expect(BINARY, &payload()).await;
+        far.expect(CLOSE, &close_payload(1000, "done")).await;
+        far.send(CLOSE, &close_payload(1000, "")).await;
+        far.expect_end().await;
+        assert_eq!(task.await.unwrap().unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn the_rest_stays_compressed_when_compression_is_switched_off() {
+    for case in cases() {
+        let (mut ws, mut far) = case.half_cut(&config());
+        ws.compress(Compress::Never);
+        let task = tokio::spawn(async move { ws.flush().await });
+        far.expect(BINARY, &payload()).await;
         task.await.unwrap().unwrap();
         far.expect_end().await;
     }
