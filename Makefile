@@ -17,7 +17,7 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
-	bench-work \
+	bench-work bench-neighbour \
 	backends inlined asan mutants model neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
 	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
 	$(COMPARE_PARTS:%=compare-%)
@@ -97,6 +97,9 @@ bench: ## the benchmarks
 
 bench-work: ## how long a poll holds its thread, in the cases that cost the most: 2 minutes
 	cargo bench --all-features --bench work
+
+bench-neighbour: ## how long a client waits for an echo beside hostile clients: 3 minutes
+	cargo bench --all-features --bench neighbour
 
 autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
 	tests/autobahn/run.sh
