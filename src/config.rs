@@ -125,8 +125,9 @@ impl Config {
     /// frame for each message. Zero counts as one.
     ///
     /// A frame is cut and masked when the queue has room for it. Pongs and Close frames leave between the
-    /// frames of a message. A larger frame holds them up for longer. If an extension encodes messages, 32 KiB are
-    /// encoded at a time, which is then the limit. With `None`, a message is encoded in one go.
+    /// frames of a message. A larger frame holds them up for longer. An extension encodes a message in pieces of at
+    /// most 32 KiB, and the encoded bytes are cut. A connection keeps the encoded bytes until they fill a frame:
+    /// with `None`, until the whole message is encoded.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.values_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);

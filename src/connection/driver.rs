@@ -1,7 +1,7 @@
 //! [`Driver`]: the one function that polls a connection, for every operation that waits.
 //!
 //! Every wait drives the whole connection. A poll goes around this loop until its [`Want`] is met, the
-//! stream cannot continue, or its [`Work`](super::turn::Work) is used up:
+//! stream cannot continue, or its [`Work`](crate::protocol::Work) is done:
 //!
 //! ```text
 //!  ┌▶ inbox ─▶ receive ─▶ write ─▶ met? ─▶ read ─┬─ bytes ────▶ around
@@ -64,7 +64,14 @@ impl<'a, S: Io> Driver<'a, S> {
     }
 
     /// Drives the connection until the want is met.
+    #[inline]
     pub(super) fn run(mut self) -> Poll<Outcome> {
+        let outcome = self.drive();
+        self.charge();
+        outcome
+    }
+
+    fn drive(&mut self) -> Poll<Outcome> {
         let want = self.want;
         if want == Want::Message
             && let Some(message) = self.session_mut().take_parked()
@@ -80,13 +87,13 @@ impl<'a, S: Io> Driver<'a, S> {
                 return if met { MET } else { ended };
             }
             if has_requests || self.session().is_close_requested() {
-                self.link.take_messages(want, &mut self.turn.work);
+                self.link.take_messages(want, &mut self.turn);
             }
             if want == Want::Room && want.is_met(self.session()) {
                 return MET;
             }
             if looks && (want.takes_messages() || !self.session().is_parked()) {
-                match self.link.session_mut().receive(&mut self.turn.work) {
+                match self.link.session_mut().receive(&mut self.turn) {
                     Some(message) if want == Want::Message => {
                         return Poll::Ready(Outcome::Message(message));
                     }
@@ -125,6 +132,15 @@ impl<'a, S: Io> Driver<'a, S> {
     /// returns `false`, and [`run`](Self::run) continues.
     #[inline]
     pub(super) fn send_at_once(&mut self) -> bool {
+        let is_sent = self.try_send();
+        if is_sent {
+            self.charge();
+        }
+        is_sent
+    }
+
+    #[inline]
+    fn try_send(&mut self) -> bool {
         if !self.session().is_plain() {
             return false;
         }
@@ -154,16 +170,16 @@ impl<'a, S: Io> Driver<'a, S> {
         let is_stopped = matches!(read, Attempt::NotNow) || matches!(wrote, Attempt::NotNow);
         if turn.work.is_done() || is_stopped {
             // A stream that was not tried, or uses no budget, wakes no task.
-            turn.waker.wake_by_ref();
+            turn.yield_now();
             // While output waits, bytes that arrive are no sign of life.
-            let has_backlog = self.link.session().wire().has_backlog();
+            let has_backlog = self.link.session().has_backlog();
             let waits = matches!(wrote, Attempt::Blocked) && has_backlog;
             if !waits || self.link.has_deadline() {
                 return Poll::Pending;
             }
         }
         if self.link.has_more_messages(self.want) {
-            turn.waker.wake_by_ref();
+            turn.yield_now();
         }
         self.link.judge(turn)
     }
@@ -176,6 +192,14 @@ impl<'a, S: Io> Driver<'a, S> {
             && self.session_mut().wire_mut().only_sends(true)
             && !self.session().is_parked()
             && !self.other_waits
+    }
+
+    /// Charges the task for the work of the poll.
+    #[inline]
+    fn charge(&mut self) {
+        let session = self.link.session_mut();
+        session.count_encoded(&mut self.turn.work);
+        session.wire_mut().debt().charge(&self.turn.work);
     }
 
     #[inline]

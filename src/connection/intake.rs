@@ -6,7 +6,6 @@ use std::task::Waker;
 use super::{
     handle::Handle,
     inbox::{Command, InboxOwner},
-    turn::Work,
 };
 use crate::{config::Config, message::Message, protocol::Closed};
 
@@ -42,24 +41,23 @@ impl Intake {
         self.0.as_mut()?.take_command()
     }
 
-    /// Takes messages out, as many as the poll may take, until their bytes reach `room`. Returns whether
-    /// messages are left.
+    /// Takes at most `most` messages out, until their bytes reach `room`. Returns the number of messages that
+    /// were taken, and whether messages are left.
     pub(super) fn drain(
         &mut self,
-        work: &mut Work,
+        most: usize,
         room: usize,
         mut accept: impl FnMut(Message),
-    ) -> bool {
+    ) -> (usize, bool) {
         let Some(inbox) = &mut self.0 else {
-            return false;
+            return (0, false);
         };
         let mut taken = 0;
-        let is_left = inbox.drain(work.messages(), room, |message| {
+        let is_left = inbox.drain(most, room, |message| {
             taken += 1;
             accept(message);
         });
-        work.take_messages(taken);
-        is_left
+        (taken, is_left)
     }
 
     /// Refuses the messages of handles from now on, with the Close frames so far.

@@ -14,7 +14,7 @@ use super::{
     intake::Intake,
     session::Session,
     timer::{Signs, Timer, Verdict},
-    turn::{Io, Turn, Work},
+    turn::{Io, Turn},
     want::Want,
     wire::Attempt,
 };
@@ -140,14 +140,16 @@ impl Link {
     /// Queues messages of handles, while there is room. A task that waits for the stream to take its own
     /// bytes is not held up by them.
     #[cold]
-    pub(super) fn take_messages(&mut self, want: Want, work: &mut Work) {
+    pub(super) fn take_messages<S>(&mut self, want: Want, turn: &mut Turn<'_, S>) {
         if !self.may_take_messages(want) {
             return;
         }
         let session = &mut self.session;
-        let is_left = self.intake.drain(work, session.room(), |message| {
+        let (taken, is_left) = self.intake.drain(turn.messages, session.room(), |message| {
             session.queue_accepted(message)
         });
+        turn.messages -= taken;
+        session.count_encoded(&mut turn.work);
         if !is_left && session.is_close_requested() {
             self.send_close();
         }
@@ -157,7 +159,7 @@ impl Link {
     pub(super) fn may_take_messages(&self, want: Want) -> bool {
         let session = &self.session;
         let closes = session.is_close_requested();
-        session.has_room() && (want.takes_messages() || closes || session.wire().buffered() == 0)
+        session.has_room() && (want.takes_messages() || closes || session.buffered() == 0)
     }
 
     /// Reads once, unless a message is parked.
@@ -165,7 +167,7 @@ impl Link {
         if self.session.is_parked() {
             return Attempt::Blocked;
         }
-        if turn.work.is_done() && !(self.session.is_starved() && turn.work.may_read()) {
+        if turn.work.is_done() && !(self.session.is_starved() && turn.may_read()) {
             return Attempt::NotNow;
         }
         let read = self.session.read(turn);
@@ -181,7 +183,7 @@ impl Link {
     /// Writes the queue as far as the stream takes it.
     #[inline(always)]
     pub(super) fn write<S: Io>(&mut self, uncork: bool, turn: &mut Turn<'_, S>) -> Attempt {
-        if self.session.is_plain() && !self.session.wire().has_backlog() {
+        if self.session.is_plain() && !self.session.has_backlog() {
             return Attempt::Done(0);
         }
         self.write_backlog(uncork, turn)
@@ -202,7 +204,7 @@ impl Link {
 
     /// Judges the peer, after nothing could be read and nothing more could be written.
     pub(super) fn judge<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
-        let blocked = self.session.wire().has_backlog();
+        let blocked = self.session.has_backlog();
         let signs = || {
             let wire = self.session.wire_mut();
             let written = wire.take_written();
@@ -239,7 +241,7 @@ impl Link {
                 return Poll::Ready(());
             }
             if turn.work.is_done() {
-                turn.waker.wake_by_ref();
+                turn.yield_now();
                 return Poll::Pending;
             }
             if self.session.is_broken() {

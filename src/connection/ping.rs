@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    num::NonZeroU64,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -49,7 +50,11 @@ pub(super) type Waiter = oneshot::Sender<Result<Duration, Closed>>;
 
 /// The unanswered pings. Owns no memory when there are none.
 #[derive(Debug, Default)]
-pub(super) struct Pings(Option<Box<Unanswered>>);
+pub(super) struct Pings {
+    unanswered: Option<Box<Unanswered>>,
+    /// The round-trip time of the last answered ping, in nanoseconds plus one.
+    latency: Option<NonZeroU64>,
+}
 
 /// Oldest first.
 #[derive(Debug, Default)]
@@ -67,7 +72,7 @@ impl Pings {
     /// Remembers a queued ping. Forgets the last ping of the keepalive, and pings whose waiter was
     /// dropped.
     pub(super) fn sent(&mut self, payload: Bytes, waiter: Option<Waiter>) {
-        let pings = &mut self.0.get_or_insert_default().0;
+        let pings = &mut self.unanswered.get_or_insert_default().0;
         pings.retain(|ping| {
             ping.waiter
                 .as_ref()
@@ -81,26 +86,33 @@ impl Pings {
     }
 
     /// Completes the ping that a pong answers, and the earlier ones: a peer may answer only the
-    /// latest (§5.5.3). Returns the round-trip time. A pong that answers no ping is unsolicited and
-    /// ignored.
-    pub(super) fn answered(&mut self, payload: &Bytes) -> Option<Duration> {
-        let pings = &mut self.0.as_mut()?.0;
-        let last = pings.iter().position(|ping| ping.payload == payload)?;
-        let mut latency = None;
+    /// latest (§5.5.3). A pong that answers no ping is unsolicited and ignored.
+    pub(super) fn answered(&mut self, payload: &Bytes) {
+        let Some(Unanswered(pings)) = self.unanswered.as_deref_mut() else {
+            return;
+        };
+        let Some(last) = pings.iter().position(|ping| ping.payload == payload) else {
+            return;
+        };
         for ping in pings.drain(..=last) {
             let elapsed = ping.sent.elapsed();
+            let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+            self.latency = NonZeroU64::new(nanoseconds.saturating_add(1));
             ping.tell(Ok(elapsed));
-            latency = Some(elapsed);
         }
         if pings.is_empty() {
-            self.0 = None;
+            self.unanswered = None;
         }
-        latency
+    }
+
+    /// Returns the round-trip time of the last answered ping.
+    pub(super) fn latency(&self) -> Option<Duration> {
+        Some(Duration::from_nanos(self.latency?.get() - 1))
     }
 
     /// Completes all waiters with the end of the connection.
     pub(super) fn closed(&mut self, closed: &Closed) {
-        let pings = self.0.take().unwrap_or_default();
+        let pings = self.unanswered.take().unwrap_or_default();
         for ping in pings.0 {
             ping.tell(Err(closed.clone()));
         }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    num::NonZeroU64,
     task::{Poll, ready},
     time::Duration,
 };
@@ -15,7 +14,7 @@ use super::{
     ending::{Cause, Ending},
     ping::{Pings, Waiter},
     timer::NEVER,
-    turn::{Io, Turn, Work},
+    turn::{Io, Turn},
     wire::{Attempt, Wire},
 };
 use crate::{
@@ -24,7 +23,7 @@ use crate::{
     extension::{Compress, Extensions},
     frame::CloseFrame,
     message::Message,
-    protocol::{Closed, Endpoint, Event, Received, Step, random_masking_key, text},
+    protocol::{Closed, Endpoint, Event, Received, Step, Work, random_masking_key, text},
 };
 
 /// The endpoint of a connection, its buffers, and the reason of its end.
@@ -35,8 +34,6 @@ pub(super) struct Session {
     /// A message that arrived while the task waited for something else.
     parked: Option<Box<Message>>,
     pings: Pings,
-    /// The round-trip time of the last answered ping, in nanoseconds plus one.
-    latency: Option<NonZeroU64>,
     /// `None` until this side closes the connection or gives the stream up.
     ending: Option<Box<Ending>>,
 }
@@ -48,7 +45,6 @@ impl Session {
             wire: Wire::default(),
             parked: None,
             pings: Pings::default(),
-            latency: None,
             ending: None,
         }
     }
@@ -56,7 +52,6 @@ impl Session {
     /// Uses the extensions that the opening handshake negotiated.
     pub(super) fn set_extensions(&mut self, extensions: Extensions) {
         self.endpoint.set_extensions(extensions);
-        self.endpoint.receiver_mut().let_pause();
     }
 
     /// Returns the step of the endpoint.
@@ -72,7 +67,7 @@ impl Session {
 
     /// Returns the round-trip time of the last answered ping.
     pub(super) fn latency(&self) -> Option<Duration> {
-        Some(Duration::from_nanos(self.latency?.get() - 1))
+        self.pings.latency()
     }
 
     pub(super) const fn config(&self) -> &Config {
@@ -80,11 +75,6 @@ impl Session {
     }
 
     /// Returns the buffers.
-    #[inline]
-    pub(super) const fn wire(&self) -> &Wire {
-        &self.wire
-    }
-
     #[inline]
     pub(super) const fn wire_mut(&mut self) -> &mut Wire {
         &mut self.wire
@@ -113,10 +103,15 @@ impl Session {
         self.wire.take()
     }
 
-    /// Returns the number of bytes up to the high-water mark.
+    /// Returns whether bytes wait to be written or to be flushed.
+    #[inline]
+    pub(super) fn has_backlog(&self) -> bool {
+        self.wire.has_backlog() || self.endpoint.is_unfinished()
+    }
+
+    /// Returns the number of bytes of messages that may be queued.
     pub(super) fn room(&self) -> usize {
-        let above = self.config().values.write_high_water.saturating_add(1);
-        above.saturating_sub(self.buffered())
+        self.wire.room(&self.endpoint)
     }
 
     /// Returns whether a write has failed.
@@ -171,6 +166,12 @@ impl Session {
     /// Queues a message that a handle has sent. After our Close frame the message is dropped.
     pub(super) fn queue_accepted(&mut self, mut message: Message) {
         let _ = self.endpoint.queue(&mut message, self.wire.output());
+    }
+
+    /// Counts the messages that were encoded since the last call.
+    #[inline]
+    pub(super) fn count_encoded(&mut self, work: &mut Work) {
+        work.spend(self.endpoint.take_work());
     }
 
     /// Queues a ping. Its pong completes `waiter`.
@@ -270,12 +271,12 @@ impl Session {
 
     /// Returns the parked message, or the next one in the input. Answers to control frames are queued.
     #[inline(always)]
-    pub(super) fn receive(&mut self, work: &mut Work) -> Option<Message> {
+    pub(super) fn receive<S>(&mut self, turn: &mut Turn<'_, S>) -> Option<Message> {
         if self.parked.is_some() {
             return self.take_parked();
         }
         loop {
-            match self.wire.receive(&mut self.endpoint, work)? {
+            match self.wire.receive(&mut self.endpoint, turn)? {
                 Received::Text(payload) => return Some(text(payload)),
                 Received::Binary(payload) => return Some(payload.into()),
                 Received::Control(event) => self.on_control(&event),
@@ -386,11 +387,8 @@ impl Session {
     }
 
     fn on_control(&mut self, event: &Event) {
-        if let Event::Pong(payload) = event
-            && let Some(latency) = self.pings.answered(payload)
-        {
-            let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-            self.latency = NonZeroU64::new(nanoseconds.saturating_add(1));
+        if let Event::Pong(payload) = event {
+            self.pings.answered(payload);
         }
     }
 

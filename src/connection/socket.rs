@@ -172,6 +172,6 @@ impl<S: Io> Socket<S> {
     #[inline]
     fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let wire = self.session_mut().wire_mut();
-        wire.operations().poll_proceed(cx)
+        wire.debt().poll_settle(cx)
     }
 }

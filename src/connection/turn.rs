@@ -1,25 +1,23 @@
-//! [`Turn`]: one poll of a connection, and the [`Work`] that it may do before other tasks run.
+//! [`Turn`]: one poll of a connection, and the work that it may do before other tasks run.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker, ready},
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    task::coop,
+    task::{coop, yield_now},
 };
 
 use super::wire::Transport;
-
-/// The work of one poll, in bytes moved: about a millisecond.
-const BUDGET: usize = 8 << 20;
+use crate::protocol::Work;
 
 /// The cost of a read or a write beside the bytes that it moves.
 const CALL: usize = 64 << 10;
 
-/// The cost of a frame beside its bytes.
-const FRAME: usize = 32 << 10;
-
-/// The cost of a byte that extensions encode: compressing is so much slower than moving.
-const ENCODE: usize = 64;
+/// The cost of a message or a control frame beside its bytes.
+const EVENT: usize = 32 << 10;
 
 /// The number of messages that one poll takes out of the inbox.
 const MESSAGES: usize = 32;
@@ -36,6 +34,11 @@ pub(super) struct Turn<'a, S> {
     /// The waker of the task, or of both tasks that poll the connection.
     pub(super) waker: &'a Waker,
     pub(super) work: Work,
+    /// The number of messages that may be taken out of the inbox.
+    pub(super) messages: usize,
+    has_read: bool,
+    has_written: bool,
+    has_received: bool,
 }
 
 impl<'a, S> Turn<'a, S> {
@@ -44,7 +47,11 @@ impl<'a, S> Turn<'a, S> {
         Self {
             transport,
             waker,
-            work: Work::new(),
+            work: Work::of_a_poll(),
+            messages: MESSAGES,
+            has_read: false,
+            has_written: false,
+            has_received: false,
         }
     }
 
@@ -53,109 +60,91 @@ impl<'a, S> Turn<'a, S> {
     pub(super) const fn cx(&self) -> Context<'a> {
         Context::from_waker(self.waker)
     }
-}
 
-/// The remaining work of a poll.
-#[derive(Debug)]
-pub(super) struct Work {
-    bytes: usize,
-    messages: usize,
-    has_read: bool,
-    has_written: bool,
-    has_received: bool,
-}
-
-impl Work {
-    #[inline]
-    pub(super) const fn new() -> Self {
-        Self {
-            bytes: BUDGET,
-            messages: MESSAGES,
-            has_read: false,
-            has_written: false,
-            has_received: false,
-        }
+    /// Wakes the task after other tasks have run and the runtime has looked at its sockets and timers.
+    #[cold]
+    pub(super) fn yield_now(&self) {
+        let _ = pin!(yield_now()).poll(&mut self.cx());
     }
 
-    /// Returns whether a poll without work left may read: each poll reads once, however much it writes.
+    /// Returns whether the stream may be read: each poll reads once, however much it writes.
     pub(super) const fn may_read(&self) -> bool {
-        !self.has_read
+        !self.work.is_done() || !self.has_read
     }
 
-    /// Returns whether a poll without work left may write: each poll writes once, however much it
-    /// receives.
+    /// Returns whether the stream may be written: each poll writes once, however much it receives.
+    #[inline]
     pub(super) const fn may_write(&self) -> bool {
-        !self.has_written
+        !self.work.is_done() || !self.has_written
     }
 
-    /// Returns whether a frame may be received: each poll receives one, however much it writes.
+    /// Returns whether an event may be received: each poll receives one, however much it writes.
     #[inline]
     pub(super) const fn may_receive(&self) -> bool {
-        !self.is_done() || !self.has_received
-    }
-
-    /// Returns how many messages may be taken out of the inbox.
-    pub(super) const fn messages(&self) -> usize {
-        self.messages
-    }
-
-    /// Counts messages that were taken out of the inbox.
-    pub(super) const fn take_messages(&mut self, messages: usize) {
-        self.messages = self.messages.saturating_sub(messages);
-    }
-
-    /// Returns whether the poll has used up its work.
-    #[inline]
-    pub(super) const fn is_done(&self) -> bool {
-        self.bytes == 0
-    }
-
-    /// Uses up the work of the poll.
-    pub(super) const fn stop(&mut self) {
-        self.bytes = 0;
+        !self.work.is_done() || !self.has_received
     }
 
     /// Counts a read of so many bytes.
     #[inline]
-    pub(super) const fn read(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(CALL + bytes);
+    pub(super) const fn count_read(&mut self, bytes: usize) {
+        self.work.spend(CALL + bytes);
         self.has_read = true;
     }
 
-    /// Counts a write of so many bytes.
+    /// Counts a step towards a write that has moved so many bytes.
     #[inline]
-    pub(super) const fn write(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(CALL + bytes);
+    pub(super) const fn count_write(&mut self, bytes: usize) {
+        self.work.spend(CALL + bytes);
         self.has_written = true;
     }
 
-    /// Counts bytes that were encoded.
+    /// Counts an attempt to receive an event.
     #[inline]
-    pub(super) const fn encode(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes.saturating_mul(ENCODE));
-    }
-
-    /// Counts a received frame.
-    #[inline]
-    pub(super) const fn frame(&mut self) {
-        self.bytes = self.bytes.saturating_sub(FRAME);
+    pub(super) const fn count_event(&mut self) {
+        self.work.spend(EVENT);
         self.has_received = true;
     }
 }
 
-/// The number of operations on a connection.
+/// The debt of a task to tokio's budget. Each operation adds to it, and so does the work of each poll: an
+/// operation may complete without a wait, however much work it was.
 #[derive(Debug, Default)]
-pub(super) struct Operations(u8);
+pub(super) struct Debt(u8);
 
-impl Operations {
-    /// Counts an operation, and waits when other tasks have to run first. Four operations cost the task as
-    /// much of its budget as one read of a socket, even if they complete without one.
+impl Debt {
+    /// The work for which the debt grows by one, in bytes moved.
+    const UNIT: usize = 32 << 10;
+
+    /// The debt that is settled by one unit of the budget. The budget has 128 of them.
+    const PRICE: u8 = 4;
+
+    /// Counts an operation, settles the debt, and waits when other tasks have to run first.
     #[inline]
-    pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0 = self.0.wrapping_add(1);
-        if !self.0.is_multiple_of(4) {
-            return Poll::Ready(());
+    pub(super) fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0 = self.0.saturating_add(1);
+        while self.0 >= Self::PRICE {
+            ready!(coop::poll_proceed(cx)).made_progress();
+            self.0 -= Self::PRICE;
         }
-        coop::poll_proceed(cx).map(|budget| budget.made_progress())
+        Poll::Ready(())
+    }
+
+    /// Adds the work of a poll, without a read and a write, for which the stream charges the task.
+    #[inline]
+    pub(super) fn charge(&mut self, work: &Work) {
+        #[cfg(all(test, feature = "deflate"))]
+        tests::record(work);
+        if let Some(charged @ Self::UNIT..) = work.done().checked_sub(2 * CALL) {
+            self.add(charged);
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, work: usize) {
+        let units = u8::try_from(work / Self::UNIT).unwrap_or(u8::MAX);
+        self.0 = self.0.saturating_add(units);
     }
 }
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests;

@@ -50,11 +50,9 @@ impl Want {
         match self {
             Self::Message | Self::Ended => false,
             Self::Room => session.accepts(),
-            Self::Sent => is_written(session.wire().buffered() > 0),
-            Self::Flushed => is_written(session.wire().has_backlog()),
-            Self::CloseSent => {
-                is_written(session.wire().has_backlog()) && !session.is_close_requested()
-            }
+            Self::Sent => is_written(session.buffered() > 0),
+            Self::Flushed => is_written(session.has_backlog()),
+            Self::CloseSent => is_written(session.has_backlog()) && !session.is_close_requested(),
         }
     }
 
@@ -90,7 +88,7 @@ impl View {
             is_parked: session.is_parked(),
             queue: match side {
                 Side::Read => None,
-                Side::Write => Some((session.has_room(), session.wire().has_backlog())),
+                Side::Write => Some((session.has_room(), session.has_backlog())),
             },
         }
     }

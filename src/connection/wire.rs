@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     read::ReadBuffer,
-    turn::{Io, Operations, Turn, Work},
+    turn::{Debt, Io, Turn},
     write::WriteQueue,
 };
 use crate::protocol::{Endpoint, Output, Received, Step};
@@ -79,8 +79,7 @@ pub(super) struct Wire {
     unflushed: bool,
     /// Whether a message was sent since one was last asked for.
     only_sends: bool,
-    /// The operations on the connection, of which each may move bytes.
-    operations: Operations,
+    debt: Debt,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
     received: bool,
     /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
@@ -130,22 +129,27 @@ impl Wire {
         endpoint.has_room(&self.output)
     }
 
+    /// Returns the number of bytes of messages that may be queued.
+    pub(super) fn room(&self, endpoint: &Endpoint) -> usize {
+        endpoint.room(&self.output)
+    }
+
     /// Returns whether bytes wait to be written or to be flushed.
     #[inline]
     pub(super) fn has_backlog(&self) -> bool {
         self.unflushed || !self.output.is_empty()
     }
 
-    /// Returns the count of operations.
+    /// Returns the debt of the task to tokio's budget.
     #[inline]
-    pub(super) const fn operations(&mut self) -> &mut Operations {
-        &mut self.operations
+    pub(super) const fn debt(&mut self) -> &mut Debt {
+        &mut self.debt
     }
 
     /// Returns whether nothing is received without another read.
     #[inline]
     pub(super) fn is_starved(&self, endpoint: &Endpoint) -> bool {
-        self.starved || (self.input.is_empty() && !endpoint.receiver().has_frame())
+        self.starved || (self.input.is_empty() && !endpoint.receiver().has_more())
     }
 
     /// Records that a message is sent, or that one is asked for. Returns whether a message was sent since
@@ -178,23 +182,28 @@ impl Wire {
 
     /// Receives the next message or pong in the input. Answers go to the output.
     #[inline(always)]
-    pub(super) fn receive(&mut self, endpoint: &mut Endpoint, work: &mut Work) -> Option<Received> {
-        while work.may_receive() && endpoint.next_step() == Step::Continue {
+    pub(super) fn receive<S>(
+        &mut self,
+        endpoint: &mut Endpoint,
+        turn: &mut Turn<'_, S>,
+    ) -> Option<Received> {
+        while turn.may_receive() && endpoint.next_step() == Step::Continue {
+            let work = &mut turn.work;
             let received = match self.input.bytes() {
-                Some(input) => endpoint.next(input, &mut self.output),
-                None if endpoint.receiver().has_frame() => {
-                    endpoint.next(&mut BytesMut::new(), &mut self.output)
+                Some(input) => endpoint.next(input, &mut self.output, work),
+                None if endpoint.receiver().has_more() => {
+                    endpoint.next(&mut BytesMut::new(), &mut self.output, work)
                 }
                 None => break,
             };
-            work.frame();
+            turn.count_event();
             match received {
                 Ok(Some(received)) => {
                     self.input.release_empty();
                     return Some(received);
                 }
                 Err(_) => {}
-                Ok(None) if endpoint.receiver().is_paused() => work.stop(),
+                Ok(None) if turn.work.is_paused() => break,
                 Ok(None) => {
                     self.starved = true;
                     break;
@@ -227,7 +236,7 @@ impl Wire {
             None => self.input.poll_read(&mut turn.transport.io, cx),
         };
         if let Poll::Ready(Ok(len)) = read {
-            turn.work.read(len);
+            turn.count_read(len);
             self.starved = false;
             self.received = true;
         }
@@ -242,16 +251,21 @@ impl Wire {
         turn: &mut Turn<'_, S>,
     ) -> Attempt {
         let cx = &mut turn.cx();
-        while !self.output.is_empty() {
-            if turn.work.is_done() && !turn.work.may_write() {
+        while !self.output.is_empty() || endpoint.is_unfinished() {
+            if !turn.may_write() {
                 return Attempt::NotNow;
+            }
+            if self.output.is_empty() {
+                endpoint.advance(&mut self.output, &mut turn.work);
+                turn.count_write(0);
+                continue;
             }
             match Attempt::from(self.output.poll_write(&mut turn.transport.io, cx)) {
                 Attempt::Done(len) => {
-                    turn.work.write(len);
+                    turn.count_write(len);
                     self.unflushed = true;
                     self.written = true;
-                    turn.work.encode(endpoint.advance(&mut self.output));
+                    endpoint.advance(&mut self.output, &mut turn.work);
                 }
                 stopped => return stopped,
             }
@@ -277,7 +291,7 @@ impl Wire {
         if self.input.is_empty() {
             let cx = &mut turn.cx();
             let read = ready!(self.input.poll_read(&mut turn.transport.io, cx));
-            turn.work.read(read.unwrap_or(0));
+            turn.count_read(read.unwrap_or(0));
         }
         Poll::Ready(self.input.discard())
     }

@@ -1,10 +1,9 @@
 //! Extensions (RFC 6455 §9): agreed on in the opening handshake, they change what data frames carry.
 //!
 //! An [`Extension`] is a setting: what is offered, what is accepted. Agreed on, it makes [`Coders`] for
-//! one connection, an object for each direction: [`Encode`] changes the payloads of frames that are
-//! sent, [`Decode`] those of frames that were received. They work frame by frame and, receiving, in
-//! pieces as they arrive, so that nobody has to hold a whole message. [`Config::extension`] adds one;
-//! [`Deflate`] is one.
+//! one connection, an object for each direction: [`Encode`] changes the messages that are sent, [`Decode`]
+//! the frames that were received. Both work on pieces, so that no side has to hold a whole encoded message.
+//! [`Config::extension`] adds an extension. [`Deflate`] is one.
 //!
 //! An extension that gives each byte another value, and marks its messages with RSV2:
 //!
@@ -12,7 +11,8 @@
 //! use wsimd::{
 //!     CloseCode, Config, ProtocolError,
 //!     extension::{
-//!         Coders, DataFrame, Decode, Decoded, Encode, Extension, NegotiationError, Params,
+//!         Coders, DataFrame, Decode, Decoded, Encode, Extension, MessagePiece, NegotiationError,
+//!         Params,
 //!     },
 //!     frame::Rsv,
 //! };
@@ -44,9 +44,9 @@
 //! }
 //!
 //! impl Encode for Inverter {
-//!     fn encode(&mut self, frame: DataFrame, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
+//!     fn encode(&mut self, _: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
 //!         output.extend(payload.iter().map(|byte| !byte));
-//!         Some(if frame.begins_message() { Rsv::RSV2 } else { Rsv::NONE })
+//!         Some(Rsv::RSV2)
 //!     }
 //! }
 //!
@@ -73,23 +73,27 @@
 //!
 //! [`Config::extension`]: crate::Config::extension
 
-mod chain;
+mod decoders;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod encoders;
 mod error;
 mod header;
+mod negotiated;
 
 use std::fmt;
 
 use crate::frame::{Opcode, ProtocolError, Rsv};
 
-pub use chain::{Decoded, Decoders, Encoders, Extensions};
+pub use decoders::{Decoded, Decoders};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
+pub use encoders::Encoders;
 pub use error::NegotiationError;
 pub use header::Params;
+pub use negotiated::Extensions;
 
-pub(crate) use chain::DecodeState;
+pub(crate) use decoders::DecodeState;
 pub(crate) use header::{is_token, parse};
 
 /// An extension as one side is willing to use it (RFC 6455 §9.1).
@@ -139,14 +143,25 @@ impl Coders {
     }
 }
 
-/// Changes the payloads of frames that are sent.
+/// Changes the messages that are sent.
 pub trait Encode: fmt::Debug + Send + Sync {
-    /// Encodes the payload of a frame: appends it to `output`, which is empty, and returns the reserved
-    /// bits that mark it. `None` leaves the payload as it is.
+    /// Encodes the next piece of a message and appends bytes to `output`, which is empty. It may keep bytes back
+    /// until the last piece.
     ///
-    /// Is called for every data frame in order, and returns bits of [`Extension::rsv`] only. Whether a
-    /// continuation frame is encoded has to follow from what the first frame of its message said.
-    fn encode(&mut self, frame: DataFrame, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv>;
+    /// The connection calls this method for the pieces of every message in order, and cuts the encoded bytes
+    /// into frames. Pieces are no frames: their size follows from [`cost`](Self::cost).
+    ///
+    /// Returns the reserved bits that mark the first frame of the message, of [`Extension::rsv`] only, or
+    /// `None` to leave the message as it is. The first piece decides. The answer to a later piece means
+    /// nothing.
+    fn encode(&mut self, piece: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv>;
+
+    /// Returns the time that it takes to encode a byte, relative to the time that it takes to copy one. The
+    /// connection encodes fewer bytes at a time if a byte costs more, so that other tasks run in between.
+    /// Default: 64.
+    fn cost(&self) -> u32 {
+        64
+    }
 
     /// Gives back memory that was not used since the last call. Called with every ping of the
     /// keepalive ([`Config::ping_interval`](crate::Config::ping_interval)).
@@ -184,7 +199,36 @@ pub trait Decode: fmt::Debug + Send + Sync {
     fn tidy(&mut self) {}
 }
 
-/// What an extension is told of a frame.
+/// A piece of a message to be sent, for [`Encode::encode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessagePiece {
+    /// `Text` or `Binary`.
+    pub opcode: Opcode,
+    /// Whether this is the first piece of its message.
+    pub is_first: bool,
+    /// Whether this is the last piece of its message.
+    pub is_last: bool,
+    /// The length of the message in bytes, before any extension has encoded it; `None` when it is not known.
+    pub message_len: Option<u64>,
+    /// Whether the application wants the message to be compressed.
+    pub compress: Compress,
+}
+
+impl MessagePiece {
+    /// Creates the only piece of a message.
+    pub(crate) const fn whole(opcode: Opcode, len: usize, compress: Compress) -> Self {
+        Self {
+            opcode,
+            is_first: true,
+            is_last: true,
+            message_len: Some(len as u64),
+            compress,
+        }
+    }
+}
+
+/// A received data frame, for [`Decode::begin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DataFrame {
@@ -192,12 +236,10 @@ pub struct DataFrame {
     pub opcode: Opcode,
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// Of a received frame, the reserved bits that are set and belong to this extension.
+    /// The reserved bits that are set and belong to this extension.
     pub rsv: Rsv,
-    /// How long the payload is, in bytes: before any extension has encoded it, or as it was received.
+    /// The length of the payload in bytes, as it was received.
     pub payload_len: u64,
-    /// Of a frame to be sent, what its sender wants.
-    pub compress: Compress,
 }
 
 impl DataFrame {

@@ -3,10 +3,11 @@
 use super::{
     decoding::Decoding,
     frame_reader::{Limit, Piece},
+    work::Work,
 };
 use crate::{
     config::Values,
-    extension::Decoders,
+    extension::{DecodeState, Decoders},
     frame::{FrameHeader, Opcode, ProtocolError},
     payload::Payload,
     simd::Simd,
@@ -47,21 +48,11 @@ impl Assembler {
         self.decoding.as_deref_mut()
     }
 
-    /// Returns the part of `input` that may be read now and the limit of the next frame; `None` when the
-    /// extensions pause.
-    pub(super) fn next_step<'a>(
-        &mut self,
-        input: &'a [u8],
-        values: &Values,
-    ) -> Option<(&'a [u8], Limit)> {
-        let (visible, mut limit) = match &mut self.decoding {
+    /// Returns the part of `input` that may be read in one step, and the limit of the next frame.
+    pub(super) fn next_step<'a>(&self, input: &'a [u8], values: &Values) -> (&'a [u8], Limit) {
+        let (visible, mut limit) = match &self.decoding {
             None => (input, self.limit(values)),
-            Some(decoding) => {
-                if decoding.take_pause() {
-                    return None;
-                }
-                (decoding.visible(input), decoding.limit(values))
-            }
+            Some(decoding) => (decoding.visible(input), decoding.limit(values)),
         };
         let (fragments, len) = match &self.unfinished {
             Some(unfinished) => (unfinished.fragments, unfinished.payload.len()),
@@ -73,34 +64,54 @@ impl Assembler {
                 limit: max_fragments,
             });
         }
-        Some((visible, limit))
+        (visible, limit)
     }
 
-    /// Takes the bytes that have arrived of a data frame.
+    /// Takes the bytes that have arrived of a data frame. Returns whether the message is complete. Extensions
+    /// may [pause](Self::is_paused).
     pub(super) fn take(
         &mut self,
         piece: &Piece<'_>,
         values: &Values,
         simd: Simd,
-    ) -> Result<(), ProtocolError> {
+        work: &mut Work,
+    ) -> Result<bool, ProtocolError> {
+        work.piece();
         if piece.begins {
             self.begin(&piece.header, values)?;
         }
         // A frame has begun.
         let Some(Unfinished { payload, .. }) = self.unfinished.as_deref_mut() else {
-            return Ok(());
+            return Ok(false);
         };
-        match &mut self.decoding {
-            Some(decoding) if decoding.is_active() => {
-                decoding.decode(piece, payload, values.max_message_size, simd)?;
-            }
-            _ => append(piece, payload, simd)?,
-        }
-        match &mut self.decoding {
-            Some(decoding) if piece.missing == 0 => decoding.end(piece.header.fin, payload),
-            _ => {}
-        }
-        Ok(())
+        let is_last = piece.missing == 0;
+        let Some(decoding) = &mut self.decoding else {
+            append(piece, payload, simd)?;
+            return Ok(is_last && piece.header.fin);
+        };
+        let is_ended = if decoding.is_active() {
+            let state = DecodeState::new(values.max_message_size, work.decodable(), simd);
+            decoding.decode(Some(piece), payload, state, work)?
+        } else {
+            append(piece, payload, simd)?;
+            is_last
+        };
+        Ok(is_ended && decoding.end(payload))
+    }
+
+    /// Lets extensions continue after a pause. Returns whether the message is complete.
+    pub(super) fn resume(
+        &mut self,
+        values: &Values,
+        simd: Simd,
+        work: &mut Work,
+    ) -> Result<bool, ProtocolError> {
+        let (Some(decoding), Some(unfinished)) = (&mut self.decoding, &mut self.unfinished) else {
+            return Ok(false);
+        };
+        let payload = &mut unfinished.payload;
+        let state = DecodeState::new(values.max_message_size, work.decodable(), simd);
+        Ok(decoding.decode(None, payload, state, work)? && decoding.end(payload))
     }
 
     /// Begins a frame of a new message, or a continuation.
@@ -125,6 +136,12 @@ impl Assembler {
         let len = self.unfinished.as_ref().map_or(0, |it| it.payload.len());
         let left = values.max_message_size - len as u64;
         Limit::new(left, values.max_frame_size, values)
+    }
+
+    /// Returns whether extensions have yet to decode bytes that have arrived.
+    #[inline]
+    pub(super) fn is_paused(&self) -> bool {
+        self.decoding.as_ref().is_some_and(|it| it.is_paused())
     }
 
     /// Discards the unfinished message and releases its memory.
@@ -159,10 +176,5 @@ impl Assembler {
             Some(decoding) if decoding.is_active() => None,
             _ => Some(&mut self.unfinished.as_mut()?.payload),
         }
-    }
-
-    /// Whether the extensions pause.
-    pub(super) fn is_paused(&self) -> bool {
-        self.decoding.as_ref().is_some_and(|it| it.is_paused())
     }
 }

@@ -1,25 +1,21 @@
 //! [`Decoding`]: extensions between the frames and the message.
 
-use super::frame_reader::{Limit, Piece};
+use super::{
+    frame_reader::{Limit, Piece},
+    work::Work,
+};
 use crate::{
     config::Values,
     extension::{DecodeState, Decoders},
     frame::{FrameHeader, ProtocolError},
     payload::Payload,
-    simd::Simd,
 };
 
-/// The number of bytes that are decoded at a time. DEFLATE makes up to 16 MiB of them in about 9 ms, so
-/// that more would hold the thread for too long. Pages are inflated slower in smaller pieces.
+/// The number of bytes that are unmasked and decoded at a time. Pages are inflated slower in smaller pieces.
 const MAX_STEP: usize = 16 << 10;
 
 /// The most bytes that encoding adds to a frame, however short the frame is.
 const FRAME_END: u64 = 16;
-
-/// The work after which other tasks may run, in decoded bytes. Inflating as many takes about a
-/// millisecond.
-#[cfg(feature = "tokio")]
-const MAX_WORK: u64 = 512 << 10;
 
 /// The work of one input byte, in decoded bytes. Input that decodes to nothing still takes its time.
 const INPUT_WORK: u64 = 4;
@@ -32,10 +28,8 @@ pub(super) struct Decoding {
     is_active: bool,
     /// The number of bytes that the frames of the message have announced, without [`FRAME_END`] of each.
     announced: u64,
-    /// The work since the last pause.
-    work: u64,
-    max_work: u64,
-    is_paused: bool,
+    /// Whether the current frame is the last of its message.
+    fin: bool,
 }
 
 impl Decoding {
@@ -44,9 +38,7 @@ impl Decoding {
             decoders,
             is_active: true,
             announced: 0,
-            work: 0,
-            max_work: u64::MAX,
-            is_paused: false,
+            fin: false,
         }
     }
 
@@ -54,25 +46,9 @@ impl Decoding {
         self.decoders.tidy();
     }
 
-    /// Allows pauses.
-    #[cfg(feature = "tokio")]
-    pub(super) const fn let_pause(&mut self) {
-        self.max_work = MAX_WORK;
-    }
-
-    /// Begins a pause if the work since the last pause demands one, and returns whether it does.
-    pub(super) const fn take_pause(&mut self) -> bool {
-        self.is_paused = self.work >= self.max_work;
-        if self.is_paused {
-            self.work = 0;
-        }
-        self.is_paused
-    }
-
-    /// Whether the last call of [`take_pause`](Self::take_pause) began a pause.
-    #[cfg(feature = "tokio")]
-    pub(super) const fn is_paused(&self) -> bool {
-        self.is_paused
+    /// Whether bytes that have arrived wait to be decoded.
+    pub(super) fn is_paused(&self) -> bool {
+        self.decoders.is_paused()
     }
 
     /// Whether the current frame is decoded.
@@ -101,6 +77,7 @@ impl Decoding {
         plain: Limit,
     ) -> Result<(), ProtocolError> {
         self.announced += header.payload_len.saturating_sub(FRAME_END);
+        self.fin = header.fin;
         self.is_active = self.decoders.begin(header)?;
         if !self.is_active && header.payload_len > plain.payload_len {
             return Err(plain.too_big);
@@ -108,36 +85,39 @@ impl Decoding {
         Ok(())
     }
 
-    /// Decodes the next bytes of the frame, which are masked, and appends them to a message of at most
-    /// `limit` bytes.
+    /// Decodes the next bytes of the frame, or goes on after a pause if `piece` is `None`. Returns whether the
+    /// frame has come to its end. [Pauses](Self::is_paused) if the work is done.
     pub(super) fn decode(
         &mut self,
-        piece: &Piece<'_>,
+        piece: Option<&Piece<'_>>,
         payload: &mut Payload,
-        limit: u64,
-        simd: Simd,
-    ) -> Result<(), ProtocolError> {
-        let mut unmasked = Vec::with_capacity(piece.chunk.len());
-        simd.copy_mask(piece.chunk, &mut unmasked, piece.key.to_bytes());
-        let mut state = DecodeState::new(limit, simd);
-        self.decoders.decode(&unmasked, payload, &mut state)?;
-        if piece.missing == 0 {
-            self.decoders.end(payload, &mut state)?;
-        }
-        let work = INPUT_WORK * piece.chunk.len() as u64 + state.work();
-        self.work = self.work.saturating_add(work);
-        Ok(())
+        mut state: DecodeState,
+        work: &mut Work,
+    ) -> Result<bool, ProtocolError> {
+        let is_ended = match piece {
+            None => self.decoders.resume(payload, &mut state),
+            Some(piece) => {
+                let unmasked = piece.unmask(state.simd());
+                state.record_work(INPUT_WORK * unmasked.len() as u64);
+                let is_last = piece.missing == 0;
+                self.decoders
+                    .decode(&unmasked, is_last, payload, &mut state)
+            }
+        };
+        work.decode(state.work());
+        is_ended
     }
 
-    /// Ends a frame.
-    pub(super) fn end(&mut self, fin: bool, payload: &mut Payload) {
-        if fin && self.is_active {
+    /// Ends a frame. Returns whether it was the last of its message.
+    pub(super) fn end(&mut self, payload: &mut Payload) -> bool {
+        if self.fin && self.is_active {
             payload.trim();
         }
-        if fin {
+        if self.fin {
             self.announced = 0;
         }
         self.is_active = true;
+        self.fin
     }
 }
 

@@ -1,16 +1,18 @@
 //! [`Endpoint`]: one side of an open connection, with all the duties that RFC 6455 gives it.
 
+mod sending;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Closed, Closing, Event, Output, Receiver, Sender, Step, receiver::Received};
+use super::{
+    Closed, Closing, Event, Output, Receiver, Sender, Step, receiver::Received, work::Work,
+};
 use crate::{
     config::Config,
     extension::{Compress, Extensions},
-    frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError},
-    message::Message,
-    text::Text,
+    frame::{ProtocolError, Role},
 };
 
 /// One side of an open WebSocket connection, without I/O, clock or task (RFC 6455 §5.5, §7).
@@ -84,7 +86,7 @@ impl Endpoint {
             input.clear();
             return self.violation().map_or(Ok(None), Err);
         }
-        let received = self.next(input, output)?;
+        let received = self.next(input, output, &mut Work::unlimited())?;
         Ok(received.map(Received::into_event))
     }
 
@@ -94,8 +96,9 @@ impl Endpoint {
         &mut self,
         input: &mut BytesMut,
         output: &mut impl Output,
+        work: &mut Work,
     ) -> Result<Option<Received>, ProtocolError> {
-        let received = self.receiver.next(input);
+        let received = self.receiver.next(input, work);
         match &received {
             Ok(Some(Received::Control(event))) => self.on_control(event, output),
             Err(error) => self.on_violation(*error, output),
@@ -127,92 +130,10 @@ impl Endpoint {
         self.end(Step::HalfClose);
     }
 
-    /// Appends a message to `output`, or its first frames: [`on_written`](Self::on_written) appends the rest.
-    /// If a message is unfinished, its rest is appended first, whether there is [room](Self::has_room) or not.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`] after a Close frame in either direction and after a violation. Any other
-    /// error changes nothing.
-    pub fn send(
-        &mut self,
-        message: impl Into<Message>,
-        output: &mut impl Output,
-    ) -> Result<(), SendError> {
-        self.queue(&mut message.into(), output)?;
-        self.on_written(output);
-        Ok(())
-    }
-
-    /// Appends the first frame of a message. On success, `message` is in an unspecified but valid state.
-    #[inline]
-    pub(crate) fn queue(
-        &mut self,
-        message: &mut Message,
-        output: &mut impl Output,
-    ) -> Result<(), SendError> {
-        self.check_open()?;
-        self.sender.begin(message, output)
-    }
-
-    /// Appends a ping with a payload of at most 125 bytes to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn ping(&mut self, payload: Bytes, output: &mut impl Output) -> Result<(), SendError> {
-        self.check_open()?;
-        self.sender.send(Event::Ping(payload), output)
-    }
-
-    /// Appends an unsolicited pong with a payload of at most 125 bytes to `output` (RFC 6455 §5.5.3).
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    pub fn pong(&mut self, payload: Bytes, output: &mut impl Output) -> Result<(), SendError> {
-        self.check_open()?;
-        self.sender.send(Event::Pong(payload), output)
-    }
-
-    /// Appends our Close frame to `output`. Messages still arrive until the peer's Close frame.
-    ///
-    /// Returns `false`, and does nothing, when the connection has sent a Close frame or has ended.
-    pub fn close(&mut self, frame: CloseFrame, output: &mut impl Output) -> bool {
-        if !self.is_open() {
-            return false;
-        }
-        if self.sender.close(&frame, output) {
-            self.closing.sent(frame);
-        }
-        true
-    }
-
-    /// Appends the Close frame for a peer that the keepalive has given up, 1011. Write the output once, and
-    /// then [`abandon`](Self::abandon) the connection.
-    pub fn give_up(&mut self, output: &mut impl Output) {
-        let reason = Text::from_static("keepalive ping timeout");
-        let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
-        self.close_now(frame, output);
-    }
-
     /// Ends the connection at once, because the stream has failed or a deadline has passed.
     pub fn abandon(&mut self) {
         self.step = Step::Done;
         self.drop_unsent();
-    }
-
-    /// Appends the held pong and the next frames of an unfinished message, while `output` has room. Call this
-    /// method after output was written.
-    pub fn on_written(&mut self, output: &mut impl Output) {
-        while self.advance(output) > 0 {}
-    }
-
-    /// Continues as [`on_written`](Self::on_written) until a frame was encoded. Returns its length.
-    #[inline]
-    pub(crate) fn advance(&mut self, output: &mut impl Output) -> usize {
-        let waits = self.held_pong.is_some() || self.sender.is_unfinished();
-        if waits { self.refill(output) } else { 0 }
     }
 
     /// Returns the next step of the owner of the stream.
@@ -256,18 +177,6 @@ impl Endpoint {
         matches!(self.step, Step::Continue) && !self.sender.is_closed()
     }
 
-    /// Returns whether a message has room: no message is unfinished, and `output` has at most
-    /// [`Config::write_high_water`] bytes.
-    #[inline]
-    pub fn has_room(&self, output: &impl Output) -> bool {
-        !self.sender.is_unfinished() && self.takes_control(output)
-    }
-
-    #[inline]
-    fn takes_control(&self, output: &impl Output) -> bool {
-        output.len() <= self.config().values.write_high_water
-    }
-
     /// Sets whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
     pub const fn compress(&mut self, compress: Compress) {
         self.sender.compress(compress);
@@ -277,19 +186,6 @@ impl Endpoint {
     pub fn tidy(&mut self) {
         self.receiver.tidy();
         self.sender.tidy();
-    }
-
-    /// Returns the number of bytes of the unfinished message that are not in the output.
-    pub fn unfinished_len(&self) -> usize {
-        self.sender.unfinished_len()
-    }
-
-    /// Appends the rest of the unfinished message to `output`, room or not.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn finish_message(&mut self, output: &mut impl Output) {
-        while self.sender.is_unfinished() {
-            self.cut_frame(output);
-        }
     }
 
     /// Returns the role of the endpoint.
@@ -327,40 +223,6 @@ impl Endpoint {
         if let Err(error) = self.receiver.arrived(len) {
             self.on_violation(error, output);
         }
-    }
-
-    fn check_open(&self) -> Result<(), SendError> {
-        self.is_open().then_some(()).ok_or(SendError::Closed)
-    }
-
-    #[cold]
-    fn refill(&mut self, output: &mut impl Output) -> usize {
-        while self.takes_control(output) {
-            if let Some(payload) = self.held_pong.take() {
-                self.sender.reply(&payload, output);
-                continue;
-            }
-            let before = self.unfinished_len();
-            self.cut_frame(output);
-            let cut = before - self.unfinished_len();
-            if cut == 0 || self.sender.encodes() {
-                return cut;
-            }
-        }
-        0
-    }
-
-    /// Appends the next frame of the unfinished message, and then our Close frame if one waits.
-    fn cut_frame(&mut self, output: &mut impl Output) {
-        if let Some(frame) = self.sender.cut(output) {
-            self.closing.sent(frame);
-        }
-    }
-
-    /// Closes between two frames of an unfinished message, whose rest is dropped.
-    fn close_now(&mut self, frame: CloseFrame, output: &mut impl Output) {
-        self.sender.drop_unfinished();
-        self.close(frame, output);
     }
 
     /// Drops the pong and the rest of the message that wait for room.

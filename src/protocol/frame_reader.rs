@@ -1,7 +1,10 @@
 //! [`FrameReader`]: bytes to frame headers and chunks of payload, as they arrive.
 
-use crate::config::Values;
-use crate::frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv, WholeFrame};
+use crate::{
+    config::Values,
+    frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv, WholeFrame},
+    simd::Simd,
+};
 
 /// Reads one frame after the other from lent bytes.
 ///
@@ -80,6 +83,13 @@ pub(crate) struct Piece<'a> {
 }
 
 impl Piece<'_> {
+    /// Returns the chunk, unmasked.
+    pub(super) fn unmask(&self, simd: Simd) -> Vec<u8> {
+        let mut unmasked = Vec::with_capacity(self.chunk.len());
+        simd.copy_mask(self.chunk, &mut unmasked, self.key.to_bytes());
+        unmasked
+    }
+
     /// Returns the number of bytes of the message that have not arrived; `u64::MAX` when another frame
     /// follows, because it is then unknown.
     pub(crate) const fn missing_of_message(&self) -> u64 {

@@ -24,28 +24,34 @@ mod endpoint;
 mod event;
 mod frame_reader;
 mod keepalive;
+mod keys;
 mod outgoing;
 mod output;
 mod receiver;
 mod sender;
 mod step;
+mod work;
 
 pub use crate::frame::{ProtocolError, Role, SendError};
 pub use closing::{Closed, Closing};
 pub use endpoint::Endpoint;
 pub use event::Event;
 pub use keepalive::{Duty, Keepalive};
+pub use keys::random_masking_key;
 pub use output::Output;
 pub use receiver::Receiver;
-pub use sender::{Sender, random_masking_key};
+pub use sender::Sender;
 pub use step::Step;
 
 #[cfg(feature = "codec")]
 pub(crate) use frame_reader::{FrameReader, Limit};
 #[cfg(feature = "codec")]
-pub(crate) use sender::{masking_key, write_frame};
+pub(crate) use keys::masking_key;
+#[cfg(feature = "codec")]
+pub(crate) use sender::write_frame;
 #[cfg(feature = "tokio")]
 pub(crate) use {
     receiver::{Received, text},
     sender::check_size,
+    work::Work,
 };

@@ -6,6 +6,7 @@ use super::{
     Event,
     assembler::Assembler,
     frame_reader::{FrameReader, Piece},
+    work::Work,
 };
 use crate::{
     config::Config,
@@ -139,16 +140,21 @@ impl Receiver {
     /// The peer's violation of the protocol or of a limit, at the earliest byte that proves it. It is
     /// sticky: every later call discards the bytes and returns it again.
     pub fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Event>, ProtocolError> {
-        let received = self.next(input)?;
+        let received = self.next(input, &mut Work::unlimited())?;
         Ok(received.map(Received::into_event))
     }
 
-    /// As [`receive`](Self::receive).
+    /// Returns the next event, as [`receive`](Self::receive), or `None` when the work is done. Counts the work of
+    /// events that arrive in pieces.
     #[inline]
-    pub(crate) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+    pub(crate) fn next(
+        &mut self,
+        input: &mut BytesMut,
+        work: &mut Work,
+    ) -> Result<Option<Received>, ProtocolError> {
         match self.next_whole(input) {
             Some(received) => received.map(Some),
-            None => self.next_piece(input),
+            None => self.next_piece(input, work),
         }
     }
 
@@ -184,11 +190,15 @@ impl Receiver {
 
     /// Takes a message or a control frame that may arrive in pieces.
     #[inline(never)]
-    fn next_piece(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+    fn next_piece(
+        &mut self,
+        input: &mut BytesMut,
+        work: &mut Work,
+    ) -> Result<Option<Received>, ProtocolError> {
         if self.end.is_some() {
             return self.ended(input);
         }
-        let received = self.advance(input);
+        let received = self.advance(input, work);
         match &received {
             Err(error) => {
                 self.fail(*error);
@@ -225,28 +235,37 @@ impl Receiver {
         }
     }
 
-    fn advance(&mut self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+    fn advance(
+        &mut self,
+        input: &mut BytesMut,
+        work: &mut Work,
+    ) -> Result<Option<Received>, ProtocolError> {
         let values = &self.config.values;
         loop {
-            let Some((visible, limit)) = self.assembler.next_step(input, values) else {
-                return Ok(None);
-            };
-            let Some(piece) = self.frames.read(visible, limit)? else {
-                return Ok(None);
-            };
-            let (header, missing, len) = (piece.header, piece.missing, piece.len);
-            if header.opcode.is_control() {
-                let event = control(&piece, self.simd)?;
+            let (is_complete, missing) = if self.assembler.is_paused() {
+                (self.assembler.resume(values, self.simd, work)?, 0)
+            } else {
+                let (visible, limit) = self.assembler.next_step(input, values);
+                let Some(piece) = self.frames.read(visible, limit)? else {
+                    return Ok(None);
+                };
+                let len = piece.len;
+                if piece.header.opcode.is_control() {
+                    let event = control(&piece, self.simd)?;
+                    input.advance(len);
+                    return Ok(event.map(Received::Control));
+                }
+                let missing = piece.missing;
+                let is_complete = self.assembler.take(&piece, values, self.simd, work)?;
                 input.advance(len);
-                return Ok(event.map(Received::Control));
-            }
-            self.assembler.take(&piece, values, self.simd)?;
-            input.advance(len);
-            if missing == 0 && header.fin {
+                (is_complete, missing)
+            };
+            if is_complete {
                 let (is_text, payload) = self.assembler.end()?;
                 return Ok(Some(Received::message(is_text, payload)));
             }
-            if missing > 0 && input.is_empty() {
+            let is_starved = missing > 0 && input.is_empty() && !self.assembler.is_paused();
+            if work.take_pause() || is_starved {
                 return Ok(None);
             }
         }
@@ -263,7 +282,7 @@ impl Receiver {
     }
 }
 
-/// Large payloads from the stream to the message without a buffer between them, and pauses.
+/// Large payloads from the stream to the message without a buffer between them.
 #[cfg(feature = "tokio")]
 impl Receiver {
     /// Returns the buffer to which the next bytes from the stream may be appended, and the largest number
@@ -288,22 +307,11 @@ impl Receiver {
             .map_err(|error| self.fail(error))
     }
 
-    /// Whether the frame is complete that was read to the [`destination`](Self::destination).
-    pub(crate) fn has_frame(&self) -> bool {
-        self.frames.missing() == Some(0)
-    }
-
-    /// Lets [`next`](Self::next) return `None` now and then while a long message is decoded, although
-    /// input remains, so that other tasks may run.
-    pub(crate) fn let_pause(&mut self) {
-        if let Some(decoding) = self.assembler.decoding() {
-            decoding.let_pause();
-        }
-    }
-
-    /// Whether the last `None` of [`next`](Self::next) was such a pause.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.assembler.is_paused()
+    /// Returns whether bytes that have arrived are not in the input and wait to be received: a frame that was
+    /// read to the [`destination`](Self::destination), or bytes that extensions have yet to decode.
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.frames.missing() == Some(0) || self.assembler.is_paused()
     }
 }
 
@@ -314,8 +322,7 @@ fn control(piece: &Piece<'_>, simd: Simd) -> Result<Option<Event>, ProtocolError
     if piece.missing > 0 && opcode != Opcode::Close {
         return Ok(None);
     }
-    let mut payload = Vec::with_capacity(piece.chunk.len());
-    simd.copy_mask(piece.chunk, &mut payload, piece.key.to_bytes());
+    let payload = piece.unmask(simd);
     if piece.missing > 0 {
         CloseFrame::check(&payload, piece.missing)?;
         return Ok(None);

@@ -1,31 +1,22 @@
 //! [`Sender`]: the sending half of an endpoint.
 
-use std::cell::RefCell;
+use std::mem;
 
 use bytes::Bytes;
-use chacha20::{
-    ChaCha12Rng,
-    rand_core::{Rng, SeedableRng},
-};
 
 use super::{
     Event, Output,
+    keys::masking_key,
     outgoing::{Fragment, Outgoing},
 };
 use crate::{
     config::Config,
-    extension::{Compress, Encoders},
-    frame::{
-        CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD, MaskingKey, Opcode, Role, Rsv, SendError,
-    },
+    extension::{Compress, Encoders, MessagePiece},
+    frame::{CloseFrame, FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, Role, Rsv, SendError},
     message::Message,
     payload,
     simd::Simd,
 };
-
-/// The largest payload that is encoded at once, unless each message has to be one frame. Compressing so much
-/// takes about a millisecond.
-const MAX_ENCODED: usize = 32 << 10;
 
 /// Turns events into bytes for the wire (RFC 6455 §5, §6.1).
 ///
@@ -49,7 +40,7 @@ pub struct Sender {
     config: Config,
     /// The sending direction of extensions. Most connections have negotiated none.
     encoders: Option<Box<Encoders>>,
-    /// The message whose last frame was not appended yet.
+    /// The message whose last frame was not appended.
     unfinished: Option<Box<Outgoing>>,
 }
 
@@ -125,8 +116,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Appends a message to `output`, or its first frame: [`cut`](Self::cut) appends the others. On return,
-    /// `message` is in an unspecified but valid state.
+    /// Appends a message to `output`, or begins a long one, which [`advance`](Self::advance) continues. On
+    /// return, `message` is in an unspecified but valid state.
     pub(crate) fn begin(
         &mut self,
         message: &mut Message,
@@ -144,34 +135,63 @@ impl Sender {
             Message::Binary(_) => Opcode::Binary,
         };
         let payload = message.payload_mut();
-        // The common case first.
-        let len = payload.len();
-        if len <= self.config.values.outgoing_frame_size
-            && (len <= MAX_ENCODED || len <= self.frame_size())
-        {
-            self.frame(true, opcode, payload, output);
-        } else {
-            let message = Outgoing::new(opcode, std::mem::take(payload));
-            self.unfinished = Some(Box::new(message));
-            self.cut(output);
+        match self.encoders {
+            Some(_) => self.encoded(opcode, payload, output),
+            None => self.plain(opcode, payload, output),
         }
         Ok(())
     }
 
-    /// Returns whether extensions encode messages.
-    pub(crate) const fn encodes(&self) -> bool {
-        self.encoders.is_some()
-    }
-
-    /// Returns the largest payload of a frame.
-    fn frame_size(&self) -> usize {
-        match self.config.values.outgoing_frame_size {
-            MAX_ENCODED..usize::MAX if self.encodes() => MAX_ENCODED,
-            size => size,
+    /// Appends a message as it is, or its first frame.
+    #[inline]
+    fn plain(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+        if payload.len() <= self.config.values.outgoing_frame_size {
+            self.frame(opcode, payload, output);
+        } else {
+            let message = Outgoing::new(opcode, Rsv::NONE, mem::take(payload));
+            self.cut(message, output);
         }
     }
 
-    /// Returns whether a message has frames that were not appended.
+    /// Encodes a message and appends it, or its first frame. Only begins a message of more than one piece.
+    #[inline(never)]
+    fn encoded(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+        let Some(encoders) = &mut self.encoders else {
+            return;
+        };
+        let len = payload.len();
+        if len > encoders.piece_len() {
+            let message = Outgoing::to_encode(opcode, mem::take(payload), self.compress);
+            self.unfinished = Some(Box::new(message));
+            return;
+        }
+        let piece = MessagePiece::whole(opcode, len, self.compress);
+        let (rsv, encoded) = encoders.encode(piece, payload);
+        let Some(mut encoded) = encoded else {
+            return self.plain(opcode, payload, output);
+        };
+        if encoded.len() > self.config.values.outgoing_frame_size {
+            return self.cut(Outgoing::new(opcode, rsv, encoded.into()), output);
+        }
+        let header = FrameHeader {
+            rsv,
+            ..self.header(opcode, &encoded)
+        };
+        if !copy_frame(self.simd, &header, &encoded, output) {
+            // The output counts the length, so that the capacity must not be much larger.
+            payload::trim(&mut encoded);
+            output.append(encoded.into());
+        }
+    }
+
+    /// Begins a message that leaves in several frames, with its first frame.
+    #[cold]
+    fn cut(&mut self, message: Outgoing, output: &mut impl Output) {
+        self.unfinished = Some(Box::new(message));
+        self.advance(output);
+    }
+
+    /// Returns whether a message has bytes that were not appended.
     #[inline]
     pub(crate) const fn is_unfinished(&self) -> bool {
         self.unfinished.is_some()
@@ -182,15 +202,26 @@ impl Sender {
         self.unfinished.as_ref().map_or(0, |message| message.len())
     }
 
-    /// Appends the next frame of the unfinished message. Returns the Close frame that has followed the last.
-    pub(crate) fn cut(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
-        let size = self.frame_size();
+    /// Appends the next frame of the unfinished message, or encodes the next piece of it. Returns the Close frame
+    /// that has followed the last frame.
+    pub(crate) fn advance(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
+        let message = self.unfinished.as_mut()?;
+        let Some(fragment) = message.cut(self.config.values.outgoing_frame_size) else {
+            message.encode(self.encoders.as_mut()?);
+            return None;
+        };
         let Fragment {
             fin,
+            rsv,
             opcode,
             mut payload,
-        } = self.unfinished.as_mut()?.cut(size);
-        self.frame(fin, opcode, &mut payload, output);
+        } = fragment;
+        let header = FrameHeader {
+            fin,
+            rsv,
+            ..self.header(opcode, &payload)
+        };
+        write_frame(self.simd, &header, &mut payload, output);
         if !fin {
             return None;
         }
@@ -203,8 +234,21 @@ impl Sender {
     #[cold]
     fn finish(&mut self, output: &mut impl Output) {
         while self.is_unfinished() {
-            self.cut(output);
+            self.advance(output);
         }
+    }
+
+    /// Returns the work of encoding since the last call, in copied bytes.
+    pub(crate) fn take_work(&mut self) -> usize {
+        let encoders = self.encoders.as_mut();
+        encoders.map_or(0, |encoders| encoders.take_work())
+    }
+
+    /// Returns the number of bytes that may be encoded at once.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn piece_len(&self) -> usize {
+        let encoders = self.encoders.as_ref();
+        encoders.map_or(usize::MAX, |encoders| encoders.piece_len())
     }
 
     /// Drops the rest of the unfinished message, and the Close frame that was to follow.
@@ -229,7 +273,7 @@ impl Sender {
 
     /// Appends the pong that answers a ping with this payload.
     pub(crate) fn reply(&self, payload: &Bytes, output: &mut impl Output) {
-        let header = self.header(true, Rsv::NONE, Opcode::Pong, payload);
+        let header = self.header(Opcode::Pong, payload);
         if !copy_frame(self.simd, &header, payload, output) {
             output.append(payload.clone());
         }
@@ -261,52 +305,27 @@ impl Sender {
                 size: payload.len(),
             });
         }
-        self.frame(true, opcode, &mut payload, output);
+        self.frame(opcode, &mut payload, output);
         Ok(())
     }
 
     fn append_close(&mut self, frame: &CloseFrame, output: &mut impl Output) {
-        self.frame(true, Opcode::Close, &mut frame.to_payload(), output);
+        self.frame(Opcode::Close, &mut frame.to_payload(), output);
     }
 
+    /// Appends a frame that is no fragment.
     #[inline]
-    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
-        if self.encoders.is_some() && !opcode.is_control() {
-            return self.encoded_frame(fin, opcode, payload, output);
-        }
-        let header = self.header(fin, Rsv::NONE, opcode, payload);
+    fn frame(&self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+        let header = self.header(opcode, payload);
         write_frame(self.simd, &header, payload, output);
     }
 
-    /// As [`frame`](Self::frame), for a data frame where there are extensions.
-    #[inline(never)]
-    fn encoded_frame(
-        &mut self,
-        fin: bool,
-        opcode: Opcode,
-        payload: &mut Bytes,
-        output: &mut impl Output,
-    ) {
-        let (rsv, encoded) = match &mut self.encoders {
-            Some(encoders) => encoders.encode(opcode, fin, self.compress, payload),
-            None => (Rsv::NONE, None),
-        };
-        let Some(mut encoded) = encoded else {
-            let header = self.header(fin, rsv, opcode, payload);
-            return write_frame(self.simd, &header, payload, output);
-        };
-        let header = self.header(fin, rsv, opcode, &encoded);
-        if !copy_frame(self.simd, &header, &encoded, output) {
-            // The output counts the length, so that the capacity must not be much larger.
-            payload::trim(&mut encoded);
-            output.append(encoded.into());
-        }
-    }
-
-    fn header(&self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) -> FrameHeader {
+    /// Returns the header of a frame that is no fragment and was not encoded.
+    #[inline]
+    fn header(&self, opcode: Opcode, payload: &[u8]) -> FrameHeader {
         FrameHeader {
-            fin,
-            rsv,
+            fin: true,
+            rsv: Rsv::NONE,
             opcode,
             masking_key: masking_key(self.role, &self.config),
             payload_len: payload.len() as u64,
@@ -326,15 +345,6 @@ pub(crate) fn check_size(message: &Message, config: &Config) -> Result<(), SendE
     Ok(())
 }
 
-/// Returns the key that the next frame is masked with: `None` for a server, which does not mask
-/// (RFC 6455 §5.1).
-pub(crate) fn masking_key(role: Role, config: &Config) -> Option<MaskingKey> {
-    match role {
-        Role::Client => Some(config.values.masking_keys.unwrap_or(random_masking_key)()),
-        Role::Server => None,
-    }
-}
-
 /// Appends a frame to `output`. Its payload is masked while it is copied; one that is not masked and
 /// not small is taken and not copied.
 #[inline]
@@ -345,7 +355,7 @@ pub(crate) fn write_frame<O: Output>(
     output: &mut O,
 ) {
     if !copy_frame(simd, header, payload, output) {
-        output.append(std::mem::take(payload));
+        output.append(mem::take(payload));
     }
 }
 
@@ -360,25 +370,4 @@ fn copy_frame<O: Output>(simd: Simd, header: &FrameHeader, payload: &[u8], outpu
         None => return false,
     }
     true
-}
-
-/// Draws an unpredictable masking key (RFC 6455 §5.3, §10.3).
-///
-/// Each thread has a ChaCha12 generator, seeded once from the operating system's random source.
-///
-/// # Panics
-///
-/// When the operating system has no random source.
-pub fn random_masking_key() -> MaskingKey {
-    thread_local! {
-        static KEYS: RefCell<ChaCha12Rng> = RefCell::new(seeded());
-    }
-    MaskingKey::new(KEYS.with_borrow_mut(Rng::next_u32).to_le_bytes())
-}
-
-#[cold]
-fn seeded() -> ChaCha12Rng {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the operating system has a random source");
-    ChaCha12Rng::from_seed(seed)
 }

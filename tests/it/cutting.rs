@@ -8,7 +8,7 @@ use wsimd::{
 };
 
 use crate::support::{
-    cut::{Coding, HIGH_WATER, OVERHEAD, SIZE, cases, config, next, payload},
+    cut::{Coding, HIGH_WATER, SIZE, cases, config, next, payload},
     deflate::{agree, noise},
     frames::{BINARY, CLOSE, FIN, close_payload},
 };
@@ -23,7 +23,7 @@ fn the_output_holds_one_frame_and_not_the_message() {
         endpoint.send(payload(), &mut output).unwrap();
         let mut wire = BytesMut::new();
         while !output.is_empty() {
-            let most = HIGH_WATER + SIZE + OVERHEAD + 14;
+            let most = HIGH_WATER + SIZE + 14;
             assert!(output.len() <= most, "{} bytes", output.len());
             assert!(endpoint.unfinished_len() == 0 || !endpoint.has_room(&output));
             wire.unsplit(output.split_to(7.min(output.len())));
@@ -78,7 +78,7 @@ fn the_next_message_refers_to_the_one_before_with_context_takeover() {
         let len = output.len() - before;
         match case.coding {
             Coding::Plain => assert!(len >= next().len()),
-            Coding::Takeover => assert!(len < next().len() / 4, "{len} bytes"),
+            Coding::Takeover | Coding::Pieces => assert!(len < next().len() / 4, "{len} bytes"),
             Coding::NoTakeover => assert!(len > next().len() / 2, "{len} bytes"),
         }
     }
@@ -161,12 +161,12 @@ fn a_long_message_is_compressed_as_it_leaves() {
             .unwrap();
         let mut frames = 0;
         while !output.is_empty() {
-            assert!(output.len() < 200_000, "{} bytes", output.len());
+            assert!(output.len() < 400_000, "{} bytes", output.len());
             frames += 1;
             wire.unsplit(output.split());
             endpoints[sender].on_written(&mut output);
         }
-        assert!(frames > 8, "{frames} turns");
+        assert!(frames > 3, "{frames} turns");
         let received = endpoints[1 - sender].receive(&mut wire, &mut output);
         assert_eq!(received.unwrap(), Some(message.clone().into()));
     }

@@ -89,7 +89,7 @@ fn a_message_of_any_size_is_flushed_whole_however_it_fills_the_buffer() {
 }
 
 #[test]
-fn the_bit_is_on_the_first_fragment_only_and_every_fragment_can_be_inflated() {
+fn a_compressed_message_is_cut_into_frames_and_flushed_at_its_end_only() {
     for takeover in [true, false] {
         let config = config(deflate(15, takeover)).outgoing_frame_size(100);
         let mut outbound = Outbound::new(&config);
@@ -97,21 +97,20 @@ fn the_bit_is_on_the_first_fragment_only_and_every_fragment_can_be_inflated() {
         for len in [101, 200, 250, 5000] {
             let message = text(len);
             let fragments = outbound.frames(message.as_str());
-            assert_eq!(fragments.len(), message.len().div_ceil(100));
-            let (last, before) = fragments.split_last().unwrap();
-            for (number, fragment) in before.iter().enumerate() {
-                let first = if number == 0 {
+            let whole: Vec<u8> = fragments.iter().flat_map(|it| it.payload.clone()).collect();
+            assert_eq!(fragments.len(), whole.len().div_ceil(100));
+            let last = fragments.len() - 1;
+            for (number, fragment) in fragments.iter().enumerate() {
+                let fin = if number == last { FIN } else { 0 };
+                let opcode = if number == 0 {
                     RSV1 | TEXT
                 } else {
                     CONTINUATION
                 };
-                assert_eq!(fragment.first, first);
-                // Flushed: whoever streams can inflate what has come so far.
-                assert!(fragment.payload.ends_with(&TAIL));
+                assert_eq!(fragment.first, fin | opcode);
+                assert!(number == last || fragment.payload.len() == 100);
             }
-            assert_eq!(last.first, FIN | CONTINUATION);
-            assert!(!last.payload.ends_with(&TAIL));
-            let whole: Vec<u8> = fragments.iter().flat_map(|it| it.payload.clone()).collect();
+            assert!(!whole.windows(4).any(|bytes| bytes == TAIL));
             let inflated = match takeover {
                 true => inflater.message(&whole),
                 false => inflater.alone(&whole),
@@ -135,11 +134,11 @@ fn a_message_in_fragments_is_compressed_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_threshold_is_for_messages_of_one_frame() {
+fn the_threshold_is_for_the_whole_message() {
     let config = config(Deflate::new().threshold(1000)).outgoing_frame_size(100);
     let mut outbound = Outbound::new(&config);
-    assert_eq!(outbound.frames(text(100))[0].first, FIN | TEXT);
-    assert_eq!(outbound.frames(text(101))[0].first, RSV1 | TEXT);
+    assert_eq!(outbound.frames(text(999))[0].first, TEXT);
+    assert_eq!(outbound.frames(text(1000))[0].first, RSV1 | TEXT);
 }
 
 #[test]

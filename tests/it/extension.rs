@@ -4,7 +4,8 @@ use bytes::BytesMut;
 use wsimd::{
     ClientBuilder, CloseCode, Config, Event, Message, ProtocolError, Role, ServerBuilder,
     extension::{
-        Coders, DataFrame, Decode, Decoded, Deflate, Encode, Extension, NegotiationError, Params,
+        Coders, DataFrame, Decode, Decoded, Deflate, Encode, Extension, MessagePiece,
+        NegotiationError, Params,
     },
     frame::Rsv,
     handshake::HandshakeError,
@@ -71,13 +72,9 @@ impl Extension for Add {
 }
 
 impl Encode for Add {
-    fn encode(&mut self, frame: DataFrame, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
+    fn encode(&mut self, _: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
         output.extend(payload.iter().map(|byte| byte.wrapping_add(self.number)));
-        Some(if frame.begins_message() {
-            self.rsv
-        } else {
-            Rsv::NONE
-        })
+        Some(self.rsv)
     }
 }
 
@@ -514,7 +511,7 @@ fn an_extension_that_ignores_the_errors_of_another_does_not_hide_them() {
 struct Greedy;
 
 impl Encode for Greedy {
-    fn encode(&mut self, _: DataFrame, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
+    fn encode(&mut self, _: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
         output.extend(payload);
         Some(Rsv::RSV2.union(Rsv::RSV3))
     }

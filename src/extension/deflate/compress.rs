@@ -9,7 +9,7 @@ use super::{
     pool::{self, Settings},
 };
 use crate::{
-    extension::{Compress, DataFrame, Encode},
+    extension::{Compress, Encode, MessagePiece},
     frame::Rsv,
 };
 
@@ -24,10 +24,8 @@ pub(super) struct Compressor {
     pub(super) takeover: bool,
     /// Shorter messages are sent as they are.
     pub(super) threshold: usize,
-    /// Whether the message that is being sent is compressed.
-    pub(super) compressed: bool,
-    /// Whether the message is at its end, or none was begun.
-    pub(super) fin: bool,
+    /// Whether a part of a message was compressed, and its rest was not.
+    pub(super) within: bool,
     /// Whether anything was compressed since the last [`tidy`](Encode::tidy).
     pub(super) used: bool,
     /// What the messages so far have left; may be given back between any two.
@@ -35,15 +33,17 @@ pub(super) struct Compressor {
 }
 
 impl Compressor {
-    fn is_wanted(&self, frame: DataFrame, len: usize) -> bool {
-        match frame.compress {
+    fn is_wanted(&self, piece: MessagePiece) -> bool {
+        match piece.compress {
             Compress::Always => true,
             Compress::Never => false,
-            Compress::Auto => !frame.fin || len >= self.threshold,
+            Compress::Auto => piece
+                .message_len
+                .is_none_or(|len| len >= self.threshold as u64),
         }
     }
 
-    fn compress(&mut self, mut payload: &[u8], output: &mut Vec<u8>) {
+    fn compress(&mut self, mut payload: &[u8], flush: DeflateFlush, output: &mut Vec<u8>) {
         let settings = self.settings;
         let context = self.context.get_or_insert_with(|| pool::deflate(settings));
         loop {
@@ -53,7 +53,7 @@ impl Compressor {
             let free = output.get_mut(start..).unwrap_or_default();
             let (read, written) = (context.total_in(), context.total_out());
             context
-                .compress(payload, free, DeflateFlush::SyncFlush)
+                .compress(payload, free, flush)
                 .expect("a context made here, and buffers that are not empty");
             let read = advanced(read, context.total_in());
             let written = advanced(written, context.total_out());
@@ -73,37 +73,47 @@ impl Compressor {
 }
 
 impl Encode for Compressor {
-    fn encode(&mut self, frame: DataFrame, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
-        let first = frame.begins_message();
-        if first {
-            self.compressed = self.is_wanted(frame, payload.len());
-        }
-        if !self.compressed {
+    fn encode(&mut self, piece: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv> {
+        if piece.is_first && !self.is_wanted(piece) {
             return None;
         }
         self.used = true;
-        self.fin = frame.fin;
-        if !payload.is_empty() {
-            self.compress(payload, output);
-        } else if frame.fin {
+        self.within = !piece.is_last;
+        if !piece.is_last {
+            self.compress(payload, DeflateFlush::NoFlush, output);
+            return Some(Rsv::RSV1);
+        }
+        if payload.is_empty() && piece.is_first {
             // An empty block, which zlib does not repeat (§7.2.3.6).
             output.extend([0].into_iter().chain(TAIL));
+        } else {
+            self.compress(payload, DeflateFlush::SyncFlush, output);
         }
-        if frame.fin {
-            output.truncate(output.len().saturating_sub(TAIL.len()));
-            if !self.takeover {
-                self.give_back();
-                if first && output.len() >= payload.len() {
-                    return None;
-                }
+        output.truncate(output.len().saturating_sub(TAIL.len()));
+        if !self.takeover {
+            self.give_back();
+            if piece.is_first && output.len() >= payload.len() {
+                return None;
             }
         }
-        Some(if first { Rsv::RSV1 } else { Rsv::NONE })
+        Some(Rsv::RSV1)
+    }
+
+    fn cost(&self) -> u32 {
+        // For the slowest content that was found: noise at level 1, and two letters at random above.
+        match self.settings.level {
+            0..=1 => 128,
+            2..=5 => 256,
+            6 => 512,
+            7 => 1024,
+            8 => 2048,
+            _ => 8192,
+        }
     }
 
     fn tidy(&mut self) {
         // Within a message what was sent of it is needed.
-        if !mem::take(&mut self.used) && self.fin {
+        if !mem::take(&mut self.used) && !self.within {
             self.give_back();
         }
     }

@@ -150,12 +150,17 @@ impl Decompressor {
             if allowed < inflated.len() {
                 return Err(OVER_BUDGET);
             }
-            if step.ended? {
+            let is_ended = step.ended?;
+            if is_ended {
                 self.end_stream()?;
             } else if input.is_empty() && inflated.len() < block.len() {
                 break;
             } else if step.read == 0 && step.written == 0 {
                 return Err(DAMAGED);
+            }
+            if output.should_pause() {
+                output.pause(input);
+                break;
             }
         }
         pool::keep_block(block);

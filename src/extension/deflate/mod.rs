@@ -151,8 +151,7 @@ impl Deflate {
         self
     }
 
-    /// Sends messages of fewer bytes as they are, unless [`Compress`](super::Compress) says otherwise or
-    /// they take several frames ([`Config::outgoing_frame_size`](crate::Config::outgoing_frame_size)).
+    /// Sends messages of fewer bytes as they are, unless [`Compress`](super::Compress) says otherwise.
     /// Default: 128.
     #[must_use]
     pub const fn threshold(mut self, bytes: usize) -> Self {
@@ -196,8 +195,7 @@ impl Deflate {
             },
             takeover: direction.takeover,
             threshold: self.threshold,
-            compressed: false,
-            fin: true,
+            within: false,
             used: false,
             context: None,
         }

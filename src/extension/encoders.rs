@@ -1,0 +1,98 @@
+//! [`Encoders`]: the sending direction of the extensions of a connection, one behind the other.
+
+use super::{Encode, MessagePiece};
+use crate::frame::Rsv;
+
+/// The work of the largest piece, in copied bytes: about half a millisecond.
+const PIECE_WORK: usize = 4 << 20;
+
+/// The sizes between which a piece is, in bytes.
+const MIN_PIECE: usize = 256;
+const MAX_PIECE: usize = 32 << 10;
+
+/// The sending direction of [`Extensions`](super::Extensions).
+#[derive(Debug)]
+pub struct Encoders {
+    list: Vec<Encoder>,
+    /// The work since [`take_work`](Self::take_work), in copied bytes.
+    work: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Encoder {
+    rsv: Rsv,
+    encode: Box<dyn Encode>,
+    /// Whether it encodes the message that is being sent.
+    is_active: bool,
+}
+
+impl Encoder {
+    pub(super) const fn new(rsv: Rsv, encode: Box<dyn Encode>) -> Self {
+        Self {
+            rsv,
+            encode,
+            is_active: false,
+        }
+    }
+}
+
+impl Encoders {
+    pub(super) const fn new(list: Vec<Encoder>) -> Self {
+        Self { list, work: 0 }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Returns the work of encoding a byte, in copied bytes.
+    fn cost(&self) -> usize {
+        let costs = self
+            .list
+            .iter()
+            .map(|encoder| encoder.encode.cost() as usize);
+        costs.fold(1, usize::saturating_add)
+    }
+
+    /// Returns the largest number of bytes to be encoded at once, so that the work has a limit.
+    pub(crate) fn piece_len(&self) -> usize {
+        (PIECE_WORK / self.cost()).clamp(MIN_PIECE, MAX_PIECE)
+    }
+
+    /// Encodes the next piece of a message. Returns the encoded bytes, unless the message stays as it is, and
+    /// the reserved bits that mark the message.
+    pub(crate) fn encode(&mut self, piece: MessagePiece, payload: &[u8]) -> (Rsv, Option<Vec<u8>>) {
+        self.work = self
+            .work
+            .saturating_add(payload.len().saturating_mul(self.cost()));
+        let mut marks = Rsv::NONE;
+        let mut encoded = None;
+        for encoder in &mut self.list {
+            if !piece.is_first && !encoder.is_active {
+                continue;
+            }
+            let mut output = Vec::new();
+            let input = encoded.as_deref().unwrap_or(payload);
+            let answer = encoder.encode.encode(piece, input, &mut output);
+            if piece.is_first {
+                encoder.is_active = answer.is_some();
+            }
+            if encoder.is_active {
+                encoded = Some(output);
+                marks = marks.union(answer.unwrap_or(Rsv::NONE).intersection(encoder.rsv));
+            }
+        }
+        (marks, encoded)
+    }
+
+    /// Returns the work since the last call, in copied bytes.
+    pub(crate) const fn take_work(&mut self) -> usize {
+        std::mem::replace(&mut self.work, 0)
+    }
+
+    pub(crate) fn tidy(&mut self) {
+        for encoder in &mut self.list {
+            encoder.encode.tidy();
+        }
+    }
+}
