@@ -114,7 +114,7 @@ peers: ## Python websockets, Node ws and Chromium over loopback (installs them)
 claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	tests/claimed_lengths.sh $(CONNECTIONS)
 
-compare: ## the comparison with other libraries, about 15 minutes (compare-memory, -loopback …: a part)
+compare: ## the comparison with other libraries, about 20 minutes (compare-memory, -loopback …: a part)
 	$(COMPARE) run --quick
 
 compare-full: ## the same over all scenarios and more rounds: hours
@@ -126,7 +126,7 @@ compare-smoke: ## every contestant of the comparison echoes correctly
 compare-guard: ## instructions per message against the recorded baseline
 	$(COMPARE) guard benches/results/instructions-baseline.json
 
-compare-gates: ## what is demanded of this crate beside the others, about 15 minutes
+compare-gates: ## the demands on this crate beside the others, about 15 minutes
 	$(COMPARE) gates
 
 compare-idle-guard: ## memory of an idle connection beside plain TCP

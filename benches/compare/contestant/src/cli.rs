@@ -8,167 +8,133 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use serde_json::json;
+
 use crate::{
-    BoxError, Contestant, Info, Measured, Op, Role, Runtime, Scenario, alloc, corpus, json,
+    BoxError, Contestant, Info, Measured, Op, Scenario, Settings, alloc, corpus,
     meter::{Mode, Prepared},
     serve, version,
 };
 
-const USAGE: &str = "usage: info | serve [--runtime current|multi2] | memory SCENARIO... | \
-                     instructions SCENARIO\n\
-                     SCENARIO is op:role:size:content:chunk:keep:messages";
+const USAGE: &str = "usage: info | serve [--runtime current|multi2] [--deflate SETTINGS] | \
+                     memory SCENARIO | instructions SCENARIO\n\
+                     SCENARIO is op:role:size:content:chunk:keep:messages[:SETTINGS], \
+                     SETTINGS is level:window_bits:takeover|alone:keepalive_ms";
 
-/// The payload of the pool when instructions are counted: making it is slow there, and caches have
-/// no part in the result.
+/// The payload of the pool when instructions are counted. The pool is small because callgrind is slow.
 const INSTRUCTION_POOL: usize = 1 << 20;
 
-/// So many polls without an end mean that a library waits for something that never comes.
+/// A library that is not done after so many polls waits for an event that never comes.
 const MAX_POLLS: u64 = 1 << 26;
 
 /// Runs a contestant as the command line says.
 pub fn run<C: Contestant>() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let result = match args[..] {
-        ["info"] => {
-            println!("{}", info(&C::info()));
-            Ok(())
-        }
-        ["serve"] => serve::<C>("current"),
-        ["serve", "--runtime", runtime] => serve::<C>(runtime),
-        ["memory", ref scenarios @ ..] => memory::<C>(scenarios),
-        ["instructions", scenario] => instructions::<C>(scenario),
-        _ => Err(USAGE.into()),
-    };
-    match result {
+    match dispatch::<C>(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error}", C::info().name);
+            eprintln!("{}: {error}", C::INFO.name);
             ExitCode::FAILURE
         }
     }
 }
 
-fn info(info: &Info) -> String {
-    let roles = |roles: &[Role]| json::list(roles.iter().map(|role| role.name()));
-    format!(
-        "{{\"name\":{},\"version\":{},\"validates_text\":{},\"raw\":{},\"decode\":{},\
-         \"encode\":{},\"note\":{}}}",
-        json::string(info.name),
-        json::string(version(info.package)),
-        info.validates_text,
-        info.raw,
-        roles(info.decode),
-        roles(info.encode),
-        json::string(info.note),
-    )
+fn dispatch<C: Contestant>(args: &[&str]) -> Result<(), BoxError> {
+    match args {
+        ["info"] => print_info(&C::INFO),
+        ["serve"] => serve::<C>("current", None)?,
+        ["serve", "--runtime", runtime] => serve::<C>(runtime, None)?,
+        ["serve", "--runtime", runtime, "--deflate", settings] => {
+            serve::<C>(runtime, Some(settings.parse()?))?;
+        }
+        ["memory", scenario] => memory::<C>(&scenario.parse()?)?,
+        ["instructions", scenario] => instructions::<C>(&scenario.parse()?)?,
+        _ => return Err(USAGE.into()),
+    }
+    Ok(())
 }
 
-fn serve<C: Contestant>(runtime: &str) -> Result<(), BoxError> {
-    let runtime: Runtime = runtime.parse()?;
+fn serve<C: Contestant>(runtime: &str, deflate: Option<Settings>) -> Result<(), BoxError> {
     serve::raise_descriptor_limit();
     alloc::answer_signals();
-    C::serve_on(runtime);
-    Ok(())
+    Ok(serve::block_on(runtime, C::serve(deflate))?)
 }
 
-/// Runs scenarios and prints a line for each. One that fails does not stop the others.
-fn memory<C: Contestant>(scenarios: &[&str]) -> Result<(), BoxError> {
-    let mut failed = false;
-    for text in scenarios {
-        let scenario: Scenario = text.parse()?;
-        let name = json::string(text);
-        if let Some(reason) = C::unsupported(&scenario) {
-            let reason = json::string(reason);
-            println!("{{\"scenario\":{name},\"unsupported\":{reason}}}");
-            continue;
-        }
-        match measure::<C>(&scenario) {
-            Ok(Measured {
-                ns,
-                allocs,
-                alloc_bytes,
-                checksum,
-            }) => println!(
-                "{{\"scenario\":{name},\"messages\":{},\"ns\":{ns},\"allocs\":{allocs},\
-                 \"alloc_bytes\":{alloc_bytes},\"checksum\":{checksum}}}",
-                scenario.messages
-            ),
-            Err(error) => {
-                failed = true;
-                let error = json::string(&error.to_string());
-                println!("{{\"scenario\":{name},\"error\":{error}}}");
-            }
-        }
-    }
-    if failed {
-        return Err("a scenario failed".into());
-    }
-    Ok(())
-}
-
-/// Runs a scenario on a tenth of the messages, checking every byte, then on all of them.
-fn measure<C: Contestant>(scenario: &Scenario) -> Result<Measured, BoxError> {
-    let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
-    once::<C>(
-        scenario.op,
-        &prepared,
-        scenario.messages.div_ceil(10),
-        Mode::Verify,
-    )?;
-    once::<C>(scenario.op, &prepared, scenario.messages, Mode::Measure)
-}
-
-/// Runs a scenario once: callgrind counts this.
-fn instructions<C: Contestant>(scenario: &str) -> Result<(), BoxError> {
-    let scenario: Scenario = scenario.parse()?;
-    let name = json::string(&scenario.to_string());
-    if let Some(reason) = C::unsupported(&scenario) {
-        let reason = json::string(reason);
-        println!("{{\"scenario\":{name},\"unsupported\":{reason}}}");
-        return Ok(());
-    }
-    let prepared = Prepared::new(&scenario, INSTRUCTION_POOL);
-    let io = prepared.io(scenario.op);
-    let measured = drive(async {
-        match scenario.op {
-            Op::Decode => C::decode(&prepared.decode(scenario.messages, Mode::Bare), io).await,
-            Op::Encode => C::encode(&prepared.encode(scenario.messages, Mode::Bare), io).await,
-        }
-    })?;
+fn print_info(info: &Info) {
     println!(
-        "{{\"scenario\":{name},\"messages\":{},\"checksum\":{}}}",
-        scenario.messages, measured.checksum
+        "{}",
+        json!({
+            "name": info.name,
+            "version": version(info.package),
+            "validates_text": info.validates_text,
+            "raw": info.raw,
+            "in_memory": info.in_memory,
+            "takeover": info.takeover,
+            "note": info.note,
+        })
+    );
+}
+
+/// Runs a scenario on some of the messages and checks every byte. Then runs it on all and prints a line.
+fn memory<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
+    let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
+    let checked = prepared.checked_messages();
+    let io = prepared.io(scenario.deflate.is_some());
+    let written = io.written();
+    let measured = once::<C>(scenario.op, &prepared, checked, Mode::Verify, io)?;
+    let bytes = match scenario.op {
+        Op::Decode => {
+            prepared.check_decoded(checked, &measured)?;
+            None
+        }
+        Op::Encode => Some(prepared.check_encoded(checked, &written)?),
+    };
+    let messages = prepared.timed_messages();
+    let io = prepared.io(false);
+    let measured = once::<C>(scenario.op, &prepared, messages, Mode::Measure, io)?;
+    if scenario.op == Op::Decode {
+        prepared.check_decoded(messages, &measured)?;
+    }
+    println!(
+        "{}",
+        json!({
+            "messages": messages,
+            "ns": measured.ns,
+            "allocs": measured.allocs,
+            "alloc_bytes": measured.alloc_bytes,
+            "bytes": bytes,
+        })
     );
     Ok(())
 }
 
-/// Runs a job of so many messages and checks what came of it.
+/// Runs a scenario once, for callgrind to count.
+fn instructions<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
+    let prepared = Prepared::new(scenario, INSTRUCTION_POOL);
+    let io = prepared.io(false);
+    let measured = once::<C>(scenario.op, &prepared, scenario.messages, Mode::Bare, io)?;
+    println!("{}", json!({ "checksum": measured.checksum }));
+    Ok(())
+}
+
+/// Runs a job of so many messages.
 fn once<C: Contestant>(
     op: Op,
     prepared: &Prepared,
     messages: u64,
     mode: Mode,
+    io: crate::MemoryTransport,
 ) -> Result<Measured, BoxError> {
-    let io = prepared.io(op);
-    let written = io.written();
+    let job = prepared.job(messages, mode);
     match op {
-        Op::Decode => {
-            let measured = drive(C::decode(&prepared.decode(messages, mode), io))?;
-            prepared.check_decoded(messages, &measured)?;
-            Ok(measured)
-        }
-        Op::Encode => {
-            let mut measured = drive(C::encode(&prepared.encode(messages, mode), io))?;
-            prepared.check_encoded(messages, &written)?;
-            measured.checksum = written.checksum();
-            Ok(measured)
-        }
+        Op::Decode => drive(C::decode(&job, io)),
+        Op::Encode => drive(C::encode(&job, io)),
     }
 }
 
-/// Polls a future to its end, inside a runtime for those who want its timer, but outside its
-/// scheduler: no budget, no system call.
+/// Polls a future until it is ready. The future may use the runtime's timer. It runs outside of the
+/// scheduler, so that there is no budget and no system call.
 fn drive<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,63 +1,52 @@
-//! The jobs in memory, and the meter that runs while one is done.
+//! The jobs in memory, and the meter that runs during a job.
 
 use std::{hint::black_box, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
 use crate::{
-    BoxError, MemoryTransport, Role, Scenario, alloc, corpus, scenario::Op, transport::Written, wire,
+    BoxError, MemoryTransport, Op, Role, Scenario, Settings, alloc, check::Checker, corpus,
+    deflate, transport::Written, wire,
 };
 
-/// What was measured.
+/// The figures of a job.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
     /// Nanoseconds from the first message to the last.
     pub ns: u64,
     /// Allocations meanwhile.
     pub allocs: u64,
-    /// Their bytes.
+    /// Bytes of the allocations.
     pub alloc_bytes: u64,
-    /// Of what was decoded, or written.
+    /// Checksum of the decoded messages.
     pub checksum: u64,
 }
 
-/// Messages to be decoded.
-#[derive(Debug)]
-pub struct Decode {
-    /// The role of the decoder.
-    pub role: Role,
-    /// How many messages it has to decode.
-    pub messages: u64,
-    /// Whether they are text.
-    pub text: bool,
-    /// The payloads, for the limit that only copies them.
-    pub pool: Arc<Vec<Bytes>>,
-    keep: usize,
-    mode: Mode,
-}
-
-/// What a meter does besides running the clock.
+/// The duties of a meter beside the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Compares every byte of what is decoded: the warm-up.
+    /// Compares every byte of the decoded messages: the warm-up.
     Verify,
     /// Counts allocations.
     Measure,
-    /// Nothing.
+    /// None.
     Bare,
 }
 
-/// Messages to be encoded.
+/// Messages to be decoded or encoded.
 #[derive(Debug)]
-pub struct Encode {
-    /// The role of the encoder.
+pub struct Job {
+    /// The parameters of permessage-deflate, or none without it.
+    pub deflate: Option<Settings>,
+    /// The role of the endpoint.
     pub role: Role,
-    /// How many messages it has to encode: the pool from its beginning, again and again.
+    /// The number of messages: the pool from its beginning, again and again.
     pub messages: u64,
     /// Whether they are text.
     pub text: bool,
     /// The payloads.
     pub pool: Arc<Vec<Bytes>>,
+    keep: usize,
     mode: Mode,
 }
 
@@ -72,7 +61,7 @@ pub struct Meter<M> {
     start: Instant,
 }
 
-/// What a scenario is run on, made before the clock starts.
+/// The messages of a scenario, prepared before the clock starts.
 #[derive(Debug)]
 pub struct Prepared {
     scenario: Scenario,
@@ -81,29 +70,35 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Makes messages of about `pool` bytes together, and their frames.
+    /// Creates messages of about `pool` bytes together, and their frames.
     pub fn new(scenario: &Scenario, pool: usize) -> Self {
         let Scenario { content, role, .. } = *scenario;
         let messages = corpus::messages(content, scenario.size, pool);
+        let first = wire::first_byte(content.is_text(), scenario.deflate.is_some());
+        let wire = match (scenario.op, &scenario.deflate) {
+            (Op::Encode, _) => Vec::new(),
+            (Op::Decode, None) => wire::frames(&messages, first, role),
+            (Op::Decode, Some(settings)) => {
+                let compressed = deflate::compress(&messages, settings).expect("zlib-rs");
+                wire::frames(&compressed, first, role)
+            }
+        };
         Self {
-            wire: wire::frames(&messages, content, role),
+            wire: wire.into(),
             pool: Arc::new(messages),
             scenario: scenario.clone(),
         }
     }
 
-    /// Makes the transport of a job. The peer of one that encodes sends nothing.
-    pub fn io(&self, op: Op) -> MemoryTransport {
-        let wire = match op {
-            Op::Decode => self.wire.clone(),
-            Op::Encode => Bytes::new(),
-        };
-        MemoryTransport::new(wire, self.scenario.chunk)
+    /// Creates the transport of a job. The peer of an encoder sends nothing.
+    pub fn io(&self, keeps: bool) -> MemoryTransport {
+        MemoryTransport::with(self.wire.clone(), self.scenario.chunk, keeps)
     }
 
-    /// Makes a job of so many messages.
-    pub fn decode(&self, messages: u64, mode: Mode) -> Decode {
-        Decode {
+    /// Creates a job of so many messages.
+    pub fn job(&self, messages: u64, mode: Mode) -> Job {
+        Job {
+            deflate: self.scenario.deflate,
             role: self.scenario.role,
             messages,
             text: self.scenario.content.is_text(),
@@ -113,14 +108,21 @@ impl Prepared {
         }
     }
 
-    /// Makes a job of so many messages.
-    pub fn encode(&self, messages: u64, mode: Mode) -> Encode {
-        Encode {
-            role: self.scenario.role,
-            messages,
-            text: self.scenario.content.is_text(),
-            pool: Arc::clone(&self.pool),
-            mode,
+    /// Returns the number of messages whose bytes are compared: all of a pool that is compressed.
+    pub fn checked_messages(&self) -> u64 {
+        match self.scenario.deflate {
+            Some(_) => self.pool.len() as u64,
+            None => self.scenario.messages.div_ceil(10),
+        }
+    }
+
+    /// Returns the number of messages that are timed: whole pools, if they have sizes of their own.
+    pub fn timed_messages(&self) -> u64 {
+        let messages = self.scenario.messages;
+        if self.scenario.content.is_story() {
+            messages.next_multiple_of(self.pool.len() as u64)
+        } else {
+            messages
         }
     }
 
@@ -133,24 +135,34 @@ impl Prepared {
         if sum == measured.checksum {
             Ok(())
         } else {
-            Err("what was decoded is not what was sent".into())
+            Err("a decoded message differs from the message sent".into())
         }
     }
 
-    /// Checks that every message was written. A library may add frames, never leave bytes out.
-    pub fn check_encoded(&self, messages: u64, written: &Written) -> Result<(), BoxError> {
+    /// Checks that every message was written. Returns the bytes of a message on the wire.
+    pub fn check_encoded(&self, messages: u64, written: &Written) -> Result<f64, BoxError> {
+        let count = messages as f64;
+        if let Some(settings) = &self.scenario.deflate {
+            let mut checker = Checker::new(Some(settings), 0);
+            let text = self.scenario.content.is_text();
+            checker.take(&written.kept(), &self.pool, text)?;
+            if checker.done != messages {
+                return Err("the number of messages written differs".into());
+            }
+            return Ok(checker.payload as f64 / count);
+        }
         let size = self.scenario.size;
         let frame = size + wire::header_len(size, self.scenario.role == Role::Client);
-        if written.bytes() >= messages * frame as u64 {
-            Ok(())
-        } else {
-            Err("less was written than was sent".into())
+        // A library may add frames, but may not leave bytes out.
+        if written.bytes() < messages * frame as u64 {
+            return Err("less was written than was sent".into());
         }
+        Ok(written.bytes() as f64 / count)
     }
 }
 
-impl Decode {
-    /// Returns whether messages outlive the next one, so that a lent payload must be copied.
+impl Job {
+    /// Returns whether messages outlive the next message, so that a lent payload must be copied.
     pub fn keeps(&self) -> bool {
         self.keep > 0
     }
@@ -163,29 +175,17 @@ impl Decode {
         }
         meter
     }
-}
 
-impl Encode {
-    /// Starts the clock.
-    pub fn meter(&self) -> Meter<()> {
-        Meter::start(0, self.mode)
-    }
-
-    /// Makes the library's own messages of the pool, before the clock starts.
+    /// Creates the library's own messages of the pool, before the clock starts.
     pub fn prepare<M>(&self, text: impl Fn(&str) -> M, binary: impl Fn(&Bytes) -> M) -> Vec<M> {
-        self.pool
-            .iter()
-            .map(|payload| {
-                if self.text {
-                    text(str::from_utf8(payload).expect("the corpus is UTF-8"))
-                } else {
-                    binary(payload)
-                }
-            })
-            .collect()
+        let message = |payload: &Bytes| match str::from_utf8(payload) {
+            Ok(payload) if self.text => text(payload),
+            _ => binary(payload),
+        };
+        self.pool.iter().map(message).collect()
     }
 
-    /// Returns the payloads as text; nothing if they are binary.
+    /// Returns the payloads as text, or nothing if they are binary.
     pub fn texts(&self) -> Vec<&str> {
         let pool = self.pool.iter().filter(|_| self.text);
         pool.map(|payload| str::from_utf8(payload).expect("the corpus is UTF-8"))
@@ -195,10 +195,15 @@ impl Encode {
     /// Returns the messages to send, and after each whether to flush.
     pub fn send<'a, M>(&self, pool: &'a [M]) -> impl Iterator<Item = (&'a M, bool)> + use<'a, M> {
         let last = self.messages;
+        // Compressed messages are flushed one by one.
+        let mask = match self.deflate {
+            Some(_) => 0,
+            None => crate::FLUSH_EVERY - 1,
+        };
         let messages = pool.iter().cycle();
         (1..=last)
             .zip(messages)
-            .map(move |(i, message)| (message, i % crate::FLUSH_EVERY == 0 || i == last))
+            .map(move |(i, message)| (message, i & mask == 0 || i == last))
     }
 }
 
@@ -218,7 +223,7 @@ impl<M> Meter<M> {
         }
     }
 
-    /// Takes a message: looks at it, and drops it now or sixteen messages later.
+    /// Takes a message: looks at it, and drops it at once or sixteen messages later.
     #[inline]
     pub fn take(&mut self, message: M, payload: impl FnOnce(&M) -> &[u8]) {
         self.look(payload(&message));
@@ -241,7 +246,7 @@ impl<M> Meter<M> {
         }
     }
 
-    /// Compares a payload with the one that was sent.
+    /// Compares a payload with the payload sent.
     #[cold]
     fn verify(&mut self, payload: &[u8]) {
         if let Some((pool, next)) = &mut self.expected {

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     io::{self, Write},
-    str::FromStr,
     time::Duration,
 };
 
@@ -12,38 +11,17 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
-/// What a server runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runtime {
-    /// tokio's current-thread runtime.
-    Current,
-    /// tokio's multi-thread runtime with two workers.
-    Multi2,
-}
-
-impl FromStr for Runtime {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "current" => Ok(Self::Current),
-            "multi2" => Ok(Self::Multi2),
-            _ => Err(format!("{name}: the runtime is current or multi2")),
-        }
-    }
-}
-
-/// Runs a server to its end.
-pub fn block_on(runtime: Runtime, server: impl Future<Output = ()>) {
+/// Runs a server on tokio's current-thread runtime, or on its multi-thread runtime with two workers.
+pub fn block_on(runtime: &str, server: impl Future<Output = ()>) -> io::Result<()> {
     let mut builder = match runtime {
-        Runtime::Current => tokio::runtime::Builder::new_current_thread(),
-        Runtime::Multi2 => tokio::runtime::Builder::new_multi_thread(),
+        "current" => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    if runtime == Runtime::Multi2 {
+    if runtime != "current" {
         builder.worker_threads(2);
     }
-    let runtime = builder.enable_all().build().expect("a runtime");
-    runtime.block_on(server);
+    builder.enable_all().build()?.block_on(server);
+    Ok(())
 }
 
 /// Tells the driver the port.
@@ -65,10 +43,11 @@ pub fn listen() -> TcpListener {
     listen().expect("a port of loopback")
 }
 
-/// Listens, announces the port, and spawns `handler` for every connection, for ever.
+/// Listens, announces the port, and spawns `handler` for each connection. The result of a handler is
+/// dropped: the driver sees that the connection ended.
 pub async fn accept_loop<F>(handler: impl Fn(TcpStream) -> F)
 where
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output: Send> + Send + 'static,
 {
     let listener = listen();
     loop {

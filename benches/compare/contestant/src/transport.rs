@@ -1,11 +1,11 @@
-//! A transport in memory: reading gets prepared bytes for ever, writing is swallowed and counted.
+//! A transport in memory. Reads return prepared bytes again and again. Writes are counted.
 
 use std::{
     hint::black_box,
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Hands out the wire in chunks, from its beginning again after its end.
+/// Returns the wire in chunks, and starts again after its end.
 #[derive(Debug)]
 pub struct MemoryTransport {
     wire: Bytes,
@@ -23,16 +23,18 @@ pub struct MemoryTransport {
     written: Arc<Written>,
 }
 
-/// What was written: how many bytes, and a checksum of a few of them.
+/// The writes to a transport: the number of bytes, and a checksum of a few of them.
 #[derive(Debug, Default)]
 pub struct Written {
     bytes: AtomicU64,
     checksum: AtomicU64,
+    keeps: bool,
+    kept: Mutex<Vec<u8>>,
 }
 
 impl Written {
-    /// Notes a write. Nobody may assume that its bytes are not read.
-    fn note(&self, buf: &[u8]) {
+    /// Records a write. The compiler has to assume that its bytes are read.
+    fn record(&self, buf: &[u8]) {
         let buf = black_box(buf);
         let bytes = self.bytes.load(Relaxed) + buf.len() as u64;
         self.bytes.store(bytes, Relaxed);
@@ -41,6 +43,15 @@ impl Written {
             let few = u64::from(first) << 8 | u64::from(last);
             self.checksum.store(sum ^ few, Relaxed);
         }
+        if self.keeps {
+            self.keep(buf);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep(&self, buf: &[u8]) {
+        self.kept().extend_from_slice(buf);
     }
 
     /// Returns the number of bytes written.
@@ -48,31 +59,38 @@ impl Written {
         self.bytes.load(Relaxed)
     }
 
-    /// Returns the checksum.
-    pub fn checksum(&self) -> u64 {
-        self.checksum.load(Relaxed)
+    /// Returns the bytes written, if the transport keeps them.
+    pub fn kept(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl MemoryTransport {
-    /// Makes a transport that hands out `wire` again and again, at most `chunk` bytes for each read. An
-    /// empty wire is that of a peer that sends nothing.
+    /// Creates a transport that returns `wire` again and again, at most `chunk` bytes for each read. With
+    /// an empty wire the peer sends nothing.
     pub fn new(wire: Bytes, chunk: usize) -> Self {
+        Self::with(wire, chunk, false)
+    }
+
+    pub(crate) fn with(wire: Bytes, chunk: usize, keeps: bool) -> Self {
         Self {
             wire,
             at: 0,
             chunk,
-            written: Arc::default(),
+            written: Arc::new(Written {
+                keeps,
+                ..Written::default()
+            }),
         }
     }
 
-    /// Returns what sees the writes, also after the transport has been given away.
+    /// Returns the record of writes, which outlives the transport.
     pub fn written(&self) -> Arc<Written> {
         Arc::clone(&self.written)
     }
 
-    /// Reads the next bytes into a buffer.
-    pub fn read_into(&mut self, room: usize) -> &[u8] {
+    /// Returns the next bytes that a read of `room` bytes gets.
+    fn read_into(&mut self, room: usize) -> &[u8] {
         if self.at == self.wire.len() {
             self.at = 0;
         }
@@ -104,7 +122,7 @@ impl AsyncWrite for MemoryTransport {
         _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.written.note(buf);
+        self.written.record(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -115,7 +133,7 @@ impl AsyncWrite for MemoryTransport {
     ) -> Poll<io::Result<usize>> {
         let mut n = 0;
         for buf in bufs {
-            self.written.note(buf);
+            self.written.record(buf);
             n += buf.len();
         }
         Poll::Ready(Ok(n))

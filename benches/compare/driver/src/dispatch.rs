@@ -1,7 +1,7 @@
-//! Instructions per call of a byte kernel of this crate, for the guard: what a call adds to a loop,
-//! and how much of that is dispatch, which is all but the kernel itself.
+//! Instructions per call of a byte kernel of this crate, for the guard: the instructions that a call adds to
+//! a loop, and the share of dispatch, which is all but the kernel itself.
 //!
-//! This program is its own subject: `compare call` is what callgrind runs.
+//! Callgrind runs this program itself, as `compare call`.
 
 use std::{collections::BTreeMap, env, hint::black_box};
 
@@ -10,13 +10,12 @@ use wsimd::simd::{Carry, InvalidUtf8, Simd};
 use crate::{
     Outcome,
     instructions::{self, ALONE},
-    options::USAGE,
 };
 
-/// Calls of a run, in the second of two runs twice as many.
+/// Calls of a run. The second of two runs has twice as many.
 const CALLS: u64 = 10_000;
 const SIZES: [usize; 2] = [16, 125];
-/// The most instructions of dispatch for a call in place. One that copies also makes room.
+/// The most instructions of dispatch for a call in place. A call that copies also reserves room.
 const LIMIT: f64 = 10.0;
 
 /// The loop without a call.
@@ -24,13 +23,13 @@ const NOTHING: &str = "nothing";
 const IN_PLACE: &str = "in-place";
 const COPYING: &str = "copying";
 
-/// Keeps ASCII what is unmasked again and again.
+/// A key of ASCII, so that a payload stays ASCII however often it is unmasked.
 const KEY: [u8; 4] = [0x21, 0x43, 0x65, 0x07];
 
 /// Call and size, to instructions per call.
 pub type Counts = BTreeMap<String, f64>;
 
-/// Counts all calls under callgrind, which must be there.
+/// Counts all calls under callgrind.
 pub fn count() -> Outcome<Counts> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let run = |options: &[String], call: &str, size: usize, calls: u64| {
@@ -59,7 +58,7 @@ pub fn count() -> Outcome<Counts> {
     Ok(counts)
 }
 
-/// Prints what exceeds the limit; says whether nothing does.
+/// Prints the calls that exceed the limit. Returns whether none does.
 pub fn is_within_limit(counts: &Counts) -> bool {
     let mut fine = true;
     for (name, count) in counts {
@@ -81,7 +80,7 @@ pub fn run(call: &str, size: usize, calls: u64) -> Outcome<()> {
         COPYING => repeat(size, calls, |simd, payload, key, carry, copy| {
             simd.copy_unmask_validate(payload, copy, key, carry)
         }),
-        _ => return Err(USAGE.into()),
+        _ => return Err(format!("{call}: not in-place, copying or nothing")),
     }
     println!("{}", Simd::detect().name());
     Ok(())
@@ -101,36 +100,5 @@ fn repeat(
         copy.clear();
         let verdict = call(*simd, payload, *key, *carry, copy);
         assert_eq!(black_box(verdict), Ok(Carry::NONE), "ASCII is valid");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_limit_is_for_dispatch_in_place() {
-        let counts = |name: &str, count| Counts::from([(name.to_string(), count)]);
-        assert!(is_within_limit(&counts(
-            "avx2 in-place 16 B: dispatch",
-            LIMIT
-        )));
-        assert!(!is_within_limit(&counts(
-            "avx2 in-place 16 B: dispatch",
-            LIMIT + 1.0
-        )));
-        assert!(is_within_limit(&counts("avx2 in-place 16 B", 50.0)));
-        assert!(is_within_limit(&counts(
-            "avx2 copying 16 B: dispatch",
-            30.0
-        )));
-    }
-
-    #[test]
-    fn calls_are_as_named() {
-        for call in [NOTHING, IN_PLACE, COPYING] {
-            assert_eq!(run(call, 125, 3), Ok(()));
-        }
-        assert!(run("anything", 125, 3).is_err());
     }
 }

@@ -1,20 +1,23 @@
-//! The part in memory: each contestant measures itself; here its runs are interleaved and collected.
+//! The part in memory: each contestant measures itself in a process of its own. With compression the sizes
+//! of Python's `websockets` are measured as well.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    env,
+    io::Write,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
+use contestant::{check::Checker, corpus};
 use serde::Deserialize;
 
 use crate::{
-    Outcome,
+    Outcome, Values,
     contestants::Contestant,
     machine,
-    plan::MEMORY_STEP,
-    scenario::MemoryScenario,
-    server,
-    session::{Place, Session, pin_apart, unpin},
+    scenario::Memory,
+    server::{pin_apart, prepare, unpin},
+    session::{Place, Session},
 };
 
 const PART: &str = "memory";
@@ -23,108 +26,139 @@ const WANTED_TIME: f64 = 40e6;
 const FEWEST: u64 = 32;
 const MOST: u64 = 2_000_000;
 
-/// One line of a contestant's `memory`.
+const PYTHON: &str = "python-websockets";
+const SCRIPT: &str = include_str!("websockets.py");
+
+/// The line that a contestant prints.
 #[derive(Debug, Deserialize)]
-pub struct Line {
-    #[serde(default)]
-    pub messages: u64,
-    #[serde(default)]
-    pub ns: u64,
-    #[serde(default)]
-    pub allocs: u64,
-    #[serde(default)]
-    pub alloc_bytes: u64,
-    pub unsupported: Option<String>,
-    pub error: Option<String>,
+struct Line {
+    messages: u64,
+    ns: u64,
+    allocs: u64,
+    alloc_bytes: u64,
+    /// Bytes of an encoded message.
+    bytes: Option<f64>,
 }
 
-/// How many messages a contestant is measured with, once known.
-type Calibrated = HashMap<(usize, String), u64>;
-
 pub fn run(session: &mut Session) -> Outcome<()> {
-    let scenarios = session.plan.memory.clone();
-    if scenarios.is_empty() {
-        return Ok(());
-    }
-    let cores = machine::cores();
+    let scenarios = session.plan.memory.iter().map(|it| (it.name(), it.clone()));
+    let scenarios: Vec<(String, Memory)> = scenarios.collect();
+    let rounds = session.plan.rounds.memory;
     let core = pin_apart();
-    let mut calibrated = Calibrated::new();
-    for round in 0..session.plan.rounds.memory {
-        for (index, scenario) in scenarios.iter().enumerate() {
-            let turn = round as usize + index;
-            for contestant in session.rotated(turn, |contestant| contestant.in_memory) {
-                let name = scenario.name();
-                let place = Place {
-                    part: PART,
-                    scenario: &name,
-                    contestant: &contestant.name,
-                    round,
-                };
-                if !(session.plan.takes_part)(&place) {
-                    continue;
-                }
-                let what = format!("memory, round {}: {name}: {}", round + 1, contestant.name);
-                session.progress.step(&what, MEMORY_STEP);
-                let key = (index, contestant.name.clone());
-                let known = calibrated.get(&key).copied();
-                session.measure(&place, |_| {
-                    let messages =
-                        known.map_or_else(|| calibrate(&contestant, scenario, core), Ok)?;
-                    calibrated.insert(key, messages);
-                    let line = ask(&contestant, &scenario.argument(messages), core)?;
-                    Ok(values(&line, scenario.size))
-                })?;
-            }
-        }
-    }
-    unpin(cores);
+    session.rounds(
+        (PART, rounds),
+        &scenarios,
+        |it, scenario| it.in_memory(scenario.deflate.as_ref()),
+        |_, contestant, scenario, known| {
+            let messages = match *known {
+                Some(messages) => messages,
+                None => calibrate(contestant, scenario, core)?,
+            };
+            *known = Some(messages);
+            ask(contestant, &scenario.argument(messages), core)
+        },
+    );
+    unpin(machine::cores());
+    python_sizes(session, &scenarios);
     Ok(())
 }
 
-/// Runs one scenario in a process of its own.
-pub fn ask(contestant: &Contestant, argument: &str, core: Option<usize>) -> Outcome<Line> {
+/// Runs one scenario.
+pub fn ask(contestant: &Contestant, argument: &str, core: Option<usize>) -> Outcome<Values> {
     let mut command = Command::new(&contestant.path);
     command.args(["memory", argument]).stdin(Stdio::null());
-    server::prepare(&mut command, core);
-    let output = command
-        .output()
-        .map_err(|error| format!("does not start: {error}"))?;
+    prepare(&mut command, core);
+    let output = command.output();
+    let output = output.map_err(|error| format!("does not start: {error}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let last = stderr
-        .lines()
-        .rfind(|line| !line.is_empty())
-        .unwrap_or_default();
+    let last = stderr.lines().rfind(|line| !line.is_empty());
     let line: Line = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("printed no result ({}): {last}", output.status))?;
-    match (&line.unsupported, &line.error) {
-        (Some(reason), _) => Err(format!("unsupported: {reason}")),
-        (None, Some(error)) => Err(error.clone()),
-        (None, None) if line.messages == 0 => Err("measured nothing".into()),
-        (None, None) => Ok(line),
+        .map_err(|_| format!("printed no result: {}", last.unwrap_or_default()))?;
+    let each = |count: u64| count as f64 / line.messages as f64;
+    let mut values = vec![
+        ("ns", each(line.ns)),
+        ("allocations", each(line.allocs)),
+        ("allocated_bytes", each(line.alloc_bytes)),
+    ];
+    values.extend(line.bytes.map(|bytes| ("bytes", bytes)));
+    Ok(values)
+}
+
+/// Returns the number of messages that takes this contestant long enough, from a short run.
+fn calibrate(contestant: &Contestant, scenario: &Memory, core: Option<usize>) -> Outcome<u64> {
+    let size = match scenario.deflate {
+        Some(_) => 100_000,
+        None => scenario.size as u64,
+    };
+    let guess = (4_000_000 / (size + 100)).max(FEWEST);
+    let ns = ask(contestant, &scenario.argument(guess), core)?[0].1;
+    Ok(((WANTED_TIME / ns.max(0.1)) as u64).clamp(FEWEST, MOST))
+}
+
+/// Measures the sizes of Python's `websockets`, once for each scenario that compresses.
+fn python_sizes(session: &mut Session, scenarios: &[(String, Memory)]) {
+    let compress = |it: &&(String, Memory)| it.1.deflate.is_some() && it.1.op == "encode";
+    let mut scenarios = scenarios.iter().filter(compress).peekable();
+    if scenarios.peek().is_none() {
+        return;
+    }
+    let python = find_python(&session.workspace);
+    for (name, scenario) in scenarios {
+        let place = Place {
+            part: PART,
+            scenario: name,
+            contestant: PYTHON,
+            round: 0,
+        };
+        if (session.plan.takes_part)(&place) {
+            let size = python.as_ref().map_err(String::clone);
+            let size = size.and_then(|python| python_size(python, scenario));
+            session.add(&place, size.map(|size| vec![("bytes", size)]));
+        }
     }
 }
 
-fn values(line: &Line, size: usize) -> BTreeMap<String, f64> {
-    let messages = line.messages as f64;
-    let ns = line.ns as f64 / messages;
-    let values = [
-        ("messages", messages),
-        ("ns", ns),
-        ("gb_per_s", size as f64 / ns),
-        ("allocs", line.allocs as f64 / messages),
-        ("alloc_bytes", line.alloc_bytes as f64 / messages),
-    ];
-    values.map(|(name, value)| (name.to_string(), value)).into()
+/// Finds the interpreter that the tests against other libraries install.
+fn find_python(workspace: &Path) -> Outcome<PathBuf> {
+    let setup = workspace.join("../../tests/peers/setup.sh");
+    let output = Command::new(setup)
+        .env_remove("CARGO_MANIFEST_DIR")
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("tests/peers/setup.sh: {error}"))?;
+    let home = String::from_utf8_lossy(&output.stdout);
+    let home = home.lines().last().unwrap_or_default().trim();
+    let python = Path::new(home).join("python/bin/python");
+    let given = env::var_os("PYTHON").map(PathBuf::from);
+    let mut found = given.into_iter().chain([python]).filter(|it| it.is_file());
+    found.next().ok_or("no Python with websockets".into())
 }
 
-/// How many messages take this contestant long enough, from a short run.
-fn calibrate(
-    contestant: &Contestant,
-    scenario: &MemoryScenario,
-    core: Option<usize>,
-) -> Outcome<u64> {
-    let guess = (4_000_000 / (scenario.size as u64 + 100)).max(FEWEST);
-    let line = ask(contestant, &scenario.argument(guess), core)?;
-    let each = (line.ns as f64 / line.messages as f64).max(0.1);
-    Ok(((WANTED_TIME / each) as u64).clamp(FEWEST, MOST))
+/// Returns the bytes of a message as Python's `websockets` compresses it, after a check of every byte.
+fn python_size(python: &Path, scenario: &Memory) -> Outcome<f64> {
+    let failed = |error: std::io::Error| format!("{PYTHON}: {error}");
+    let settings = scenario.deflate.as_ref().ok_or("no compression")?;
+    let messages = corpus::messages(scenario.content, scenario.size, corpus::POOL_BYTES);
+    let text = scenario.content.is_text();
+    let mut child = Command::new(python)
+        .args(["-c", SCRIPT, &settings.level.to_string()])
+        .args([settings.takeover, text].map(|flag| u8::from(flag).to_string()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut stdin = child.stdin.take().ok_or("no stdin")?;
+    for message in &messages {
+        let length = (message.len() as u32).to_le_bytes();
+        stdin.write_all(&length).map_err(failed)?;
+        stdin.write_all(message).map_err(failed)?;
+    }
+    drop(stdin);
+    let output = child.wait_with_output().map_err(failed)?;
+    let mut checker = Checker::new(Some(settings), 0);
+    checker.take(&output.stdout, &messages, text)?;
+    if checker.done != messages.len() as u64 {
+        return Err(format!("{PYTHON} wrote {} messages", checker.done));
+    }
+    Ok(checker.payload as f64 / checker.done as f64)
 }

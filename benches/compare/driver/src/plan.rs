@@ -1,284 +1,186 @@
-//! What is measured, how often, and how long that will take.
+//! The measurements of a run, and their rounds.
 
-use contestant::Content;
+use std::time::Duration;
+
+use contestant::{Content, Settings};
 
 use crate::{
-    deflate, idle,
-    options::{Mode, Options, Part},
-    scenario::{CHUNK, Counted, LoopbackScenario, MemoryScenario, decode, encode, own},
+    options::{Options, Part},
+    scenario::{CHUNK, Counted, Echo, Idle, Memory},
     session::Place,
 };
 
 /// Everything of a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
-    pub memory: Vec<MemoryScenario>,
-    pub loopback: Vec<LoopbackScenario>,
-    pub idle: Vec<usize>,
-    pub instructions: Vec<Counted>,
+    pub memory: Vec<Memory>,
+    pub echo: Vec<Echo>,
+    pub idle: Vec<Idle>,
+    pub counted: Vec<Counted>,
     pub kernels: bool,
-    pub deflate: deflate::Plan,
-    pub full: bool,
     pub rounds: Rounds,
-    /// Who is measured where; all everywhere but in the gates.
+    /// Whether a contestant is measured at a place. The gates leave some out.
     pub takes_part: fn(&Place<'_>) -> bool,
-    /// Seconds that one measurement on loopback takes, and its warm-up.
-    pub loopback_seconds: f64,
-    pub warm_up_seconds: f64,
+    /// Seconds of one measurement on loopback, and of its warm-up.
+    pub seconds: f64,
+    pub warm_up: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Rounds {
     pub memory: u32,
-    pub loopback: u32,
+    pub echo: u32,
     pub idle: u32,
     pub kernels: u32,
 }
 
-/// Seconds that a step takes, as planned: measured on two cores of 2.6 GHz, processes included.
-pub const MEMORY_STEP: f64 = 0.08;
-pub const KERNELS_STEP: f64 = 9.0;
-
-const SIZES: [usize; 8] = [0, 16, 125, 1 << 10, 4 << 10, 16 << 10, 256 << 10, 4 << 20];
+const QUICK: Rounds = Rounds {
+    memory: 5,
+    echo: 5,
+    idle: 2,
+    kernels: 3,
+};
+const FULL: Rounds = Rounds {
+    memory: 7,
+    echo: 7,
+    idle: 5,
+    kernels: 7,
+};
 const CONTENTS: [Content; 4] = [
     Content::Ascii,
     Content::Json,
     Content::Multi,
     Content::Binary,
 ];
-/// Scenarios with more payload than this on its way are left out: they measure the kernel's memory.
+const STORIES: [(usize, Content); 6] = [
+    (0, Content::Trades),
+    (0, Content::Books),
+    (0, Content::Chat),
+    (0, Content::Pages),
+    (0, Content::LargePages),
+    (1 << 10, Content::Binary),
+];
+/// Scenarios with more payload in flight are left out: they measure the kernel's memory.
 const MOST_IN_FLIGHT: usize = 64 << 20;
+/// The levels whose sizes are compared with those of zlib.
+const LEVELS: [u8; 4] = [1, 4, 6, 9];
 
 impl Plan {
     pub fn new(options: &Options) -> Self {
-        let full = options.mode == Mode::Full;
-        let plan = Self {
+        let full = options.full;
+        let mut plan = Self {
             memory: if full { memory_full() } else { memory_quick() },
-            loopback: if full {
-                loopback_full()
-            } else {
-                loopback_quick()
-            },
-            idle: if full { vec![2000, 10_000] } else { vec![2000] },
-            instructions: instructions(full),
+            echo: if full { echo_full() } else { echo_quick() },
+            idle: [2000, 10_000][..if full { 2 } else { 1 }]
+                .iter()
+                .map(|&connections| Idle {
+                    connections,
+                    deflate: None,
+                    seconds: 0,
+                })
+                .collect(),
+            counted: counted().map(Counted::Memory).chain(echoes()).collect(),
             kernels: true,
-            deflate: deflate::Plan::new(full),
-            full,
+            rounds: if full { FULL } else { QUICK },
             takes_part: |_| true,
-            rounds: if full {
-                Rounds {
-                    memory: 7,
-                    loopback: 7,
-                    idle: 5,
-                    kernels: 7,
-                }
-            } else {
-                Rounds {
-                    memory: 7,
-                    loopback: 5,
-                    idle: 2,
-                    kernels: 3,
-                }
-            },
-            loopback_seconds: if full { 0.8 } else { 0.25 },
-            warm_up_seconds: if full { 0.15 } else { 0.05 },
+            seconds: if full { 0.8 } else { 0.25 },
+            warm_up: if full { 0.15 } else { 0.05 },
         };
+        plan.memory.extend(codecs());
+        plan.echo.extend(compressed_echoes());
+        plan.idle.extend(compressed_idle());
         plan.narrowed(options)
     }
 
-    /// Only the parts that are asked for, and as many rounds.
+    /// Keeps the parts, scenarios and rounds that the options ask for.
     pub fn narrowed(mut self, options: &Options) -> Self {
-        let wants = |part| options.parts.contains(&part);
-        if !wants(Part::Memory) {
-            self.memory.clear();
-        }
-        if !wants(Part::Loopback) {
-            self.loopback.clear();
-        }
-        if !wants(Part::Idle) {
-            self.idle.clear();
-        }
-        if !wants(Part::Instructions) {
-            self.instructions.clear();
-        }
-        self.kernels &= wants(Part::Kernels);
-        self.deflate = self.deflate.narrowed(options, wants(Part::Deflate));
-        self.memory.retain(|it| options.wants_scenario(&it.name()));
-        self.loopback
-            .retain(|it| options.wants_scenario(&it.name()));
+        let wants = |part, deflate: Option<&Settings>, name: String| {
+            let part = if deflate.is_some() {
+                Part::Deflate
+            } else {
+                part
+            };
+            options.wants_part(part) && options.wants_scenario(&name)
+        };
+        self.memory
+            .retain(|it| wants(Part::Memory, it.deflate.as_ref(), it.name()));
+        self.echo
+            .retain(|it| wants(Part::Loopback, it.deflate.as_ref(), it.name()));
+        self.idle
+            .retain(|it| wants(Part::Idle, it.deflate.as_ref(), it.name()));
+        self.counted
+            .retain(|it| wants(Part::Instructions, None, it.name()));
+        self.kernels &= options.wants_part(Part::Kernels);
         if let Some(rounds) = options.rounds {
             self.rounds = Rounds {
                 memory: rounds,
-                loopback: rounds,
+                echo: rounds,
                 idle: rounds,
                 kernels: rounds,
             };
         }
         self
     }
-
-    /// One measurement on loopback with all that surrounds it.
-    pub fn loopback_step(&self) -> f64 {
-        self.loopback_seconds + 2.0 * self.warm_up_seconds + 0.1
-    }
-
-    /// Lines that say what will be done, and the seconds it should take with these contestants.
-    pub fn describe(&self, contestants: &[&str]) -> (Vec<String>, f64) {
-        let rounds = self.rounds;
-        let steps = |part, scenarios: Vec<String>, rounds| {
-            let places = scenarios.iter().flat_map(|scenario| {
-                let of_round = move |round| {
-                    contestants.iter().map(move |contestant| Place {
-                        part,
-                        scenario,
-                        contestant,
-                        round,
-                    })
-                };
-                (0..rounds).flat_map(of_round)
-            });
-            places.filter(|place| (self.takes_part)(place)).count() as f64
-        };
-        let memory = self.memory.iter().map(MemoryScenario::name).collect();
-        let loopback = self.loopback.iter().map(LoopbackScenario::name).collect();
-        let instructions = self
-            .instructions
-            .iter()
-            .map(|counted| steps("instructions", vec![counted.name()], 1) * counted.step());
-        let idle = self.idle.iter().map(|&connections| {
-            steps("idle", vec![idle::scenario(connections)], rounds.idle) * idle_step(connections)
-        });
-        let parts = [
-            (
-                "memory",
-                self.memory.len(),
-                rounds.memory,
-                steps("memory", memory, rounds.memory) * MEMORY_STEP,
-            ),
-            (
-                "loopback",
-                self.loopback.len(),
-                rounds.loopback,
-                steps("loopback", loopback, rounds.loopback) * self.loopback_step(),
-            ),
-            ("idle", self.idle.len(), rounds.idle, idle.sum()),
-            (
-                "kernels",
-                usize::from(self.kernels),
-                rounds.kernels,
-                f64::from(u8::from(self.kernels)) * f64::from(rounds.kernels) * KERNELS_STEP,
-            ),
-            (
-                "instructions",
-                self.instructions.len(),
-                1,
-                instructions.sum(),
-            ),
-        ];
-        let count = |raw: bool| {
-            let all = contestants.iter();
-            all.filter(|name| deflate::is_contestant(name) && name.contains("zlib") == raw)
-                .count()
-        };
-        let (servers, codecs) = (count(false), count(true));
-        // One of the servers and one of the codecs take part twice.
-        let deflate = self
-            .deflate
-            .steps(codecs + servers + 1, servers + 1, self.loopback_step());
-        let parts: Vec<_> = parts.into_iter().chain(deflate).collect();
-        let mut lines = Vec::new();
-        for (part, scenarios, rounds, seconds) in parts.iter().filter(|part| part.1 > 0) {
-            lines.push(format!(
-                "{part}: {scenarios} scenarios, {rounds} rounds, about {:.1} minutes",
-                seconds / 60.0
-            ));
-        }
-        (lines, parts.iter().map(|part| part.3).sum())
-    }
 }
 
-/// Seconds that one measurement of idle connections takes.
-pub fn idle_step(connections: usize) -> f64 {
-    0.5 + connections as f64 * 0.000_2
-}
-
-fn memory_quick() -> Vec<MemoryScenario> {
+fn memory_quick() -> Vec<Memory> {
     use Content::{Ascii, Binary, Json, Multi};
-    let decode = |role, size, content| decode(role, size, content, CHUNK, 0);
+    let decode = |role, size, content| Memory::new("decode", role, size, content);
+    let encode = |role, size, content| Memory::new("encode", role, size, content);
     vec![
         decode("server", 16, Binary),
         decode("server", 125, Json),
         decode("server", 1 << 10, Json),
-        self::decode("server", 1 << 10, Json, 4 << 10, 16),
         decode("server", 16 << 10, Ascii),
         decode("server", 16 << 10, Multi),
-        decode("server", 256 << 10, Multi),
-        decode("server", 4 << 20, Binary),
-        decode("client", 16 << 10, Multi),
+        decode("server", 256 << 10, Binary),
         encode("server", 125, Json),
-        encode("client", 16 << 10, Binary),
+        encode("client", 125, Json),
     ]
 }
 
-fn memory_full() -> Vec<MemoryScenario> {
+fn memory_full() -> Vec<Memory> {
     let mut scenarios = Vec::new();
-    for (size, content) in pairs() {
-        for role in ["server", "client"] {
-            for chunk in [4 << 10, CHUNK] {
-                for keep in [0, 16] {
-                    scenarios.push(decode(role, size, content, chunk, keep));
-                }
+    for size in [16, 125, 1 << 10, 4 << 10, 16 << 10, 256 << 10, 4 << 20] {
+        for content in CONTENTS {
+            for role in ["server", "client"] {
+                let decode = Memory::new("decode", role, size, content);
+                scenarios.push(Memory {
+                    chunk: 4 << 10,
+                    keep: 16,
+                    ..decode.clone()
+                });
+                scenarios.push(decode);
+                scenarios.push(Memory::new("encode", role, size, content));
             }
-            scenarios.push(encode(role, size, content));
         }
     }
     scenarios
 }
 
-/// Sizes and contents; nothing has one content only.
-fn pairs() -> impl Iterator<Item = (usize, Content)> {
-    let pairs = SIZES
-        .into_iter()
-        .flat_map(|size| CONTENTS.map(|content| (size, content)));
-    pairs.filter(|(size, content)| *size > 0 || matches!(content, Content::Ascii | Content::Binary))
-}
-
-fn loopback_quick() -> Vec<LoopbackScenario> {
+fn echo_quick() -> Vec<Echo> {
     use Content::{Binary, Multi};
-    let scenario = |size, content, connections, in_flight, runtime| LoopbackScenario {
-        size,
-        content,
-        connections,
-        in_flight,
-        runtime,
-    };
     vec![
-        scenario(20, Binary, 1, 1, "current"),
-        scenario(20, Binary, 100, 1, "current"),
-        scenario(20, Binary, 100, 16, "current"),
-        scenario(1 << 10, Multi, 100, 16, "current"),
-        scenario(16 << 10, Multi, 100, 1, "current"),
-        scenario(16 << 10, Multi, 100, 16, "current"),
-        scenario(4 << 20, Binary, 1, 1, "current"),
-        scenario(20, Binary, 100, 16, "multi2"),
+        Echo::new((20, Binary), (1, 1), "current"),
+        Echo::new((20, Binary), (100, 1), "current"),
+        Echo::new((20, Binary), (100, 16), "current"),
+        Echo::new((1 << 10, Multi), (100, 16), "current"),
+        Echo::new((16 << 10, Multi), (100, 1), "current"),
+        Echo::new((16 << 10, Multi), (100, 16), "current"),
+        Echo::new((4 << 20, Binary), (1, 1), "current"),
+        Echo::new((20, Binary), (100, 16), "multi2"),
     ]
 }
 
-fn loopback_full() -> Vec<LoopbackScenario> {
-    use Content::{Binary, Multi};
+fn echo_full() -> Vec<Echo> {
     let mut scenarios = Vec::new();
     for runtime in ["current", "multi2"] {
         for size in [20, 1 << 10, 16 << 10, 256 << 10, 4 << 20] {
-            for content in [Binary, Multi] {
+            for content in [Content::Binary, Content::Multi] {
                 for connections in [1, 10, 100, 500] {
                     for in_flight in [1, 16] {
-                        scenarios.push(LoopbackScenario {
-                            size,
-                            content,
-                            connections,
-                            in_flight,
-                            runtime,
-                        });
+                        let load = (connections, in_flight);
+                        scenarios.push(Echo::new((size, content), load, runtime));
                     }
                 }
             }
@@ -288,48 +190,35 @@ fn loopback_full() -> Vec<LoopbackScenario> {
     scenarios
 }
 
-/// Callgrind is slow, and what it counts does not vary: a few scenarios that stand for the others.
-fn instructions(full: bool) -> Vec<Counted> {
-    use Content::{Ascii, Binary, Multi};
-    let mut scenarios = counted().to_vec();
-    if full {
-        let more = [
-            decode("server", 125, Ascii, CHUNK, 0),
-            decode("server", 256 << 10, Multi, CHUNK, 0),
-            decode("client", 16 << 10, Multi, CHUNK, 0),
-            encode("client", 16 << 10, Binary),
-        ];
-        scenarios.extend(more);
-    }
-    scenarios
-        .into_iter()
-        .map(Counted::Memory)
-        .chain(echoes())
-        .collect()
-}
-
-fn counted() -> [MemoryScenario; 5] {
+/// Callgrind is slow and its counts do not vary, so that a few scenarios stand for the others.
+fn counted() -> impl Iterator<Item = Memory> {
     use Content::{Binary, Json, Multi};
-    [
-        decode("server", 16, Binary, CHUNK, 0),
-        decode("server", 125, Json, CHUNK, 0),
-        decode("server", 1 << 10, Json, CHUNK, 0),
-        decode("server", 16 << 10, Multi, CHUNK, 0),
-        encode("server", 125, Json),
-    ]
+    let scenarios = [
+        ("decode", 16, Binary),
+        ("decode", 125, Json),
+        ("decode", 1 << 10, Json),
+        ("decode", 16 << 10, Multi),
+        ("encode", 125, Json),
+    ];
+    let scenarios = scenarios.into_iter();
+    scenarios.map(|(op, size, content)| Memory::new(op, "server", size, content))
 }
 
-/// What the baseline of instructions is recorded of.
+/// The scenarios of the baseline of instructions.
 pub fn guarded() -> Vec<Counted> {
     use Content::{Binary, Json};
     /// A client's frame of 125 bytes.
     const FRAME: usize = 131;
+    let own = |op, size, chunk| Memory {
+        chunk,
+        ..Memory::new(op, "server", size, Json)
+    };
     let more = [
-        encode("server", 16, Binary),
-        encode("server", 1 << 20, Binary),
-        encode("client", 16, Binary),
-        encode("client", 1 << 10, Json),
-        encode("client", 1 << 20, Binary),
+        Memory::new("encode", "server", 16, Binary),
+        Memory::new("encode", "server", 1 << 20, Binary),
+        Memory::new("encode", "client", 16, Binary),
+        Memory::new("encode", "client", 1 << 10, Json),
+        Memory::new("encode", "client", 1 << 20, Binary),
         own("echo", 125, FRAME),
         own("echo", 125, 16 * FRAME),
         own("split", 125, FRAME),
@@ -338,36 +227,69 @@ pub fn guarded() -> Vec<Counted> {
         own("handle", 125, 16 * FRAME),
         own("inflate", 1 << 10, CHUNK),
     ];
-    let scenarios = counted().into_iter().chain(more);
-    scenarios.map(Counted::Memory).collect()
+    counted().chain(more).map(Counted::Memory).collect()
 }
 
-/// Echoes whose instructions are counted, the server's alone.
+/// Echoes whose instructions are counted in the server alone.
 pub fn echoes() -> impl Iterator<Item = Counted> {
-    let sizes = [(20, Content::Binary), (1 << 10, Content::Multi)];
-    let scenarios = sizes.into_iter().flat_map(|(size, content)| {
-        [16, 1].map(|in_flight| LoopbackScenario {
-            size,
-            content,
-            connections: 4,
-            in_flight,
-            runtime: "current",
-        })
-    });
-    scenarios.map(Counted::Echo)
+    let kinds = [(20, Content::Binary), (1 << 10, Content::Multi)];
+    let loads = [(4, 16), (4, 1)];
+    let echo = move |kind| loads.map(|load| Counted::Echo(Echo::new(kind, load, "current")));
+    kinds.into_iter().flat_map(echo)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn settings(level: u8, window_bits: u8, takeover: bool) -> Option<Settings> {
+    Some(Settings {
+        level,
+        window_bits,
+        takeover,
+        keepalive: None,
+    })
+}
 
-    #[test]
-    fn names_are_distinct() {
-        let mut names: Vec<String> = memory_full().iter().map(MemoryScenario::name).collect();
-        names.extend(loopback_full().iter().map(LoopbackScenario::name));
-        let all = names.len();
-        names.sort();
-        names.dedup();
-        assert_eq!(names.len(), all);
-    }
+fn codecs() -> impl Iterator<Item = Memory> {
+    let codecs = |(size, content)| {
+        [true, false].into_iter().flat_map(move |takeover| {
+            let encode = LEVELS.map(|level| ("encode", level));
+            let all = encode.into_iter().chain([("decode", 6)]);
+            all.map(move |(op, level)| Memory {
+                deflate: settings(level, 15, takeover),
+                ..Memory::new(op, "server", size, content)
+            })
+        })
+    };
+    STORIES.into_iter().flat_map(codecs)
+}
+
+fn compressed_echoes() -> impl Iterator<Item = Echo> {
+    let echoes = |kind: (usize, Content)| {
+        let load = match kind.1 {
+            Content::LargePages => (4, 1),
+            _ => (32, 4),
+        };
+        [true, false].map(|takeover| Echo {
+            deflate: settings(6, 15, takeover),
+            ..Echo::new(kind, load, "current")
+        })
+    };
+    STORIES.into_iter().flat_map(echoes)
+}
+
+fn compressed_idle() -> impl Iterator<Item = Idle> {
+    let idle = |deflate, seconds| Idle {
+        connections: 1000,
+        deflate,
+        seconds,
+    };
+    let pinged = settings(6, 15, true).map(|settings| Settings {
+        keepalive: Some(Duration::from_secs(1)),
+        ..settings
+    });
+    [
+        idle(settings(6, 15, false), 0),
+        idle(settings(6, 15, true), 0),
+        idle(settings(6, 10, true), 0),
+        idle(pinged, 3),
+    ]
+    .into_iter()
 }

@@ -1,89 +1,140 @@
-//! The scenarios: their names, and the arguments of contestants.
+//! The scenarios: their names in tables, and their words on the contestants' command line.
 
-use contestant::Content;
+use contestant::{Content, Settings};
 
-/// Seconds that counting instructions takes one contestant: measured on two cores of 2.6 GHz.
-const INSTRUCTIONS_STEP: f64 = 1.2;
-const ECHO_STEP: f64 = 3.0;
-
-/// The usual share of the stream that the transport in memory hands out at once.
+/// The usual share of the stream that the transport in memory returns for one read.
 pub const CHUNK: usize = 64 << 10;
 
-/// A scenario in memory; the number of messages is found by calibration.
+/// A scenario in memory. Calibration finds the number of messages.
 #[derive(Clone, Debug)]
-pub struct MemoryScenario {
+pub struct Memory {
     pub op: &'static str,
     pub role: &'static str,
     pub size: usize,
     pub content: Content,
     pub chunk: usize,
     pub keep: usize,
+    pub deflate: Option<Settings>,
 }
 
-impl MemoryScenario {
-    /// The name in tables; the usual chunk and dropping at once are not mentioned.
+impl Memory {
+    pub fn new(op: &'static str, role: &'static str, size: usize, content: Content) -> Self {
+        Self {
+            op,
+            role,
+            size,
+            content,
+            chunk: CHUNK,
+            keep: 0,
+            deflate: None,
+        }
+    }
+
+    /// Returns the name, which leaves out the usual values.
     pub fn name(&self) -> String {
-        let mut name = format!(
-            "{} {} {} {}",
-            self.op,
-            self.role,
-            bytes(self.size),
-            word(self.content)
-        );
+        let kind = kind(self.size, self.content);
+        let mut name = format!("{} {} {kind}", self.op, self.role);
         if self.chunk != CHUNK {
             name.push_str(&format!(" chunk {}", bytes(self.chunk)));
         }
         if self.keep != 0 {
             name.push_str(&format!(" keep {}", self.keep));
         }
+        if let Some(settings) = &self.deflate {
+            name.push_str(takeover(settings));
+            if self.op == "encode" {
+                name.push_str(&format!(" level {}", settings.level));
+            }
+        }
         name
     }
 
-    /// The argument of a contestant.
+    /// Returns the argument of a contestant.
     pub fn argument(&self, messages: u64) -> String {
-        let (content, size) = (word(self.content), self.size);
+        let content = self.content.name();
         let Self {
             op,
             role,
+            size,
             chunk,
             keep,
             ..
         } = self;
-        format!("{op}:{role}:{size}:{content}:{chunk}:{keep}:{messages}")
+        let argument = format!("{op}:{role}:{size}:{content}:{chunk}:{keep}:{messages}");
+        match &self.deflate {
+            Some(settings) => format!("{argument}:{settings}"),
+            None => argument,
+        }
     }
 }
 
+/// Echoes on loopback.
 #[derive(Clone, Debug)]
-pub struct LoopbackScenario {
+pub struct Echo {
     pub size: usize,
     pub content: Content,
     pub connections: usize,
     pub in_flight: u64,
     pub runtime: &'static str,
+    pub deflate: Option<Settings>,
 }
 
-impl LoopbackScenario {
+impl Echo {
+    pub fn new(
+        (size, content): (usize, Content),
+        (connections, in_flight): (usize, u64),
+        runtime: &'static str,
+    ) -> Self {
+        Self {
+            size,
+            content,
+            connections,
+            in_flight,
+            runtime,
+            deflate: None,
+        }
+    }
+
     pub fn name(&self) -> String {
         format!("{} {}", self.load(), self.runtime)
     }
 
-    /// The name without the runtime.
-    fn load(&self) -> String {
-        let Self {
-            connections,
-            in_flight,
-            ..
-        } = self;
-        let (size, content) = (bytes(self.size), word(self.content));
-        format!("{size} {content} {connections}x{in_flight}")
+    /// Returns the name without the runtime.
+    pub fn load(&self) -> String {
+        let kind = kind(self.size, self.content);
+        let deflate = self.deflate.as_ref().map_or("", takeover);
+        format!("{kind}{deflate} {}x{}", self.connections, self.in_flight)
     }
 }
 
-/// What instructions are counted of: a contestant in memory, or a server under load.
+/// Connections that wait.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    pub connections: usize,
+    pub deflate: Option<Settings>,
+    /// Seconds from the last message to the measurement.
+    pub seconds: u64,
+}
+
+impl Idle {
+    pub fn name(&self) -> String {
+        let mut name = format!("{} connections", self.connections);
+        if let Some(settings) = &self.deflate {
+            name.push_str(takeover(settings));
+            name.push_str(&format!(" {} bits", settings.window_bits));
+        }
+        if self.seconds > 0 {
+            name.push_str(&format!(", {} s later, pinged every second", self.seconds));
+        }
+        name
+    }
+}
+
+/// The subject of a count of instructions: a contestant in memory, or a server under load.
 #[derive(Clone, Debug)]
 pub enum Counted {
-    Memory(MemoryScenario),
-    Echo(LoopbackScenario),
+    Memory(Memory),
+    Echo(Echo),
 }
 
 impl Counted {
@@ -93,86 +144,29 @@ impl Counted {
             Self::Echo(scenario) => format!("echo {}", scenario.load()),
         }
     }
+}
 
-    /// Seconds that counting takes one contestant.
-    pub fn step(&self) -> f64 {
-        match self {
-            Self::Memory(_) => INSTRUCTIONS_STEP,
-            Self::Echo(_) => ECHO_STEP,
-        }
+fn kind(size: usize, content: Content) -> String {
+    if content.is_story() {
+        content.name().into()
+    } else {
+        format!("{} {}", bytes(size), content.name())
     }
 }
 
-pub fn decode(
-    role: &'static str,
-    size: usize,
-    content: Content,
-    chunk: usize,
-    keep: usize,
-) -> MemoryScenario {
-    MemoryScenario {
-        op: "decode",
-        role,
-        size,
-        content,
-        chunk,
-        keep,
+fn takeover(settings: &Settings) -> &'static str {
+    if settings.takeover {
+        " takeover"
+    } else {
+        " no takeover"
     }
 }
 
-pub fn encode(role: &'static str, size: usize, content: Content) -> MemoryScenario {
-    MemoryScenario {
-        op: "encode",
-        role,
-        size,
-        content,
-        chunk: CHUNK,
-        keep: 0,
-    }
-}
-
-/// A scenario of the guard's own program.
-pub fn own(op: &'static str, size: usize, chunk: usize) -> MemoryScenario {
-    MemoryScenario {
-        op,
-        ..decode("server", size, Content::Json, chunk, 0)
-    }
-}
-
-pub fn word(content: Content) -> &'static str {
-    match content {
-        Content::Ascii => "ascii",
-        Content::Json => "json",
-        Content::Multi => "multi",
-        Content::Binary => "binary",
-    }
-}
-
-/// A size in the largest unit that divides it.
+/// Returns a size in the largest unit that divides it.
 pub fn bytes(size: usize) -> String {
     match size {
-        0 => "0 B".into(),
-        size if size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
-        size if size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
+        size if size > 0 && size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
+        size if size > 0 && size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
         size => format!("{size} B"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_and_arguments() {
-        let scenario = decode("server", 16 << 10, Content::Multi, 4 << 10, 16);
-        assert_eq!(
-            scenario.name(),
-            "decode server 16 KiB multi chunk 4 KiB keep 16"
-        );
-        assert_eq!(scenario.argument(7), "decode:server:16384:multi:4096:16:7");
-        assert_eq!(
-            encode("client", 125, Content::Json).name(),
-            "encode client 125 B json"
-        );
     }
 }

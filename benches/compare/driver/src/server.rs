@@ -1,10 +1,10 @@
-//! A contestant's server as a child process: started, pinned, checked to be the one that answers, and
-//! its CPU time and memory read.
+//! A contestant's server as a child process: started, pinned, checked to own its port. Its CPU time and
+//! memory are read from outside.
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read, Seek},
-    os::{fd::FromRawFd, unix::process::CommandExt},
+    io::{BufRead, BufReader, Read, Seek},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -12,49 +12,49 @@ use std::{
     time::Duration,
 };
 
-use contestant::deflate::Settings;
+use contestant::Settings;
+use nix::{
+    errno::Errno,
+    sched::{CpuSet, sched_setaffinity},
+    sys::{
+        memfd::{MFdFlags, memfd_create},
+        prctl::set_pdeathsig,
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
+    time::ClockId,
+    unistd::Pid,
+};
 
 use crate::{
     Outcome,
     contestants::Contestant,
     instructions::{CALLGRIND, collected},
+    machine,
 };
 
-/// A line of a server that does not come for so long is missing.
+/// A line of a server that takes longer than this is missing.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What lines begin with that a server is asked for.
 const PORT: &str = "listening ";
 const ALLOCATIONS: &str = "allocations ";
 
-/// CPU time of a process: the sum from its CPU clock (nanoseconds, exact also for a thread that is
-/// running), the parts from `/proc/PID/stat` (ticks; the kernel samples them).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cpu {
-    pub total: f64,
-    pub user_ticks: f64,
-    pub system_ticks: f64,
-}
-
-impl Cpu {
-    /// Nanoseconds of user and of system time since `before`: the exact sum, divided as sampled.
-    pub fn since(self, before: Self) -> (f64, f64) {
-        let total = self.total - before.total;
-        let user = self.user_ticks - before.user_ticks;
-        let system = self.system_ticks - before.system_ticks;
-        let share = if user + system > 0.0 {
-            user / (user + system)
-        } else {
-            0.5
-        };
-        (total * share, total * (1.0 - share))
-    }
-}
-
-/// Bytes of physical memory: resident, and resident with shared pages divided among their users.
+/// The conditions that a server is started in.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    pub resident: f64,
-    pub proportional: f64,
+pub struct Start<'a> {
+    pub runtime: &'a str,
+    pub core: Option<usize>,
+    pub deflate: Option<&'a Settings>,
+    /// Whether callgrind counts its instructions.
+    pub counted: bool,
+}
+
+impl Start<'_> {
+    pub const CURRENT: Self = Self {
+        runtime: "current",
+        core: None,
+        deflate: None,
+        counted: false,
+    };
 }
 
 #[derive(Debug)]
@@ -66,53 +66,30 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(contestant: &Contestant, runtime: &str, core: Option<usize>) -> Outcome<Self> {
-        let command = Command::new(&contestant.path);
-        Self::spawn(command, contestant, runtime, core, None)
-    }
-
-    /// Starts a server that agrees to compress.
-    pub fn start_compressed(
-        contestant: &Contestant,
-        runtime: &str,
-        core: Option<usize>,
-        settings: &Settings,
-    ) -> Outcome<Self> {
-        let command = Command::new(&contestant.path);
-        Self::spawn(command, contestant, runtime, core, Some(settings))
-    }
-
-    /// Starts a server whose instructions are counted; [`instructions`](Self::instructions) ends it.
-    pub fn start_counted(contestant: &Contestant, runtime: &str) -> Outcome<Self> {
-        let mut command = Command::new("valgrind");
-        command.args(CALLGRIND).arg(&contestant.path);
-        Self::spawn(command, contestant, runtime, None, None)
-    }
-
-    fn spawn(
-        mut command: Command,
-        contestant: &Contestant,
-        runtime: &str,
-        core: Option<usize>,
-        deflate: Option<&Settings>,
-    ) -> Outcome<Self> {
+    pub fn start(contestant: &Contestant, start: Start<'_>) -> Outcome<Self> {
+        let mut command = if start.counted {
+            let mut command = Command::new("valgrind");
+            command.args(CALLGRIND).arg(&contestant.path);
+            command
+        } else {
+            Command::new(&contestant.path)
+        };
         command.arg("serve");
         if !contestant.extra {
-            command.args(["--runtime", runtime]);
+            command.args(["--runtime", start.runtime]);
         }
-        if let Some(settings) = deflate {
+        if let Some(settings) = start.deflate {
             command.args(["--deflate", &settings.to_string()]);
         }
-        let stderr = memory_file().map_err(|error| error.to_string())?;
-        let for_child = stderr.try_clone().map_err(|error| error.to_string())?;
+        let stderr = memfd_create("stderr", MFdFlags::MFD_CLOEXEC).map_err(sentence)?;
+        let stderr = File::from(stderr);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(for_child);
-        prepare(&mut command, core);
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("does not start: {error}"))?;
+            .stderr(stderr.try_clone().map_err(|error| error.to_string())?);
+        prepare(&mut command, start.core);
+        let child = command.spawn();
+        let mut child = child.map_err(|error| format!("does not start: {error}"))?;
         let answers = answers(child.stdout.take());
         let mut server = Self {
             child,
@@ -127,7 +104,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What follows `word` on the next line that begins with it.
+    /// Returns the rest of the next line that begins with `word`.
     fn answer(&self, word: &str) -> Option<String> {
         loop {
             let line = self.answers.recv_timeout(PATIENCE).ok()?;
@@ -141,16 +118,20 @@ impl Server {
         self.child.id()
     }
 
-    /// Whether the process lives and it, no other, listens on the port.
+    fn nix_pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// Checks that the process is alive and that it, no other process, listens on the port.
     pub fn check(&mut self) -> Outcome<()> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Err(self.explain(&format!("the server died ({status})")));
         }
-        let inode = listener_inode(self.port).ok_or("nobody listens on the port")?;
+        let inode = listener_inode(self.port).ok_or("no process listens on the port")?;
         let wanted = format!("socket:[{inode}]");
-        let folder = format!("/proc/{}/fd", self.pid());
-        let descriptors = fs::read_dir(folder).map_err(|error| error.to_string())?;
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.pid()));
         let owns = descriptors
+            .map_err(|error| error.to_string())?
             .flatten()
             .filter_map(|entry| fs::read_link(entry.path()).ok())
             .any(|target| target == Path::new(&wanted));
@@ -161,7 +142,6 @@ impl Server {
         }
     }
 
-    /// What the server wrote to stderr.
     fn errors(&mut self) -> String {
         let mut text = String::new();
         let _ = self.stderr.rewind();
@@ -169,21 +149,17 @@ impl Server {
         text
     }
 
-    /// A failure, with the end of what the server wrote to stderr.
+    /// Returns a failure, with the last line that the server wrote to stderr.
     pub fn explain(&mut self, failure: &str) -> String {
-        let text = self.errors();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(3)..];
-        if last.is_empty() {
-            failure.into()
-        } else {
-            format!("{failure}: {}", last.join(" / "))
+        match self.errors().lines().rfind(|line| !line.is_empty()) {
+            Some(last) => format!("{failure}: {last}"),
+            None => failure.into(),
         }
     }
 
-    /// Starts or stops the count of allocations. Returns how many there were, and of how many bytes.
+    /// Starts or stops the count of allocations. Returns their number and their bytes.
     pub fn toggle_allocations(&self) -> Outcome<(f64, f64)> {
-        self.signal(libc::SIGUSR1);
+        kill(self.nix_pid(), Signal::SIGUSR1).map_err(sentence)?;
         let answer = self.answer(ALLOCATIONS).unwrap_or_default();
         let mut numbers = answer.split_whitespace().map(str::parse);
         match (numbers.next(), numbers.next()) {
@@ -195,47 +171,26 @@ impl Server {
     /// Ends a server whose instructions are counted. Returns their number.
     pub fn instructions(mut self) -> Outcome<f64> {
         self.check()?;
-        self.signal(libc::SIGTERM);
+        kill(self.nix_pid(), Signal::SIGTERM).map_err(sentence)?;
         self.child.wait().map_err(|error| error.to_string())?;
         collected(&self.errors()).ok_or_else(|| "callgrind printed no count".into())
     }
 
-    fn signal(&self, signal: libc::c_int) {
-        // SAFETY: a plain system call; the child has not been waited for, so the id is its own.
-        unsafe { libc::kill(self.pid() as libc::pid_t, signal) };
+    /// Returns the CPU nanoseconds of all its threads, from its CPU clock.
+    pub fn cpu(&self) -> Outcome<f64> {
+        let clock = ClockId::pid_cpu_clock_id(self.nix_pid()).map_err(sentence)?;
+        let time = clock.now().map_err(sentence)?;
+        Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
     }
 
-    pub fn cpu(&self) -> Outcome<Cpu> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))
-            .map_err(|error| error.to_string())?;
-        // The name, in parentheses, may hold spaces; `utime` and `stime` are the 12th and 13th after it.
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let mut fields = after_name.split_whitespace().skip(11).map(str::parse);
-        let (Some(Ok(user_ticks)), Some(Ok(system_ticks))) = (fields.next(), fields.next()) else {
-            return Err("/proc/PID/stat reads otherwise".into());
-        };
-        Ok(Cpu {
-            total: cpu_clock(self.pid()).map_err(|error| error.to_string())?,
-            user_ticks,
-            system_ticks,
-        })
-    }
-
-    pub fn memory(&self) -> Outcome<Memory> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()))
-            .map_err(|error| error.to_string())?;
-        let field = |name: &str| -> Outcome<f64> {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.split_whitespace().next());
-            let kilobytes: f64 = number
-                .and_then(|number| number.parse().ok())
-                .ok_or("smaps_rollup reads otherwise")?;
-            Ok(kilobytes * 1024.0)
-        };
-        Ok(Memory {
-            resident: field("Rss:")?,
-            proportional: field("Pss:")?,
-        })
+    /// Returns the resident bytes.
+    pub fn memory(&self) -> Outcome<f64> {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()));
+        let rollup = rollup.map_err(|error| error.to_string())?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        let kilobytes: Option<f64> = number.and_then(|number| number.parse().ok());
+        Ok(kilobytes.ok_or("smaps_rollup has no Rss")? * 1024.0)
     }
 }
 
@@ -246,46 +201,47 @@ impl Drop for Server {
     }
 }
 
+fn sentence(error: Errno) -> String {
+    error.to_string()
+}
+
 /// Pins a child to a core, and lets it die with this process.
 pub fn prepare(command: &mut Command, core: Option<usize>) {
     let setup = move || {
-        // SAFETY: a plain system call.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        core.map_or(Ok(()), |core| pin(&[core]))
+        set_pdeathsig(Signal::SIGKILL)?;
+        core.map_or(Ok(()), |core| pin(&[core]))?;
+        Ok(())
     };
     // SAFETY: the closure makes two system calls and allocates nothing.
     unsafe { command.pre_exec(setup) };
 }
 
-/// Pins the calling thread to these cores.
-pub fn pin(cores: &[usize]) -> io::Result<()> {
-    // SAFETY: a set of cores is plain bits, none set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for core in cores {
-        // SAFETY: writes into `set`, bounded by its length.
-        unsafe { libc::CPU_SET(*core, &mut set) };
-    }
-    // SAFETY: the pointer and the length are those of `set`.
-    let answer =
-        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
-    if answer < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+fn pin(cores: &[usize]) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    cores.iter().try_for_each(|core| set.set(*core))?;
+    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// The lines of a child's stdout that are answers; others are read and dropped.
+/// Pins this process to a core, and returns the core of the program under test. Does neither on a single
+/// core.
+pub fn pin_apart() -> Option<usize> {
+    let apart = machine::cores() >= 2 && pin(&[0]).is_ok();
+    apart.then_some(1)
+}
+
+/// Lets this process run on any core again.
+pub fn unpin(cores: usize) {
+    let all: Vec<usize> = (0..cores).collect();
+    let _ = pin(&all);
+}
+
+/// Returns the lines of a child's stdout that are answers. Other lines are dropped.
 fn answers(stdout: Option<ChildStdout>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let lines = stdout
-            .into_iter()
-            .flat_map(|stdout| BufReader::new(stdout).lines());
+        let lines = stdout.into_iter().flat_map(|it| BufReader::new(it).lines());
         for line in lines.map_while(Result::ok) {
-            if [PORT, ALLOCATIONS]
-                .iter()
-                .any(|word| line.starts_with(word))
-            {
+            if line.starts_with(PORT) || line.starts_with(ALLOCATIONS) {
                 let _ = sender.send(line);
             }
         }
@@ -293,7 +249,7 @@ fn answers(stdout: Option<ChildStdout>) -> Receiver<String> {
     receiver
 }
 
-/// The socket that listens on a port of IPv4, from `/proc/net/tcp`.
+/// Returns the inode of the socket that listens on a port, from `/proc/net/tcp`.
 fn listener_inode(port: u16) -> Option<String> {
     let mut table = fs::read_to_string("/proc/net/tcp").ok()?;
     table.push_str(&fs::read_to_string("/proc/net/tcp6").unwrap_or_default());
@@ -305,54 +261,12 @@ fn listener_inode(port: u16) -> Option<String> {
     })
 }
 
-/// CPU nanoseconds of all threads of a process, up to now.
-fn cpu_clock(pid: u32) -> io::Result<f64> {
-    let mut clock = 0;
-    // SAFETY: the pointer is that of a local.
-    let answer = unsafe { libc::clock_getcpuclockid(pid as libc::pid_t, &mut clock) };
-    if answer != 0 {
-        return Err(io::Error::from_raw_os_error(answer));
+/// Raises the limit on open files, for this process and its children.
+pub fn raise_open_files(wanted: u64) -> Outcome<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(sentence)?;
+    if soft >= wanted {
+        return Ok(());
     }
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is that of a local.
-    if unsafe { libc::clock_gettime(clock, &mut time) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(time.tv_sec as f64 * 1e9 + time.tv_nsec as f64)
-}
-
-/// A file without a name, for a child's stderr.
-fn memory_file() -> io::Result<File> {
-    // SAFETY: the name is a C string; the descriptor, if there is one, is owned by nobody else.
-    let descriptor = unsafe { libc::memfd_create(c"stderr".as_ptr(), libc::MFD_CLOEXEC) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: as above.
-    Ok(unsafe { File::from_raw_fd(descriptor) })
-}
-
-/// Raises the limit on open files, for this process and its children; returns what it is then.
-pub fn raise_open_files(wanted: u64) -> u64 {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is that of a local.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    let mut raised = limit;
-    raised.rlim_cur = wanted.max(limit.rlim_cur);
-    raised.rlim_max = wanted.max(limit.rlim_max);
-    // SAFETY: as above.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
-        return raised.rlim_cur;
-    }
-    raised.rlim_max = limit.rlim_max;
-    raised.rlim_cur = raised.rlim_cur.min(limit.rlim_max);
-    // SAFETY: as above.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) };
-    raised.rlim_cur
+    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
+        .map_err(|_| format!("{wanted} open files are not allowed"))
 }

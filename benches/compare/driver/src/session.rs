@@ -1,130 +1,169 @@
-//! What all parts of a run share: who takes part, the plan, the log of results, the progress display.
+//! The state that all parts of a run share, and their one loop: interleaved rounds in rotated order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    collections::HashMap,
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
-
-use contestant::deflate::Settings;
 
 use crate::{
-    Outcome,
+    Outcome, Values,
     contestants::{Contestant, Field},
-    machine,
     plan::Plan,
-    progress::Progress,
-    records::{Log, Missing, Record, Sample},
-    server,
-    syscalls::Method,
+    stats::Rounds,
+    syscalls::Tracepoint,
 };
+
+/// The pause between two lines of progress.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// The place of a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub part: &'static str,
+    pub scenario: &'a str,
+    pub contestant: &'a str,
+    pub round: u32,
+}
+
+/// The figures of one scenario: contestant, then measure, then round.
+#[derive(Debug)]
+pub struct Samples {
+    pub part: &'static str,
+    pub scenario: String,
+    pub figures: Vec<(String, HashMap<&'static str, Rounds>)>,
+    /// Contestants without a figure, with the reason.
+    pub missing: Vec<(String, String)>,
+}
 
 #[derive(Debug)]
 pub struct Session {
     pub workspace: PathBuf,
     pub field: Field,
     pub plan: Plan,
-    pub log: Log,
-    pub progress: Progress,
-    pub syscalls: Method,
-    /// Part, scenario and contestant of what failed: it is not tried again.
-    failed: BTreeSet<(String, String, String)>,
+    pub tracepoint: Option<Tracepoint>,
+    pub results: Vec<Samples>,
+    raw: File,
+    last_line: Option<Instant>,
 }
 
 impl Session {
-    pub fn new(workspace: PathBuf, field: Field, plan: Plan, log: Log, seconds: f64) -> Self {
-        Self {
-            workspace,
+    pub fn new(workspace: &Path, field: Field, plan: Plan, folder: &Path) -> Outcome<Self> {
+        let raw = File::create(folder.join("raw.csv")).map_err(|error| error.to_string())?;
+        Ok(Self {
+            workspace: workspace.into(),
             field,
             plan,
-            log,
-            progress: Progress::new(seconds),
-            syscalls: Method::find(),
-            failed: BTreeSet::new(),
-        }
-    }
-
-    /// The contestants for which `fits` holds, beginning with another one in every turn.
-    pub fn rotated(&self, turn: usize, fits: impl Fn(&Contestant) -> bool) -> Vec<Contestant> {
-        rotated(&self.field.contestants, turn, fits)
-    }
-
-    /// The same of those who can compress like that.
-    pub fn rotated_deflate(
-        &self,
-        turn: usize,
-        settings: &Settings,
-        fits: impl Fn(&Contestant) -> bool,
-    ) -> Vec<Contestant> {
-        rotated(&self.field.deflate, turn, |contestant| {
-            (contestant.takeover || !settings.takeover) && fits(contestant)
+            tracepoint: Tracepoint::find(),
+            results: Vec::new(),
+            raw,
+            last_line: None,
         })
     }
 
-    /// Runs one measurement and logs its values, or why there are none.
-    pub fn measure(
+    /// Measures all scenarios of a part with all contestants that fit, round after round. `measure` gets a
+    /// slot that keeps the number of messages of a contestant from round to round.
+    pub fn rounds<S>(
         &mut self,
-        place: &Place<'_>,
-        measurement: impl FnOnce(&mut Self) -> Outcome<BTreeMap<String, f64>>,
-    ) -> Outcome<()> {
-        let [part, scenario, contestant] =
-            [place.part, place.scenario, place.contestant].map(str::to_string);
-        let key = (part, scenario, contestant);
-        if self.failed.contains(&key) {
-            return Ok(());
-        }
-        let result = measurement(self);
-        let (part, scenario, contestant) = key.clone();
-        match result {
-            Ok(values) => self.log.add(Record::Sample(Sample {
-                part,
-                scenario,
-                contestant,
-                round: place.round,
-                values,
-            })),
-            Err(reason) => {
-                self.failed.insert(key);
-                self.progress
-                    .say(&format!("{part}: {scenario}: {contestant}: {reason}"));
-                self.log.missing(Missing {
-                    part,
-                    scenario,
-                    contestant,
-                    reason,
-                })
+        (part, rounds): (&'static str, u32),
+        scenarios: &[(String, S)],
+        fits: impl Fn(&Contestant, &S) -> bool,
+        mut measure: impl FnMut(&Self, &Contestant, &S, &mut Option<u64>) -> Outcome<Values>,
+    ) {
+        let mut calibrated: HashMap<(usize, String), Option<u64>> = HashMap::new();
+        for round in 0..rounds {
+            for (index, (name, scenario)) in scenarios.iter().enumerate() {
+                let all = self.field.contestants.iter();
+                let mut order: Vec<Contestant> =
+                    all.filter(|it| fits(it, scenario)).cloned().collect();
+                // Five is prime to most counts, so that neighbours of a turn start far apart.
+                let turn = (round as usize + index) * 5;
+                let start = turn.checked_rem(order.len()).unwrap_or(0);
+                order.rotate_left(start);
+                for contestant in &order {
+                    let place = Place {
+                        part,
+                        scenario: name,
+                        contestant: &contestant.name,
+                        round,
+                    };
+                    if !(self.plan.takes_part)(&place) || self.has_failed(&place) {
+                        continue;
+                    }
+                    self.progress(&place);
+                    let known = calibrated
+                        .entry((index, contestant.name.clone()))
+                        .or_default();
+                    let values = measure(self, contestant, scenario, known);
+                    self.add(&place, values);
+                }
             }
         }
     }
-}
 
-fn rotated(all: &[Contestant], turn: usize, fits: impl Fn(&Contestant) -> bool) -> Vec<Contestant> {
-    let all = all.iter();
-    let mut order: Vec<Contestant> = all.filter(|contestant| fits(contestant)).cloned().collect();
-    if !order.is_empty() {
-        // Five is prime to most counts: neighbours of a turn start far apart.
-        let start = turn * 5 % order.len();
-        order.rotate_left(start);
+    /// Stores the figures of one measurement, or the reason why there are none.
+    pub fn add(&mut self, place: &Place<'_>, values: Outcome<Values>) {
+        let Place {
+            part,
+            scenario,
+            contestant,
+            round,
+        } = *place;
+        let mut all = self.results.iter();
+        let found = all.position(|it| it.part == part && it.scenario == scenario);
+        let index = found.unwrap_or_else(|| {
+            self.results.push(Samples {
+                part,
+                scenario: scenario.into(),
+                figures: Vec::new(),
+                missing: Vec::new(),
+            });
+            self.results.len() - 1
+        });
+        let samples = &mut self.results[index];
+        match values {
+            Err(reason) => {
+                eprintln!("{part}: {scenario}: {contestant}: {reason}");
+                samples.missing.push((contestant.into(), reason));
+            }
+            Ok(values) => {
+                let mut figures = samples.figures.iter();
+                let found = figures.position(|(name, _)| name == contestant);
+                let index = found.unwrap_or_else(|| {
+                    samples.figures.push((contestant.into(), HashMap::new()));
+                    samples.figures.len() - 1
+                });
+                for (measure, value) in values {
+                    let line = format!("{part},{scenario},{contestant},{round},{measure},{value}");
+                    let _ = writeln!(self.raw, "{line}");
+                    let rounds = samples.figures[index].1.entry(measure).or_default();
+                    rounds.insert(round, value);
+                }
+            }
+        }
     }
-    order
-}
 
-/// Where a sample belongs.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub part: &'a str,
-    pub scenario: &'a str,
-    pub contestant: &'a str,
-    pub round: u32,
-}
+    /// Returns whether the contestant has failed before. It is not tried again.
+    fn has_failed(&self, place: &Place<'_>) -> bool {
+        self.results.iter().any(|it| {
+            it.part == place.part
+                && it.scenario == place.scenario
+                && it.missing.iter().any(|(name, _)| name == place.contestant)
+        })
+    }
 
-/// The core of the program under test, and the one of this process: pinned only where there are two.
-pub fn pin_apart() -> Option<usize> {
-    let apart = machine::cores() >= 2 && server::pin(&[0]).is_ok();
-    apart.then_some(1)
-}
-
-/// Lets this process run on any core again.
-pub fn unpin(cores: usize) {
-    let all: Vec<usize> = (0..cores).collect();
-    let _ = server::pin(&all);
+    pub fn progress(&mut self, place: &Place<'_>) {
+        if self.last_line.is_none_or(|last| last.elapsed() > PAUSE) {
+            self.last_line = Some(Instant::now());
+            let Place {
+                part,
+                scenario,
+                contestant,
+                round,
+            } = place;
+            eprintln!("{part}, round {}: {scenario}: {contestant}", round + 1);
+        }
+    }
 }

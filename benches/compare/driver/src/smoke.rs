@@ -1,55 +1,47 @@
-//! A round that shows whether every contestant works: echoes of all kinds on both runtimes, and two
-//! scenarios in memory. Nothing is timed.
+//! A check that every contestant works: echoes of all kinds on both runtimes, with compression and without,
+//! and scenarios in memory. Nothing is timed.
 
-use contestant::Content;
+use contestant::{Content, Settings};
 
 use crate::{
     Outcome,
-    contestants::{CONTROL, Contestant, FLOOR, Field},
-    deflate,
+    contestants::{Contestant, FLOOR, Field, is_ours},
     load::Load,
     memory,
-    server::Server,
+    server::{Server, Start},
     traffic::Traffic,
 };
 
-/// Text, multi-byte, binary, empty ones, each width of the length field, and 1 MiB.
-const ECHOES: [(Content, usize); 9] = [
-    (Content::Ascii, 5),
-    (Content::Multi, 125),
-    (Content::Multi, 126),
-    (Content::Json, 4096),
-    (Content::Binary, 0),
-    (Content::Ascii, 0),
-    (Content::Binary, 65_535),
-    (Content::Binary, 65_536),
-    (Content::Multi, 1 << 20),
+/// Text, multi-byte, binary, empty messages, each width of the length field, and 1 MiB.
+const ECHOES: [(usize, Content); 9] = [
+    (5, Content::Ascii),
+    (125, Content::Multi),
+    (126, Content::Multi),
+    (4096, Content::Json),
+    (0, Content::Binary),
+    (0, Content::Ascii),
+    (65_535, Content::Binary),
+    (65_536, Content::Binary),
+    (1 << 20, Content::Multi),
 ];
+const COMPRESSED: [(usize, Content); 4] = [
+    (0, Content::Trades),
+    (0, Content::Pages),
+    (0, Content::LargePages),
+    (1024, Content::Binary),
+];
+const SETTINGS: [&str; 3] = ["6:15:takeover:0", "6:10:takeover:0", "6:15:alone:0"];
 const IN_MEMORY: [&str; 2] = [
     "decode:server:1024:json:4096:16:2000",
     "encode:client:16384:binary:65536:0:200",
 ];
 
-/// Says whether all who could be built work.
+/// Returns whether all contestants that were built work, and ours and the floors were built.
 pub fn run(field: &Field) -> bool {
     let mut fine = true;
-    for contestant in field
-        .contestants
-        .iter()
-        .filter(|contestant| contestant.name != CONTROL)
-    {
+    for contestant in field.contestants.iter().filter(|it| !it.again()) {
         match check(contestant) {
-            Ok(remarks) => println!("ok   {}{remarks}", contestant.name),
-            Err(reason) => {
-                fine = false;
-                println!("FAIL {}: {reason}", contestant.name);
-            }
-        }
-    }
-    let compressing = field.deflate.iter();
-    for contestant in compressing.filter(|it| !it.raw && it.name != deflate::OURS_AGAIN) {
-        match deflate::smoke(contestant) {
-            Ok(remarks) => println!("ok   {}{remarks}", contestant.name),
+            Ok(()) => println!("ok   {}", contestant.name),
             Err(reason) => {
                 fine = false;
                 println!("FAIL {}: {reason}", contestant.name);
@@ -59,49 +51,49 @@ pub fn run(field: &Field) -> bool {
     for listing in &field.listings {
         if let Some(reason) = &listing.missing {
             println!("UNAVAILABLE {}: {reason}", listing.name);
-            // What is of this repository has no excuse.
-            fine &= !listing.is_ours() && !listing.name.starts_with("tcp-");
+            fine &= !is_ours(&listing.name) && !listing.name.starts_with("tcp-");
         }
     }
-    if field.find(FLOOR).is_none() {
-        println!("FAIL: without {FLOOR} nothing can be compared");
-        fine = false;
-    }
-    fine
+    fine && field.find(FLOOR).is_some()
 }
 
-fn check(contestant: &Contestant) -> Outcome<String> {
+fn check(contestant: &Contestant) -> Outcome<()> {
     for runtime in ["current", "multi2"] {
-        let mut server = Server::start(contestant, runtime, None)?;
-        for (content, size) in ECHOES {
-            echo(&mut server, contestant, content, size)
-                .map_err(|reason| format!("{runtime}, {content:?} of {size} bytes: {reason}"))?;
-        }
+        let start = Start {
+            runtime,
+            ..Start::CURRENT
+        };
+        echo(contestant, start, &ECHOES).map_err(|reason| format!("{runtime}, {reason}"))?;
     }
-    let mut remarks = String::new();
-    if !contestant.in_memory {
-        return Ok(remarks);
+    for text in SETTINGS {
+        let settings: Settings = text.parse()?;
+        let deflate = Some(&settings);
+        if contestant.serves(deflate) {
+            let start = Start {
+                deflate,
+                ..Start::CURRENT
+            };
+            echo(contestant, start, &COMPRESSED).map_err(|reason| format!("{text}, {reason}"))?;
+        }
     }
     for scenario in IN_MEMORY {
-        match memory::ask(contestant, scenario, None) {
-            Ok(_) => {}
-            Err(reason) if reason.starts_with("unsupported") => {
-                remarks.push_str(&format!(" ({scenario}: {reason})"));
-            }
-            Err(reason) => return Err(format!("{scenario}: {reason}")),
+        if contestant.in_memory(None) {
+            memory::ask(contestant, scenario, None)
+                .map_err(|reason| format!("{scenario}: {reason}"))?;
         }
     }
-    Ok(remarks)
+    Ok(())
 }
 
-fn echo(
-    server: &mut Server,
-    contestant: &Contestant,
-    content: Content,
-    size: usize,
-) -> Outcome<()> {
-    let traffic = Traffic::with_pool(content, size, contestant.raw, 64 << 10);
-    let mut load = Load::connect(server.port, 2, &traffic, false)?;
-    load.run(16, 4).map_err(|reason| server.explain(&reason))?;
-    server.check()
+fn echo(contestant: &Contestant, start: Start<'_>, kinds: &[(usize, Content)]) -> Outcome<()> {
+    let mut server = Server::start(contestant, start)?;
+    for (size, content) in kinds {
+        let kind = (*size, *content);
+        let traffic = Traffic::new(kind, start.deflate, contestant.info.raw, 64 << 10)?;
+        Load::connect(server.port, 2, &traffic, false)
+            .and_then(|mut load| load.run(16, 4))
+            .map_err(|reason| format!("{kind:?}: {}", server.explain(&reason)))?;
+        server.check()?;
+    }
+    Ok(())
 }

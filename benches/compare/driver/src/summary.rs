@@ -1,162 +1,155 @@
-//! From raw records to what tables and charts show: a table of rows for each scenario.
+//! From samples to tables: medians, ratios to the floor and to the best peer, ties.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::{
-    contestants::{CONTROL, FLOOR},
-    deflate,
-    records::{Listing, Meta, Missing, Record},
+    contestants::{AGAIN, FLOOR, Listing, OURS, is_ours},
+    kernels,
+    session::Samples,
     stats::{self, Rounds},
 };
 
 /// Everything of a run, in the order in which it was measured.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Summary {
-    pub meta: Meta,
+    /// Machine, versions, commit and date.
+    pub label: String,
     pub listings: Vec<Listing>,
-    pub missing: Vec<Missing>,
     pub tables: Vec<Table>,
 }
 
 /// One scenario, the best first.
 #[derive(Debug)]
 pub struct Table {
-    pub part: String,
+    pub part: &'static str,
     pub scenario: String,
     /// The measure that ranks.
     pub main: &'static str,
+    /// The contestant that ratios are taken to.
+    pub floor: String,
     pub rows: Vec<Row>,
-    /// How far the control is from itself here.
+    /// The distance of the control from itself.
     pub control: Option<f64>,
     /// Ratios closer to 1 than this are ties.
-    pub threshold: Option<f64>,
-    pub has_floor: bool,
+    pub threshold: f64,
     pub best_peer: Option<String>,
+    pub missing: Vec<(String, String)>,
 }
 
 /// One contestant in one scenario.
 #[derive(Debug)]
 pub struct Row {
     pub contestant: String,
-    pub ours: bool,
-    /// A limit or the control, not a library.
+    /// Whether it is a floor or a control.
     pub limit: bool,
-    /// A library that is known not to validate text.
+    /// Whether it is a library that does not validate text.
     pub careless: bool,
-    pub validating_peer: bool,
-    pub rounds: usize,
-    /// What was measured, by measure and round.
-    pub samples: BTreeMap<String, Rounds>,
-    pub medians: BTreeMap<String, f64>,
-    pub spreads: BTreeMap<String, f64>,
+    pub samples: HashMap<&'static str, Rounds>,
     pub main: f64,
     pub to_floor: Option<f64>,
     pub to_peer: Option<f64>,
-    /// The best of all libraries here, or tied with it.
+    /// Whether it is the best of all libraries here, or tied with the best.
     pub best: bool,
     pub ties_best: bool,
     pub ties_peer: bool,
 }
 
-/// What is no implementation among the kernels: the floor, the floor again, and the bare loop.
-pub const KERNEL_LIMITS: [&str; 3] = ["memcpy", "control", "empty"];
-
-/// Samples of a scenario: contestant, then measure, then round.
-type Samples = BTreeMap<String, BTreeMap<String, Rounds>>;
-
 impl Summary {
-    pub fn new(records: &[Record]) -> Self {
-        let mut summary = Self::default();
-        let mut order: Vec<(String, String)> = Vec::new();
-        let mut scenarios: BTreeMap<(String, String), Samples> = BTreeMap::new();
-        for record in records {
-            match record {
-                Record::Meta(meta) => summary.meta = meta.clone(),
-                Record::Contestant(listing) => summary.listings.push(listing.clone()),
-                Record::Missing(missing) => summary.missing.push(missing.clone()),
-                Record::Sample(sample) => {
-                    let key = (sample.part.clone(), sample.scenario.clone());
-                    if !scenarios.contains_key(&key) {
-                        order.push(key.clone());
-                    }
-                    let samples = scenarios.entry(key).or_default();
-                    let measures = samples.entry(sample.contestant.clone()).or_default();
-                    for (measure, value) in &sample.values {
-                        measures
-                            .entry(measure.clone())
-                            .or_default()
-                            .insert(sample.round, *value);
-                    }
-                }
-            }
+    pub fn new(label: String, listings: Vec<Listing>, results: Vec<Samples>) -> Self {
+        let tables = results.into_iter().map(|it| Table::new(it, &listings));
+        let mut tables: Vec<Table> = tables.collect();
+        for index in 0..tables.len() {
+            let part = tables[index].part;
+            let controls = tables.iter().filter(|it| it.part == part);
+            let controls: Vec<f64> = controls.filter_map(|it| it.control).collect();
+            tables[index].find_ties(&controls);
         }
-        summary.tables = order
-            .iter()
-            .map(|key| Table::new(key, &scenarios, &summary.listings))
-            .filter(|table| !table.rows.is_empty())
-            .collect();
-        summary.find_ties();
-        summary
-    }
-
-    pub fn of<'a>(&'a self, part: &'a str) -> impl Iterator<Item = &'a Table> {
-        self.tables.iter().filter(move |table| table.part == part)
-    }
-
-    /// Control spreads of a part's scenarios.
-    pub fn controls(&self, part: &str) -> Vec<f64> {
-        self.of(part).filter_map(|table| table.control).collect()
-    }
-
-    fn find_ties(&mut self) {
-        for index in 0..self.tables.len() {
-            let usual = self.controls(&self.tables[index].part);
-            self.tables[index].find_ties(&usual);
+        Self {
+            label,
+            listings,
+            tables,
         }
+    }
+
+    pub fn table(&self, part: &str, scenario: &str) -> Option<&Table> {
+        let mut tables = self.tables.iter();
+        tables.find(|it| it.part == part && it.scenario == scenario)
     }
 }
 
 impl Table {
-    fn new(
-        key: &(String, String),
-        scenarios: &BTreeMap<(String, String), Samples>,
-        listings: &[Listing],
-    ) -> Self {
-        let (part, scenario) = key.clone();
-        let samples = &scenarios[key];
-        let main = main_measure(&part);
-        let rounds = |name: &str| samples.get(name).and_then(|measures| measures.get(main));
-        let (first, second) = references(&part);
-        let floor = rounds(first);
-        let mut rows: Vec<Row> = samples
-            .iter()
-            .filter_map(|(name, measures)| {
-                let mut row = Row::new(name, measures, main, listings)?;
-                row.to_floor = floor.and_then(|floor| stats::ratio(&measures[main], floor));
-                Some(row)
+    fn new(samples: Samples, listings: &[Listing]) -> Self {
+        let Samples {
+            part,
+            scenario,
+            figures,
+            missing,
+        } = samples;
+        let main = match part {
+            "loopback" => "cpu_ns",
+            "idle" => "rss",
+            "instructions" => "instructions",
+            _ => "ns",
+        };
+        let rounds = |name: &str| {
+            let found = figures.iter().find(|(it, _)| it == name);
+            found.and_then(|(_, measures)| measures.get(main)).cloned()
+        };
+        // Plain TCP does not compress, so that ours is the reference there.
+        let floor = match part {
+            kernels::PART => "memcpy",
+            _ if rounds(FLOOR).is_some() => FLOOR,
+            _ => OURS,
+        };
+        let (first, second) = (rounds(floor), rounds(&format!("{floor}{AGAIN}")));
+        let control = first.as_ref().zip(second);
+        let control = control.and_then(|(first, second)| stats::control_spread(first, &second));
+        let rows = figures.into_iter().filter_map(|(contestant, samples)| {
+            let values: Vec<f64> = samples.get(main)?.values().copied().collect();
+            let listing = listings.iter().find(|it| it.name == contestant);
+            let raw = listing.is_some_and(|it| it.info.raw);
+            Some(Row {
+                limit: raw || contestant.ends_with(AGAIN) || contestant == floor,
+                careless: listing.is_some_and(|it| !it.info.raw && !it.info.validates_text),
+                to_floor: stats::ratio(&samples[main], first.as_ref()?),
+                main: stats::median(&values)?,
+                contestant,
+                samples,
+                to_peer: None,
+                best: false,
+                ties_best: false,
+                ties_peer: false,
             })
-            .collect();
-        rows.sort_by(|one, other| one.score().total_cmp(&other.score()));
-        let best_peer = rows.iter().find(|row| row.validating_peer);
-        let best_peer = best_peer.map(|row| row.contestant.clone());
-        if let Some(peer) = best_peer.as_deref().and_then(rounds) {
-            for row in &mut rows {
-                row.to_peer = stats::ratio(&samples[&row.contestant][main], peer);
-            }
+        });
+        let mut rows: Vec<Row> = rows.collect();
+        for row in &mut rows {
+            row.limit &= row.contestant != OURS;
         }
-        let control = floor
-            .zip(rounds(second))
-            .and_then(|(first, second)| stats::control_spread(first, second));
-        let has_floor = floor.is_some();
-        Self {
+        rows.sort_by(|one, other| one.score().total_cmp(&other.score()));
+        let mut table = Self {
             part,
             scenario,
             main,
+            floor: floor.into(),
             rows,
             control,
-            threshold: None,
-            has_floor,
-            best_peer,
+            threshold: 0.0,
+            best_peer: None,
+            missing,
+        };
+        table.find_best_peer();
+        table
+    }
+
+    fn find_best_peer(&mut self) {
+        let is_peer = |row: &&Row| row.is_ranked() && !is_ours(&row.contestant);
+        let Some(peer) = self.rows.iter().find(is_peer) else {
+            return;
+        };
+        let reference = peer.samples[self.main].clone();
+        self.best_peer = Some(peer.contestant.clone());
+        for row in &mut self.rows {
+            row.to_peer = stats::ratio(&row.samples[self.main], &reference);
         }
     }
 
@@ -164,142 +157,79 @@ impl Table {
         self.rows.iter().find(|row| row.contestant == contestant)
     }
 
-    fn find_ties(&mut self, usual: &[f64]) {
-        self.threshold = stats::tie_threshold(self.control, usual);
-        let threshold = self.threshold.unwrap_or(0.0);
-        // Ours and peers are judged together; who does not validate text has less to do.
-        let judged = |row: &Row| !row.limit && !row.careless;
-        let Some(best) = self.rows.iter().find(|row| judged(row)).map(Row::score) else {
+    fn find_ties(&mut self, controls: &[f64]) {
+        self.threshold = stats::tie_threshold(self.control, controls).unwrap_or(0.0);
+        let threshold = self.threshold;
+        let Some(best) = self.rows.iter().find(|row| row.is_ranked()).map(Row::score) else {
             return;
         };
-        for row in self.rows.iter_mut().filter(|row| judged(row)) {
+        for row in self.rows.iter_mut().filter(|row| row.is_ranked()) {
             row.best = row.score() <= best;
             row.ties_best = row.best || stats::is_tie(row.score() / best, threshold);
-            row.ties_peer = row
-                .to_peer
-                .is_some_and(|ratio| stats::is_tie(ratio, threshold));
+            row.ties_peer = row.to_peer.is_some_and(|it| stats::is_tie(it, threshold));
         }
     }
 }
 
 impl Row {
-    /// What ranks: the ratio to the floor where there is one, for it is taken within each round.
+    /// Returns the figure that ranks: the ratio to the floor where there is one, because it is taken within
+    /// each round.
     pub fn score(&self) -> f64 {
         self.to_floor.unwrap_or(self.main)
     }
 
-    fn new(
-        name: &str,
-        measures: &BTreeMap<String, Rounds>,
-        main: &str,
-        listings: &[Listing],
-    ) -> Option<Self> {
-        let listing = listings.iter().find(|listing| listing.name == name);
-        let each = |of: fn(&[f64]) -> Option<f64>| {
-            let measures = measures.iter();
-            let values = measures.filter_map(|(measure, rounds)| {
-                let values: Vec<f64> = rounds.values().copied().collect();
-                Some((measure.clone(), of(&values)?))
-            });
-            values.collect::<BTreeMap<_, _>>()
-        };
-        let medians = each(stats::median);
-        Some(Self {
-            contestant: name.into(),
-            ours: name == "wsimd" || name.starts_with("wsimd-") || name.starts_with("wsimd "),
-            limit: KERNEL_LIMITS.contains(&name) || listing.is_some_and(|listing| listing.raw),
-            careless: listing.is_some_and(|it| !it.raw && !it.validates_text),
-            validating_peer: listing.is_some_and(Listing::is_validating_peer),
-            rounds: measures.get(main)?.len(),
-            samples: measures.clone(),
-            main: *medians.get(main)?,
-            spreads: each(stats::spread),
-            medians,
-            to_floor: None,
-            to_peer: None,
-            best: false,
-            ties_best: false,
-            ties_peer: false,
-        })
+    /// Returns whether it is a library that validates text.
+    pub fn is_ranked(&self) -> bool {
+        !self.limit && !self.careless
     }
-}
 
-fn main_measure(part: &str) -> &'static str {
-    match part {
-        "loopback" | deflate::ECHO => "cpu_ns",
-        "idle" | deflate::IDLE => "rss",
-        "instructions" => "instructions",
-        _ => "ns",
-    }
-}
-
-/// What ratios are taken to (plain TCP, or malloc + memcpy; for kernels memcpy of the same bytes; for
-/// compression zlib in memory and our server otherwise), and the same under another name.
-pub fn references(part: &str) -> (&'static str, &'static str) {
-    match part {
-        "kernels" => ("memcpy", "control"),
-        deflate::CODEC => (deflate::ZLIB, deflate::ZLIB_AGAIN),
-        deflate::ECHO | deflate::IDLE => (deflate::OURS, deflate::OURS_AGAIN),
-        _ => (FLOOR, CONTROL),
+    pub fn median(&self, measure: &str) -> Option<f64> {
+        let rounds = self.samples.get(measure)?;
+        stats::median(&rounds.values().copied().collect::<Vec<_>>())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Sample;
-
-    fn listing(name: &str, raw: bool, validates_text: bool) -> Record {
-        Record::Contestant(Listing {
-            name: name.into(),
-            raw,
-            validates_text,
-            ..Listing::default()
-        })
-    }
-
-    fn sample(contestant: &str, round: u32, value: f64) -> Record {
-        Record::Sample(Sample {
-            part: "loopback".into(),
-            scenario: "20 B".into(),
-            contestant: contestant.into(),
-            round,
-            values: [("cpu_ns".to_string(), value)].into(),
-        })
-    }
+    use crate::contestants::Info;
 
     #[test]
     fn ratios_peers_and_ties() {
-        let mut records = vec![
-            listing(FLOOR, true, false),
-            listing(CONTROL, true, false),
-            listing("careful", false, true),
-            listing("careless", false, false),
-            listing("wsimd", false, true),
-        ];
+        let again = format!("{FLOOR}{AGAIN}");
         let figures = [
-            (FLOOR, 100.0),
-            (CONTROL, 105.0),
-            ("careful", 200.0),
-            ("careless", 150.0),
-            ("wsimd", 194.0),
+            (FLOOR, 100.0, true, false),
+            (&again, 105.0, true, false),
+            ("careful", 200.0, false, true),
+            ("careless", 150.0, false, false),
+            ("wsimd", 194.0, false, true),
         ];
-        for round in 0..3 {
-            records.extend(figures.map(|(name, value)| sample(name, round, value)));
-        }
-        let summary = Summary::new(&records);
+        let listings = figures.map(|(name, _, raw, validates_text)| Listing {
+            name: name.into(),
+            info: Info {
+                raw,
+                validates_text,
+                ..Info::default()
+            },
+            missing: None,
+        });
+        let figures = figures.map(|(name, value, ..)| {
+            let rounds: Rounds = (0..3).map(|round| (round, value)).collect();
+            (name.to_string(), HashMap::from([("cpu_ns", rounds)]))
+        });
+        let samples = Samples {
+            part: "loopback",
+            scenario: "20 B".into(),
+            figures: figures.into(),
+            missing: Vec::new(),
+        };
+        let summary = Summary::new(String::new(), listings.into(), vec![samples]);
         let table = &summary.tables[0];
         assert_eq!(table.best_peer.as_deref(), Some("careful"));
         let ours = table.row("wsimd").expect("ours");
         assert!((ours.to_floor.expect("a ratio") - 1.94).abs() < 1e-9);
         assert!((ours.to_peer.expect("a ratio") - 0.97).abs() < 1e-9);
-        assert!(ours.ties_peer && ours.ties_best && ours.ours);
-        assert!(ours.best && !table.row("careless").expect("a row").best);
-        let order: Vec<&str> = table
-            .rows
-            .iter()
-            .map(|row| row.contestant.as_str())
-            .collect();
-        assert_eq!(order, [FLOOR, CONTROL, "careless", "wsimd", "careful"]);
+        assert!(ours.ties_peer && ours.ties_best && ours.best);
+        assert!(!table.row("careless").expect("a row").best);
     }
 }

@@ -1,159 +1,127 @@
 //! Measures masking and UTF-8 validation: ours, the peers' and memcpy, side by side in one process.
 //!
-//! `kernels [--quick | --gates] [--kernel NAME] [--backend NAME] [--pool KIB]` prints a line of JSON
-//! per measurement, or with `--gates` a table of what is demanded of our kernels and what was found.
-//! `backend` on the command line chooses among ours; the peers always take part. In a line, `size` is the payload's length (`small`: the mean of random lengths), `bytes` is what
-//! one call goes through, `ns` the median time of a call, `spread_pct` the distance between the
-//! quartiles of the rounds. The time of `empty`, the bare loop, is part of every other.
+//! Prints a line for each measurement: scenario, contestant, and the median nanoseconds of a call. A
+//! scenario is a kernel, a size, a content and a backend of ours. Peers use the same instructions, or fewer
+//! where they know none as wide. The time of the bare loop is part of every figure.
 
 mod contender;
-mod content;
-mod gates;
-mod measure;
 mod pool;
-mod tokio_websockets;
 
-use std::{env, process::ExitCode};
+use std::{hint::black_box, time::Instant};
 
-use contender::{Contender, Kernel};
-use content::Content;
-use contestant::json;
-use measure::{Effort, Rounds};
-use pool::Pool;
+use contender::{Contender, Effect, Kernel, contenders};
+use pool::{CONTENTS, Pool, xor};
 use wsimd::simd::Simd;
 
-const USAGE: &str = "usage: kernels [--quick | --gates] [--kernel mask|copy|utf8|fused|small|hot] \
-                     [--backend NAME] [--pool KIB]";
-
-const SIZES: [usize; 11] = [
-    4,
-    16,
-    64,
-    125,
-    256,
-    1 << 10,
-    4 << 10,
-    16 << 10,
-    64 << 10,
-    1 << 20,
-    16 << 20,
+/// The median of the rounds is the result.
+const ROUNDS: usize = 15;
+/// Copies are appended until there are so many bytes. Then the output begins again.
+const OUTPUT: usize = 64 << 10;
+const SIZES: [(&str, usize); 6] = [
+    ("16 B", 16),
+    ("125 B", 125),
+    ("1 KiB", 1 << 10),
+    ("16 KiB", 16 << 10),
+    ("64 KiB", 64 << 10),
+    ("1 MiB", 1 << 20),
 ];
-const QUICK_SIZES: [usize; 5] = [16, 125, 1 << 10, 16 << 10, 1 << 20];
 
-/// What the command line asks for.
-struct Options {
-    quick: bool,
-    gates: bool,
-    kernels: Vec<Kernel>,
-    backends: Vec<Simd>,
-    pool: usize,
-}
-
-impl Options {
-    fn effort(&self) -> Effort {
-        let rounds = if self.quick { 15 } else { 31 };
-        Effort { rounds, passes: 2 }
-    }
-}
-
-fn main() -> ExitCode {
-    match options(env::args().skip(1)) {
-        Ok(options) => {
-            for (name, reason) in contender::missing() {
-                eprintln!("kernels: {name} is missing: {reason}");
+fn main() {
+    for (content, text) in CONTENTS {
+        let kernels: &[Kernel] = match text {
+            true => &[Kernel::Utf8, Kernel::Fused],
+            false => &[Kernel::Mask, Kernel::Copy],
+        };
+        for simd in Simd::available() {
+            // Frames of 4 to 125 bytes are in the order of a read buffer.
+            let name = format!("small 4-125 B {content} {}", simd.name());
+            let kernel = if text { Kernel::Fused } else { Kernel::Mask };
+            run(&name, kernel, simd, &mut Pool::contiguous(content));
+            for kernel in kernels {
+                for (size_name, size) in SIZES {
+                    let name = format!("{} {size_name} {content} {}", kernel.name(), simd.name());
+                    let mut pool = Pool::slots(content, size, *kernel != Kernel::Utf8);
+                    run(&name, *kernel, simd, &mut pool);
+                }
             }
-            if options.gates {
-                gates::run(&options);
-            } else {
-                options
-                    .kernels
-                    .iter()
-                    .for_each(|&kernel| run(kernel, &options));
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("kernels: {error}\n{USAGE}");
-            ExitCode::FAILURE
         }
     }
 }
 
-fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options {
-        quick: false,
-        gates: false,
-        kernels: Kernel::ALL.to_vec(),
-        backends: Simd::available().collect(),
-        pool: 4 << 20,
-    };
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
-        match arg.as_str() {
-            "--quick" => options.quick = true,
-            "--gates" => options.gates = true,
-            "--kernel" => {
-                let name = value()?;
-                options.kernels.retain(|kernel| kernel.name() == name);
-            }
-            "--backend" => {
-                let name = value()?;
-                options.backends.retain(|simd| simd.name() == name);
-            }
-            "--pool" => {
-                let kib: usize = value()?.parse().map_err(|_| "--pool wants a number")?;
-                options.pool = kib << 10;
-            }
-            _ => return Err(format!("{arg} is unknown")),
+/// Measures all contenders of a scenario. Each round begins with another contender.
+fn run(scenario: &str, kernel: Kernel, simd: Simd, pool: &mut Pool) {
+    let contenders = contenders(kernel, simd);
+    let mut output = Vec::with_capacity(OUTPUT.max(pool.mean_size()));
+    for contender in &contenders {
+        verify(pool, contender, &mut output);
+    }
+    let mut rounds = vec![Vec::new(); contenders.len()];
+    for round in 0..ROUNDS {
+        for turn in 0..contenders.len() {
+            let turn = (turn + round) % contenders.len();
+            rounds[turn].push(time(pool, &contenders[turn], &mut output));
         }
     }
-    if options.kernels.is_empty() || options.backends.is_empty() {
-        return Err("no such kernel or backend here".into());
+    for (contender, rounds) in contenders.iter().zip(rounds) {
+        println!("{scenario}\t{}\t{:.2}", contender.name, median(rounds));
     }
-    Ok(options)
 }
 
-fn run(kernel: Kernel, options: &Options) {
-    let sizes: &[usize] = match kernel {
-        Kernel::Small => &[0],
-        _ if options.quick => &QUICK_SIZES,
-        _ => &SIZES,
-    };
-    for &content in kernel.contents(options.quick) {
-        for &size in sizes {
-            run_pool(kernel, content, size, options);
+/// Returns nanoseconds per call: the median of the windows, so that a window in which another process had
+/// the CPU does not count.
+fn time(pool: &mut Pool, contender: &Contender, output: &mut Vec<u8>) -> f64 {
+    let mut times = Vec::new();
+    for window in 0..pool.windows() {
+        pool.load(window);
+        let started = Instant::now();
+        let valid = call_all(pool, window, contender, output);
+        let elapsed = started.elapsed();
+        assert_eq!(valid, pool.count(window), "{}: invalid", contender.name);
+        black_box(&*output);
+        times.push(elapsed.as_secs_f64() * 1e9 / valid as f64);
+    }
+    median(times)
+}
+
+/// Calls a contender for each message of a window. Returns how many times the text was valid.
+#[inline(never)]
+fn call_all(pool: &mut Pool, window: usize, contender: &Contender, output: &mut Vec<u8>) -> usize {
+    output.clear();
+    let capacity = output.capacity();
+    pool.visit(window, |payload, key| {
+        if output.len() + payload.len() > capacity {
+            output.clear();
         }
+        (contender.call)(payload, key, output)
+    })
+}
+
+/// Checks every byte that a contender writes.
+fn verify(pool: &mut Pool, contender: &Contender, output: &mut Vec<u8>) {
+    let name = contender.name;
+    for window in 0..pool.windows() {
+        pool.load(window);
+        let right = pool.visit(window, |payload, key| {
+            output.clear();
+            let valid = (contender.call)(payload, key, output);
+            match contender.effect {
+                Effect::Nothing => valid,
+                Effect::InPlace => {
+                    xor(payload, key);
+                    valid
+                }
+                Effect::Copied => {
+                    xor(output, key);
+                    valid && output == payload
+                }
+            }
+        });
+        assert_eq!(right, pool.count(window), "{name}: wrong or invalid");
+        assert!(pool.is_intact(window), "{name}: payload masked wrongly");
     }
 }
 
-fn run_pool(kernel: Kernel, content: Content, size: usize, options: &Options) {
-    let mut pool = pool(kernel, content, size, options.pool);
-    let mut contenders = contender::contenders(kernel, content, &options.backends);
-    contenders.retain(|contender| !contender.yardstick);
-    let results = measure::measure(&mut pool, &contenders, options.effort());
-    for (contender, rounds) in contenders.iter().zip(results) {
-        print(kernel, content, pool.mean_size(), contender, &rounds);
-    }
-}
-
-/// Makes the messages for a kernel, about `bytes` of them. `Kernel::Small` knows its sizes itself.
-fn pool(kernel: Kernel, content: Content, size: usize, bytes: usize) -> Pool {
-    match kernel {
-        Kernel::Small => Pool::contiguous(content, bytes),
-        Kernel::Hot => Pool::hot(size, bytes),
-        _ => Pool::slots(content, size, bytes, kernel.is_masked()),
-    }
-}
-
-fn print(kernel: Kernel, content: Content, size: usize, contender: &Contender, rounds: &Rounds) {
-    println!(
-        "{{\"kernel\":{},\"impl\":{},\"backend\":{},\"size\":{size},\"content\":{},\"ns\":{:.2},\
-         \"spread_pct\":{:.1},\"bytes\":{size}}}",
-        json::string(kernel.name()),
-        json::string(contender.name),
-        json::string(contender.backend),
-        json::string(content.name()),
-        rounds.median(),
-        rounds.spread_pct(),
-    );
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -1,20 +1,22 @@
 //! The messages that a measurement runs over: distinct, and lying in memory as frames do in a read
 //! buffer, six bytes of header (the last four are the masking key) before each payload.
 //!
-//! A branch predictor learns half a megabyte of text by heart when it sees it again and again, and
-//! megabytes do not fit the caches that a read buffer is in. So there is an image of megabytes, and
-//! a window of it at a time is copied to where the contenders find it, as a socket's bytes are.
+//! A branch predictor learns half a megabyte of text when it sees the text again and again, and megabytes
+//! do not fit the caches that a read buffer is in. So there is an image of megabytes. A window of it at a
+//! time is copied to the place where the contenders find it, as the bytes of a socket are.
 
 use std::ops::Range;
 
-use contestant::corpus::Random;
+use contestant::{
+    Content,
+    corpus::{self, Random, cut},
+};
 
-use crate::content::Content;
+/// The bytes of an image.
+const IMAGE: usize = 4 << 20;
 
 /// The bytes that arrive at once, unless one message has more.
 const WINDOW: usize = 256 << 10;
-/// The bytes that are visited before the next message arrives, where one is visited many times.
-const HOT: usize = 256 << 10;
 /// The fewest messages, where one takes more than its share of the image.
 const MIN_MESSAGES: usize = 2;
 /// Bytes of a masked frame's header; in a short frame the second is the payload's length.
@@ -44,7 +46,6 @@ pub struct Pool {
     windows: Vec<Window>,
     messages: usize,
     payload: usize,
-    repeats: usize,
     arrived: Vec<u8>,
     arrived_start: usize,
 }
@@ -56,15 +57,15 @@ struct Window {
 }
 
 impl Pool {
-    /// Makes messages of one size, about `bytes` altogether, masked or not.
-    pub fn slots(content: Content, size: usize, bytes: usize, masked: bool) -> Self {
+    /// Creates messages of one size, masked or not.
+    pub fn slots(content: &str, size: usize, masked: bool) -> Self {
         let stride = (HEADER + size).next_multiple_of(LINE);
-        let count = (bytes / stride).max(MIN_MESSAGES);
+        let count = (IMAGE / stride).max(MIN_MESSAGES);
         let mut random = Random::new(size as u64);
         let mut pool = Self::empty(Layout::Slots { size, stride });
         for _ in 0..count {
             let key = (random.next() as u32).to_le_bytes();
-            pool.push(content.message(size, &mut random), key, masked);
+            pool.push(message(content, size, &mut random), key, masked);
             pool.image
                 .resize(pool.image.len().next_multiple_of(LINE), 0);
             pool.extend_window(stride);
@@ -72,36 +73,18 @@ impl Pool {
         pool.finish()
     }
 
-    /// Makes messages of 4 to 125 bytes, about `bytes` altogether, masked.
-    pub fn contiguous(content: Content, bytes: usize) -> Self {
-        // A sequence of their own: the lengths are the same whatever the content.
+    /// Creates messages of 4 to 125 bytes, masked.
+    pub fn contiguous(content: &str) -> Self {
+        // The lengths have a sequence of their own, so that they are the same for all contents.
         let mut lengths = Random::new(1);
         let mut random = Random::new(2);
         let mut pool = Self::empty(Layout::Contiguous);
-        while pool.image.len() < bytes {
+        while pool.image.len() < IMAGE {
             let size = SHORTEST + lengths.next() as usize % (LONGEST - SHORTEST + 1);
             let key = (random.next() as u32).to_le_bytes();
-            pool.push(content.message(size, &mut random), key, true);
+            pool.push(message(content, size, &mut random), key, true);
             pool.extend_window(HEADER + size);
         }
-        pool.finish()
-    }
-
-    /// Makes one message at a time of ASCII, masked with ASCII, so that it stays valid text however
-    /// often it is unmasked. It is visited many times in turn, out of the nearest cache.
-    pub fn hot(size: usize, bytes: usize) -> Self {
-        let stride = HEADER + size;
-        let mut random = Random::new(3);
-        let mut pool = Self::empty(Layout::Slots { size, stride });
-        for _ in 0..(bytes / HOT).max(MIN_MESSAGES) {
-            let key = (random.next() as u32 & 0x1F1F_1F1F).to_le_bytes();
-            pool.push(Content::Ascii.message(size, &mut random), key, true);
-            pool.windows.push(Window {
-                range: pool.image.len() - stride..pool.image.len(),
-                count: 1,
-            });
-        }
-        pool.repeats = HOT / size;
         pool.finish()
     }
 
@@ -112,7 +95,6 @@ impl Pool {
             windows: Vec::new(),
             messages: 0,
             payload: 0,
-            repeats: 1,
             arrived: Vec::new(),
             arrived_start: 0,
         }
@@ -145,8 +127,8 @@ impl Pool {
         }
     }
 
-    /// Makes room for a window, at the start of a cache line. A short last window is left out: the
-    /// clock is too coarse for it.
+    /// Reserves room for a window, at the start of a cache line. A short last window is left out, because
+    /// the clock is too coarse for it.
     fn finish(mut self) -> Self {
         let longest = self.windows.iter().map(|window| window.range.len()).max();
         let longest = longest.unwrap_or(0);
@@ -157,40 +139,35 @@ impl Pool {
         self
     }
 
-    /// How many windows there are.
+    /// Returns the number of windows.
     pub fn windows(&self) -> usize {
         self.windows.len()
     }
 
-    /// How many messages are in a window.
+    /// Returns the number of messages in a window.
     pub fn count(&self, window: usize) -> usize {
         self.windows[window].count
     }
 
-    /// The bytes of payload of a message, on average.
+    /// Returns the mean length of a payload.
     pub fn mean_size(&self) -> usize {
         self.payload / self.messages
     }
 
-    /// How often the messages of a window are visited before others arrive.
-    pub fn repeats(&self) -> usize {
-        self.repeats
-    }
-
-    /// Where the bytes of a window arrive: each at another place of a page, lest one be lucky.
+    /// Returns the place of a window: each at another offset of a page, so that none is lucky.
     fn place(&self, window: usize) -> Range<usize> {
         let start = self.arrived_start + window * 5 * LINE % PAGE;
         start..start + self.windows[window].range.len()
     }
 
-    /// Lets the bytes of a window arrive.
+    /// Copies a window to its place.
     pub fn load(&mut self, window: usize) {
         let range = self.windows[window].range.clone();
         let place = self.place(window);
         self.arrived[place].copy_from_slice(&self.image[range]);
     }
 
-    /// Returns whether what has arrived is still what the window's bytes were.
+    /// Returns whether the bytes that have arrived are those of the window.
     pub fn is_intact(&self, window: usize) -> bool {
         let image = &self.image[self.windows[window].range.clone()];
         self.arrived[self.place(window)] == *image
@@ -236,9 +213,52 @@ fn key(header: &[u8]) -> [u8; 4] {
     *header[..HEADER].last_chunk().expect("a whole header")
 }
 
-/// Masks byte by byte; the compiler makes of it what it can.
+/// Masks byte by byte.
 pub fn xor(payload: &mut [u8], key: [u8; 4]) {
     for (i, byte) in payload.iter_mut().enumerate() {
         *byte ^= key[i & 3];
+    }
+}
+
+/// The contents, and whether they are text. Dense texts have characters of two, three and four bytes.
+pub const CONTENTS: [(&str, bool); 7] = [
+    ("ascii", true),
+    ("json", true),
+    ("cyrillic", true),
+    ("cjk", true),
+    ("emoji", true),
+    ("mixed", true),
+    ("binary", false),
+];
+
+/// Creates one message of exactly `size` bytes.
+fn message(content: &str, size: usize, random: &mut Random) -> Vec<u8> {
+    /// The first of some characters, and their number.
+    const BLOCKS: [(u32, u32); 6] = [
+        (0x20, 95),
+        (0x20, 95),
+        (0x20, 95),
+        (0x0430, 32),
+        (0x4E00, 0x5000),
+        (0x1F600, 64),
+    ];
+    fn push(text: &mut String, random: &mut Random, block: usize) {
+        let (first, count) = BLOCKS[block];
+        text.push(char::from_u32(first + random.below(count)).expect("no surrogate"));
+    }
+    match content {
+        "ascii" => corpus::message(Content::Ascii, size, random),
+        "json" => corpus::message(Content::Json, size, random),
+        "cyrillic" => cut(size, random, |text, random| {
+            (0..2 + random.below(8)).for_each(|_| push(text, random, 3));
+            text.push(' ');
+        }),
+        "cjk" => cut(size, random, |text, random| push(text, random, 4)),
+        "emoji" => cut(size, random, |text, random| push(text, random, 5)),
+        "mixed" => cut(size, random, |text, random| {
+            let block = random.below(6) as usize;
+            push(text, random, block);
+        }),
+        _ => corpus::message(Content::Binary, size, random),
     }
 }

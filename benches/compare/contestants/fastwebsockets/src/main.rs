@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings,
     accept_loop,
 };
 use fastwebsockets::{
@@ -23,7 +23,7 @@ use tokio::{net::TcpStream, task::unconstrained};
 
 struct Adapter;
 
-/// Raises the limit, which is exclusive, and turns on what the README turns on.
+/// Raises the limit, which is exclusive, and turns on the options of the README.
 fn connection<S>(mut ws: WebSocket<S>) -> FragmentCollector<S>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -71,23 +71,17 @@ async fn serve_http(stream: TcpStream) {
 }
 
 impl Contestant for Adapter {
-    fn info() -> Info {
-        Info {
-            name: "fastwebsockets",
-            package: "fastwebsockets",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note: "read_frame and write_frame of FragmentCollector; a client masks in place",
-        }
-    }
+    const INFO: Info = Info::new(
+        "fastwebsockets",
+        "fastwebsockets",
+        "read_frame and write_frame of FragmentCollector; a client masks in place",
+    );
 
-    async fn serve() {
+    async fn serve(_: Option<Settings>) {
         accept_loop(serve_http).await;
     }
 
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let mut ws = memory(io, job.role);
         let mut meter = job.meter();
         for _ in 0..job.messages {
@@ -97,7 +91,7 @@ impl Contestant for Adapter {
         Ok(meter.stop())
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let opcode = if job.text {
             OpCode::Text
         } else {
@@ -105,10 +99,10 @@ impl Contestant for Adapter {
         };
         let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
         let mut ws = memory(io, job.role);
-        let meter = job.meter();
+        let meter = job.meter::<()>();
         let mut next = 0;
         for _ in 0..job.messages {
-            // Written here and lent for the call: the client masks the sender's own buffer.
+            // The payload is lent for the call. The client masks the sender's own buffer.
             let payload = Payload::BorrowedMut(&mut pool[next]);
             ws.write_frame(Frame::new(true, opcode, None, payload))
                 .await?;

@@ -1,49 +1,45 @@
-//! soketto, set up as its own Autobahn server: buffered both ways, one message buffer that is used
-//! again, text checked with `str::from_utf8` as its examples do.
+//! soketto, set up as its own Autobahn server: buffered both ways, one message buffer that is reused,
+//! text checked with `str::from_utf8` as its examples do.
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
+    accept_loop,
 };
 use futures::io::{BufReader, BufWriter};
 use soketto::{
-    Data, Mode, Receiver, Sender,
+    Data, Mode,
     connection::{Builder, Error},
     handshake::{Server, server::Response},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 /// The library, with or without batching.
 pub struct Adapter<const BATCHED: bool>;
 
 type Buffered<S> = BufReader<BufWriter<Compat<S>>>;
+type Sender<S> = soketto::Sender<Buffered<S>>;
+type Receiver<S> = soketto::Receiver<Buffered<S>>;
 
-fn buffered<S>(io: S) -> Buffered<S>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite,
-{
+fn buffered<S: AsyncRead + AsyncWrite>(io: S) -> Buffered<S> {
     BufReader::new(BufWriter::new(io.compat()))
 }
 
-fn finish<S>(mut builder: Builder<Buffered<S>>) -> (Sender<Buffered<S>>, Receiver<Buffered<S>>)
+fn finish<S>(mut builder: Builder<Buffered<S>>) -> (Sender<S>, Receiver<S>)
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     builder.set_max_message_size(MESSAGE_LIMIT);
     builder.set_max_frame_size(MESSAGE_LIMIT);
     builder.finish()
 }
 
-fn memory(
-    io: MemoryTransport,
-    role: Role,
-) -> (
-    Sender<Buffered<MemoryTransport>>,
-    Receiver<Buffered<MemoryTransport>>,
-) {
+fn memory(io: MemoryTransport, role: Role) -> (Sender<MemoryTransport>, Receiver<MemoryTransport>) {
     let mode = match role {
         Role::Server => Mode::Server,
         Role::Client => Mode::Client,
@@ -51,9 +47,7 @@ fn memory(
     finish(Builder::new(buffered(io), mode))
 }
 
-async fn accept(
-    stream: TcpStream,
-) -> Result<(Sender<Buffered<TcpStream>>, Receiver<Buffered<TcpStream>>), BoxError> {
+async fn accept(stream: TcpStream) -> Result<(Sender<TcpStream>, Receiver<TcpStream>), BoxError> {
     let mut server = Server::new(buffered(stream));
     let key = server.receive_request().await?.key();
     let accept = Response::Accept {
@@ -64,11 +58,11 @@ async fn accept(
     Ok(finish(server.into_builder()))
 }
 
-/// Receives a message. Flushes first if it has to wait for one: the future is kept, for it must not
-/// be dropped half way.
+/// Receives a message. Flushes first if it has to wait for the message. The future is kept, because it
+/// must not be dropped half way.
 async fn receive_or_flush(
-    sender: &mut Sender<Buffered<TcpStream>>,
-    receiver: &mut Receiver<Buffered<TcpStream>>,
+    sender: &mut Sender<TcpStream>,
+    receiver: &mut Receiver<TcpStream>,
     message: &mut Vec<u8>,
 ) -> Result<Data, Error> {
     let mut next = pin!(receiver.receive_data(message));
@@ -80,7 +74,7 @@ async fn receive_or_flush(
 }
 
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
-    // Boxed: the handshake needs room that a connection should not keep.
+    // The handshake is boxed so that the connection does not keep room for it.
     let (mut sender, mut receiver) = Box::pin(accept(stream)).await?;
     let mut message = Vec::new();
     loop {
@@ -102,37 +96,25 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    fn info() -> Info {
-        let (name, note) = if BATCHED {
-            (
-                "soketto-batched",
-                "sends, flushes when no more is ready; text checked by str::from_utf8",
-            )
-        } else {
-            (
-                "soketto",
-                "sends and flushes; text checked by str::from_utf8, as in its examples",
-            )
-        };
-        Info {
-            name,
-            package: "soketto",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note,
-        }
+    const INFO: Info = if BATCHED {
+        Info::new(
+            "soketto-batched",
+            "soketto",
+            "sends, flushes when no more is ready; text checked by str::from_utf8",
+        )
+    } else {
+        Info::new(
+            "soketto",
+            "soketto",
+            "sends and flushes; text checked by str::from_utf8, as in its examples",
+        )
+    };
+
+    async fn serve(_: Option<Settings>) {
+        accept_loop(echo::<BATCHED>).await;
     }
 
-    async fn serve() {
-        accept_loop(|stream| async {
-            let _ = echo::<BATCHED>(stream).await;
-        })
-        .await;
-    }
-
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let (_sender, mut receiver) = memory(io, job.role);
         let mut meter = job.meter();
         let mut message = Vec::new();
@@ -151,11 +133,11 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
         Ok(meter.stop())
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let (mut sender, _receiver) = memory(io, job.role);
         let texts = job.texts();
         let mut binaries: Vec<Vec<u8>> = job.pool.iter().map(|bytes| bytes.to_vec()).collect();
-        let meter = job.meter();
+        let meter = job.meter::<()>();
         let mut next = 0;
         for (_, flush) in job.send(&job.pool) {
             if job.text {

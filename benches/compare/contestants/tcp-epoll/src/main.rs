@@ -1,70 +1,47 @@
-//! The limit for everyone: epoll, one read and one write for what is there, no runtime.
-//!
-//! One thread accepts and hands connections out in turn; one worker, or two, echo.
-
-mod epoll;
+//! The floor for every library: epoll on one thread, one read and one write for each wake-up, no
+//! runtime.
 
 use std::{
     collections::HashMap,
-    future::{Future, pending},
     io::{self, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
     process::ExitCode,
-    sync::{Arc, Mutex},
-    thread,
 };
 
-use contestant::{
-    BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport, Runtime, announce, http,
+use contestant::{Contestant, Info, Settings, announce, http};
+use nix::sys::{
+    epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+    socket::{Backlog, listen},
 };
-use epoll::{Epoll, Interest};
 
 const BUFFER: usize = 64 << 10;
 const BACKLOG: i32 = 4096;
-
-/// What a worker shares with the thread that accepts.
-struct Worker {
-    epoll: Epoll,
-    arrivals: Mutex<HashMap<RawFd, TcpStream>>,
-}
 
 /// One connection.
 struct Connection {
     stream: TcpStream,
     /// The request, until it is answered.
     head: Option<Vec<u8>>,
-    /// What the socket did not take.
+    /// The bytes that the socket did not take.
     rest: Vec<u8>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            head: Some(Vec::new()),
-            rest: Vec::new(),
-        }
-    }
-
-    /// Does what can be done now. Returns whether the connection goes on, and what it waits for.
-    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<Option<Interest>> {
+    /// Writes the rest, or reads once and echoes. Returns whether the connection is open.
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
             self.write(&rest)?;
-        } else {
-            match self.stream.read(buffer) {
-                Ok(0) => return Ok(None),
-                Ok(n) => self.received(&buffer[..n])?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+            return Ok(true);
         }
-        Ok(Some(if self.rest.is_empty() {
-            Interest::Read
-        } else {
-            Interest::Write
-        }))
+        match self.stream.read(buffer) {
+            Ok(0) => return Ok(false),
+            Ok(n) => self.received(&buffer[..n])?,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -92,90 +69,83 @@ impl Connection {
     }
 }
 
-/// Echoes on the connections that arrive, for ever.
-fn work(worker: &Worker) -> io::Result<()> {
-    let mut events = epoll::events();
+fn event(fd: RawFd, flags: EpollFlags) -> EpollEvent {
+    EpollEvent::new(flags, fd as u64)
+}
+
+fn accept(
+    listener: &TcpListener,
+    epoll: &Epoll,
+    connections: &mut HashMap<RawFd, Connection>,
+) -> io::Result<()> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    let fd = stream.as_raw_fd();
+    epoll.add(&stream, event(fd, EpollFlags::EPOLLIN))?;
+    let (head, rest) = (Some(Vec::new()), Vec::new());
+    connections.insert(fd, Connection { stream, head, rest });
+    Ok(())
+}
+
+fn serve() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    // Listening again changes the backlog.
+    listen(&listener, Backlog::new(BACKLOG)?)?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    let accepting = listener.as_raw_fd();
+    epoll.add(&listener, event(accepting, EpollFlags::EPOLLIN))?;
+    announce(listener.local_addr()?.port());
+    let mut connections = HashMap::new();
     let mut buffer = vec![0; BUFFER];
-    let mut connections: HashMap<RawFd, (Connection, bool)> = HashMap::new();
+    let mut events = [EpollEvent::empty(); 256];
     loop {
-        for fd in worker.epoll.wait(&mut events)? {
-            let (connection, writing) = connections.entry(fd).or_insert_with(|| {
-                let arrived = worker.arrivals.lock().expect("no panic").remove(&fd);
-                (Connection::new(arrived.expect("it was added")), false)
-            });
-            let Ok(Some(interest)) = connection.advance(&mut buffer) else {
+        let ready = match epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            ready => ready?,
+        };
+        for ready in &events[..ready] {
+            let fd = ready.data() as RawFd;
+            if fd == accepting {
+                accept(&listener, &epoll, &mut connections)?;
+                continue;
+            }
+            let connection = connections.get_mut(&fd).expect("it was added");
+            let was_writing = !connection.rest.is_empty();
+            if !connection.advance(&mut buffer).unwrap_or(false) {
                 connections.remove(&fd);
                 continue;
-            };
-            let write = matches!(interest, Interest::Write);
-            if write != *writing {
-                *writing = write;
-                worker.epoll.change(fd, interest)?;
+            }
+            let is_writing = !connection.rest.is_empty();
+            if is_writing != was_writing {
+                let flags = if is_writing {
+                    EpollFlags::EPOLLOUT
+                } else {
+                    EpollFlags::EPOLLIN
+                };
+                epoll.modify(&connection.stream, &mut event(fd, flags))?;
             }
         }
     }
 }
 
-fn serve(workers: usize) -> io::Result<()> {
-    let workers: Vec<Arc<Worker>> = (0..workers)
-        .map(|_| {
-            let worker = Arc::new(Worker {
-                epoll: Epoll::new()?,
-                arrivals: Mutex::default(),
-            });
-            let shared = Arc::clone(&worker);
-            thread::spawn(move || work(&shared).expect("epoll works"));
-            io::Result::Ok(worker)
-        })
-        .collect::<io::Result<_>>()?;
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    // SAFETY: no pointers. Listening again changes the backlog.
-    unsafe { libc::listen(listener.as_raw_fd(), BACKLOG) };
-    announce(listener.local_addr()?.port());
-    for (stream, worker) in listener.incoming().zip(workers.iter().cycle()) {
-        let stream = stream?;
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let fd = stream.as_raw_fd();
-        worker.arrivals.lock().expect("no panic").insert(fd, stream);
-        worker.epoll.add(fd)?;
-    }
-    Ok(())
-}
-
 struct Adapter;
 
 impl Contestant for Adapter {
-    fn info() -> Info {
-        Info {
-            name: "tcp-epoll",
-            package: "libc",
-            validates_text: false,
-            raw: true,
-            decode: &[],
-            encode: &[],
-            note: "sends back the bytes it reads, on loopback only",
-        }
-    }
+    const INFO: Info = Info {
+        validates_text: false,
+        raw: true,
+        in_memory: false,
+        ..Info::new(
+            "tcp-epoll",
+            "nix",
+            "sends back the bytes it reads on one thread, on loopback only",
+        )
+    };
 
-    fn serve() -> impl Future<Output = ()> {
-        pending()
-    }
-
-    fn serve_on(runtime: Runtime) {
-        let workers = match runtime {
-            Runtime::Current => 1,
-            Runtime::Multi2 => 2,
-        };
-        serve(workers).expect("a port of loopback");
-    }
-
-    async fn decode(_: &Decode, _: MemoryTransport) -> Result<Measured, BoxError> {
-        Err(Self::info().note.into())
-    }
-
-    async fn encode(_: &Encode, _: MemoryTransport) -> Result<Measured, BoxError> {
-        Err(Self::info().note.into())
+    /// Blocks the thread: the floor has no runtime.
+    async fn serve(_: Option<Settings>) {
+        serve().expect("epoll works");
     }
 }
 

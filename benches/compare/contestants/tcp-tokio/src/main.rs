@@ -1,19 +1,15 @@
-//! The limit for everyone on tokio: a task that sends back the bytes it reads, through one buffer
-//! per thread. In memory: an allocation and a copy for every message, boundaries known.
+//! The floor for every library on tokio: a task that sends back the bytes that it reads, through one
+//! buffer per thread. In memory: an allocation and a copy for each message. With compression in memory:
+//! zlib in C, without frames.
 
-use std::{
-    cell::RefCell,
-    future::poll_fn,
-    io,
-    pin::Pin,
-    process::ExitCode,
-    task::{Poll, ready},
-};
+use std::{cell::RefCell, future::poll_fn, io, pin::Pin, process::ExitCode, task::ready};
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport, Role, accept_loop,
+    BoxError, Contestant, Info, Job, Measured, MemoryTransport, Role, Settings, accept_loop,
+    deflate::{self, SLACK, TAIL},
     http, wire,
 };
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
     net::TcpStream,
@@ -27,7 +23,8 @@ thread_local! {
 
 struct Adapter;
 
-/// Reads and writes once. Returns what the socket did not take, `None` at the end of the stream.
+/// Reads and writes once. Returns the bytes that the socket did not take, or `None` at the end of the
+/// stream.
 async fn echo_once(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     poll_fn(|cx| {
         SHARED.with_borrow_mut(|buffer| {
@@ -35,13 +32,13 @@ async fn echo_once(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
             ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
             let filled = buffer.filled();
             if filled.is_empty() {
-                return Poll::Ready(Ok(None));
+                return Ok(None).into();
             }
             let written = match stream.try_write(filled) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
                 written => written?,
             };
-            Poll::Ready(Ok(Some(filled[written..].to_vec())))
+            Ok(Some(filled[written..].to_vec())).into()
         })
     })
     .await
@@ -57,28 +54,83 @@ async fn echo(mut stream: TcpStream) -> Result<(), BoxError> {
     Ok(())
 }
 
-impl Contestant for Adapter {
-    fn info() -> Info {
-        Info {
-            name: "tcp-tokio",
-            package: "tokio",
-            validates_text: false,
-            raw: true,
-            decode: BOTH,
-            encode: BOTH,
-            note: "sends back the bytes it reads; in memory: malloc and memcpy (decode), memcpy \
-                   (encode)",
+/// Returns room for the longest message, compressed or not.
+fn room(job: &Job) -> Vec<u8> {
+    let longest = job.pool.iter().map(|message| message.len()).max();
+    Vec::with_capacity(longest.unwrap_or(0) + SLACK)
+}
+
+async fn compress(
+    job: &Job,
+    settings: &Settings,
+    mut io: MemoryTransport,
+) -> Result<Measured, BoxError> {
+    let mut context = Compress::new_with_window_bits(
+        flate2::Compression::new(settings.level.into()),
+        false,
+        settings.window_bits,
+    );
+    let first = wire::first_byte(job.text, true);
+    let (mut output, mut frame) = (room(job), room(job));
+    let meter = job.meter::<()>();
+    for (message, _) in job.send(&job.pool) {
+        output.clear();
+        frame.clear();
+        context.compress_vec(message, &mut output, FlushCompress::Sync)?;
+        wire::frame(
+            &mut frame,
+            first,
+            &output[..output.len() - TAIL.len()],
+            None,
+        );
+        io.write_all(&frame).await?;
+        if !settings.takeover {
+            context.reset();
         }
     }
+    Ok(meter.stop())
+}
 
-    async fn serve() {
-        accept_loop(|stream| async {
-            let _ = echo(stream).await;
-        })
-        .await;
+fn inflate(job: &Job, settings: &Settings) -> Result<Measured, BoxError> {
+    let mut pool: Vec<Vec<u8>> = Vec::new();
+    for message in deflate::compress(&job.pool, settings)? {
+        pool.push([&message[..], &TAIL].concat());
+    }
+    let mut context = Decompress::new_with_window_bits(false, settings.window_bits);
+    let mut output = room(job);
+    let mut meter = job.meter::<()>();
+    for message in pool.iter().cycle().take(job.messages as usize) {
+        output.clear();
+        context.decompress_vec(message, &mut output, FlushDecompress::Sync)?;
+        meter.look(&output);
+        if !settings.takeover {
+            context.reset(false);
+        }
+    }
+    Ok(meter.stop())
+}
+
+impl Contestant for Adapter {
+    const INFO: Info = Info {
+        validates_text: false,
+        raw: true,
+        takeover: Some(true),
+        ..Info::new(
+            "tcp-tokio",
+            "tokio",
+            "sends back the bytes it reads; in memory malloc and memcpy (decode), memcpy (encode), \
+             zlib in C (compressed)",
+        )
+    };
+
+    async fn serve(_: Option<Settings>) {
+        accept_loop(echo).await;
     }
 
-    async fn decode(job: &Decode, _: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, _: MemoryTransport) -> Result<Measured, BoxError> {
+        if let Some(settings) = &job.deflate {
+            return inflate(job, settings);
+        }
         let mut meter = job.meter();
         for payload in job.pool.iter().cycle().take(job.messages as usize) {
             meter.take(payload.to_vec(), |copy| copy);
@@ -86,12 +138,16 @@ impl Contestant for Adapter {
         Ok(meter.stop())
     }
 
-    async fn encode(job: &Encode, mut io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, mut io: MemoryTransport) -> Result<Measured, BoxError> {
+        if let Some(settings) = &job.deflate {
+            return compress(job, settings, io).await;
+        }
         let key = (job.role == Role::Client).then_some([1, 2, 3, 4]);
+        let first = wire::first_byte(job.text, false);
         let mut buffer = Vec::new();
-        let meter = job.meter();
+        let meter = job.meter::<()>();
         for (payload, flush) in job.send(&job.pool) {
-            wire::header(&mut buffer, job.text, payload.len(), key);
+            wire::header(&mut buffer, first, payload.len(), key);
             buffer.extend_from_slice(payload);
             if flush || buffer.len() >= BUFFER {
                 io.write_all(&buffer).await?;

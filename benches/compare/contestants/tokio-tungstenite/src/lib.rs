@@ -1,15 +1,18 @@
 //! tokio-tungstenite with its default buffers of 128 KiB, which its documentation advises for load.
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop, echo_batched,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
+    accept_loop,
 };
-use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use futures_util::StreamExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
     tungstenite::{
-        Bytes, Error, Message,
+        Bytes, Message,
         protocol::{self, WebSocketConfig},
     },
 };
@@ -32,6 +35,13 @@ async fn connection(io: MemoryTransport, role: Role) -> WebSocketStream<MemoryTr
     WebSocketStream::from_raw_socket(io, role, config()).await
 }
 
+async fn next<S>(ws: &mut WebSocketStream<S>) -> Result<Message, BoxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Ok(ws.next().await.ok_or("closed")??)
+}
+
 fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
@@ -44,71 +54,41 @@ fn payload(message: &Message) -> &[u8] {
     }
 }
 
-async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
-    // Boxed: the handshake needs room that a connection should not keep.
+async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
+    // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept_async_with_config(stream, config())).await?;
     if BATCHED {
-        return echo_batched(&mut ws, WebSocketStream::poll_next_unpin, answer).await;
+        let receive = WebSocketStream::poll_next_unpin;
+        return Ok(contestant::echo_batched(&mut ws, receive, answer).await?);
     }
-    while let Some(message) = ws.next().await {
-        if let Some(message) = answer(message?) {
-            ws.send(message).await?;
-        }
-    }
-    Ok(())
+    contestant::echo(&mut ws, next, answer).await
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    fn info() -> Info {
-        let (name, note) = if BATCHED {
-            (
-                "tokio-tungstenite-batched",
-                "next and feed, flushed when no more is ready",
-            )
-        } else {
-            ("tokio-tungstenite", "next and send")
-        };
-        Info {
-            name,
-            package: "tokio-tungstenite",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note,
-        }
+    const INFO: Info = if BATCHED {
+        Info::new(
+            "tokio-tungstenite-batched",
+            "tokio-tungstenite",
+            "next and feed, flushed when no more is ready",
+        )
+    } else {
+        Info::new("tokio-tungstenite", "tokio-tungstenite", "next and send")
+    };
+
+    async fn serve(_: Option<Settings>) {
+        accept_loop(echo::<BATCHED>).await;
     }
 
-    async fn serve() {
-        accept_loop(|stream| async {
-            let _ = echo::<BATCHED>(stream).await;
-        })
-        .await;
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let ws = connection(io, job.role).await;
+        contestant::decode(job, ws, next, payload).await
     }
 
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let mut ws = connection(io, job.role).await;
-        let mut meter = job.meter();
-        for _ in 0..job.messages {
-            let message = ws.next().await.ok_or("closed")??;
-            meter.take(message, payload);
-        }
-        Ok(meter.stop())
-    }
-
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = job.prepare(
             |text| Message::text(text),
             |bytes| Message::binary(Bytes::clone(bytes)),
         );
-        let mut ws = connection(io, job.role).await;
-        let meter = job.meter();
-        for (message, flush) in job.send(&pool) {
-            ws.feed(message.clone()).await?;
-            if flush {
-                ws.flush().await?;
-            }
-        }
-        Ok(meter.stop())
+        contestant::encode(job, connection(io, job.role).await, pool).await
     }
 }

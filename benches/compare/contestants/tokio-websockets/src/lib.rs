@@ -2,8 +2,8 @@
 //! message. Batched by hand: all messages that are ready, then `feed` for each and one flush.
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
+    accept_loop,
 };
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::{
@@ -11,14 +11,11 @@ use tokio::{
     net::TcpStream,
     task::unconstrained,
 };
-use tokio_websockets::{
-    ClientBuilder, Config, Error, Limits, Message, ServerBuilder, WebSocketStream,
-};
+use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
 
-/// The library flushes at this many queued bytes; 8 KiB by default.
+/// The library flushes at this many queued bytes. Its default is 8 KiB.
 const FLUSH_THRESHOLD: usize = 64 << 10;
-
-/// How many messages are received at the most before they are sent back.
+/// The most messages that are received before they are sent back.
 const MAX_BURST: usize = 64;
 
 /// The library, with or without batching.
@@ -30,52 +27,44 @@ fn config() -> Config {
         .flush_threshold(FLUSH_THRESHOLD)
 }
 
+fn server() -> ServerBuilder {
+    ServerBuilder::new().config(config()).limits(limits())
+}
+
 fn limits() -> Limits {
     Limits::default().max_payload_len(Some(MESSAGE_LIMIT))
 }
 
-fn connection<S>(io: S, role: Role) -> WebSocketStream<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+fn connection(io: MemoryTransport, role: Role) -> WebSocketStream<MemoryTransport> {
+    let client = ClientBuilder::new().config(config()).limits(limits());
     match role {
-        Role::Server => ServerBuilder::new()
-            .config(config())
-            .limits(limits())
-            .serve(io),
-        Role::Client => ClientBuilder::new()
-            .config(config())
-            .limits(limits())
-            .take_over(io),
+        Role::Server => server().serve(io),
+        Role::Client => client.take_over(io),
     }
 }
 
-async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, Error> {
-    let builder = ServerBuilder::new().config(config()).limits(limits());
-    let (_request, ws) = builder.accept(stream).await?;
-    Ok(ws)
+async fn next<S>(ws: &mut WebSocketStream<S>) -> Result<Message, BoxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Ok(ws.next().await.ok_or("closed")??)
 }
 
 fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
 
-async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), Error> {
-    // Boxed: the handshake needs room that a connection should not keep.
-    let mut ws = Box::pin(accept(stream)).await?;
+async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
+    // The handshake is boxed so that the connection does not keep room for it.
+    let (_request, mut ws) = Box::pin(server().accept(stream)).await?;
     if BATCHED {
         return echo_bursts(&mut ws).await;
     }
-    while let Some(message) = ws.next().await {
-        if let Some(message) = answer(message?) {
-            ws.send(message).await?;
-        }
-    }
-    Ok(())
+    contestant::echo(&mut ws, next, answer).await
 }
 
-/// Reading flushes what is queued, so a burst is received whole before any of it is sent back.
-async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), Error> {
+/// Receives a burst whole before any of it is sent back, because reading flushes queued messages.
+async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), BoxError> {
     let mut burst = Vec::new();
     while let Some(message) = ws.next().await {
         burst.extend(answer(message?));
@@ -93,58 +82,30 @@ async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), Error> {
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    fn info() -> Info {
-        let (name, note) = if BATCHED {
-            (
-                "tokio-websockets-batched",
-                "all messages that are ready, then feed for each and one flush",
-            )
-        } else {
-            ("tokio-websockets", "next and send")
-        };
-        Info {
-            name,
-            package: "tokio-websockets",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note,
-        }
+    const INFO: Info = if BATCHED {
+        Info::new(
+            "tokio-websockets-batched",
+            "tokio-websockets",
+            "all messages that are ready, then feed for each and one flush",
+        )
+    } else {
+        Info::new("tokio-websockets", "tokio-websockets", "next and send")
+    };
+
+    async fn serve(_: Option<Settings>) {
+        accept_loop(|stream| unconstrained(echo::<BATCHED>(stream))).await;
     }
 
-    async fn serve() {
-        accept_loop(|stream| {
-            unconstrained(async {
-                let _ = echo::<BATCHED>(stream).await;
-            })
-        })
-        .await;
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let ws = connection(io, job.role);
+        contestant::decode(job, ws, next, |message| message.as_payload()).await
     }
 
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let mut ws = connection(io, job.role);
-        let mut meter = job.meter();
-        for _ in 0..job.messages {
-            let message = ws.next().await.ok_or("closed")??;
-            meter.take(message, |message| message.as_payload());
-        }
-        Ok(meter.stop())
-    }
-
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = job.prepare(
             |text| Message::text(text.to_owned()),
             |bytes| Message::binary(bytes.clone()),
         );
-        let mut ws = connection(io, job.role);
-        let meter = job.meter();
-        for (message, flush) in job.send(&pool) {
-            ws.feed(message.clone()).await?;
-            if flush {
-                ws.flush().await?;
-            }
-        }
-        Ok(meter.stop())
+        contestant::encode(job, connection(io, job.role), pool).await
     }
 }

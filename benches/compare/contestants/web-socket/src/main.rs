@@ -1,11 +1,11 @@
-//! web-socket over tokio's `BufReader`, for it reads headers byte by byte. It has no handshake of
-//! its own and does not validate text; the echo does, since only a `str` is sent as a text.
+//! web-socket over tokio's `BufReader`, because it reads headers byte by byte. It has no handshake of
+//! its own and does not validate text. The echo does, because only a `str` is sent as a text.
 
 use std::process::ExitCode;
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop, http,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
+    accept_loop, http,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
@@ -44,27 +44,21 @@ async fn echo(mut stream: TcpStream) -> Result<(), BoxError> {
 }
 
 impl Contestant for Adapter {
-    fn info() -> Info {
-        Info {
-            name: "web-socket",
-            package: "web-socket",
-            validates_text: false,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note: "recv and send over BufReader; does not validate (the echo calls str::from_utf8: \
-                   its send wants a str), has no handshake",
-        }
+    const INFO: Info = Info {
+        validates_text: false,
+        ..Info::new(
+            "web-socket",
+            "web-socket",
+            "recv and send over BufReader; does not validate (the echo calls str::from_utf8: its \
+             send wants a str), has no handshake",
+        )
+    };
+
+    async fn serve(_: Option<Settings>) {
+        accept_loop(echo).await;
     }
 
-    async fn serve() {
-        accept_loop(|stream| async {
-            let _ = echo(stream).await;
-        })
-        .await;
-    }
-
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let mut ws = connection(io, job.role);
         let mut meter = job.meter();
         for _ in 0..job.messages {
@@ -76,10 +70,10 @@ impl Contestant for Adapter {
         Ok(meter.stop())
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let texts = job.texts();
         let mut ws = connection(io, job.role);
-        let meter = job.meter();
+        let meter = job.meter::<()>();
         if job.text {
             for (text, _) in job.send(&texts) {
                 ws.send(*text).await?;

@@ -1,10 +1,10 @@
-//! What the programs of the crate under test share.
+//! The parts that the programs of the crate under test share.
 
 use std::{future::Future, sync::Arc};
 
 use contestant::{
-    BoxError, Decode, Encode, MESSAGE_LIMIT, Measured, MemoryTransport, announce,
-    deflate::Settings, echo_batched,
+    BoxError, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings, announce,
+    deflate::MEMORY_LEVEL, echo_batched,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,7 +18,6 @@ use wsimd::{
 
 /// The buffer of a `Framed`, as the documentation of `Codec` advises.
 const FRAMED_BUFFER: usize = 65_536;
-
 /// The defaults, but for the size of messages.
 pub fn config() -> Config {
     Config::new()
@@ -26,23 +25,15 @@ pub fn config() -> Config {
         .max_outgoing_message_size(MESSAGE_LIMIT)
 }
 
-/// Returns the crate's role.
-pub fn role(role: contestant::Role) -> Role {
-    match role {
-        contestant::Role::Server => Role::Server,
-        contestant::Role::Client => Role::Client,
-    }
-}
-
-/// The extension, which compresses every message.
-pub fn deflate(settings: &Settings) -> Deflate {
+/// Returns the extension, which compresses every message.
+fn deflate(settings: &Settings) -> Deflate {
     Deflate::new()
         .level(settings.level)
-        .memory_level(settings.memory_level)
+        .memory_level(MEMORY_LEVEL)
         .threshold(0)
 }
 
-/// What a server agrees on with a client that offers these settings.
+/// Negotiates with a client that offers these settings.
 fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
     let list = |deflate| [Arc::new(deflate) as Arc<dyn Extension>];
     let mut offered = deflate(settings);
@@ -61,27 +52,33 @@ fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
     Ok(accepted.into_extensions())
 }
 
-/// Makes a server's connection over a stream whose opening handshake agreed on compression.
+/// Creates a server's connection over a stream whose opening handshake negotiated compression.
 pub fn compressing<S>(io: S, settings: &Settings) -> Result<WebSocket<S>, BoxError> {
     let parts = Parts::new(io, Role::Server, &config()).extensions(negotiate(settings)?);
     Ok(WebSocket::from_parts(parts))
 }
 
-/// Serves with the crate's own server.
-pub async fn serve<H, F>(handler: H)
-where
-    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
-    F: Future<Output: Send> + Send + 'static,
-{
-    serve_with(config(), handler).await;
+/// Returns the crate's role.
+pub fn role(role: contestant::Role) -> Role {
+    match role {
+        contestant::Role::Server => Role::Server,
+        contestant::Role::Client => Role::Client,
+    }
 }
 
-/// Serves with a configuration.
-pub async fn serve_with<H, F>(config: Config, handler: H)
+/// Serves with the crate's own server.
+pub async fn serve<H, F>(settings: Option<Settings>, handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
     F: Future<Output: Send> + Send + 'static,
 {
+    let mut config = config();
+    if let Some(settings) = &settings {
+        config = config.extension(deflate(settings));
+        if let Some(interval) = settings.keepalive {
+            config = config.ping_interval(interval);
+        }
+    }
     let server = ServerBuilder::new()
         .config(config)
         .max_connections(usize::MAX)
@@ -92,26 +89,7 @@ where
     server.serve(handler).await;
 }
 
-/// Makes the messages that an encoder sends.
-pub fn messages(job: &Encode) -> Vec<Message> {
-    job.prepare(
-        |text| Message::from(text),
-        |bytes| Message::from(bytes.clone()),
-    )
-}
-
-/// Receives all messages of a job.
-pub async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-    let mut ws = WebSocket::new(io, role(job.role), &config());
-    let mut meter = job.meter();
-    for _ in 0..job.messages {
-        let message = ws.recv().await?.ok_or("closed")?;
-        meter.take(message, Message::as_bytes);
-    }
-    Ok(meter.stop())
-}
-
-/// Makes a `Framed` of a stream whose opening handshake is done.
+/// Creates a `Framed` over a stream after its opening handshake.
 fn framed<S: AsyncRead + AsyncWrite>(io: S, role: Role) -> Framed<S, Codec> {
     Framed::with_capacity(io, Codec::new(role, &config()), FRAMED_BUFFER)
 }
@@ -125,7 +103,7 @@ fn into_framed(ws: WebSocket<Stream>) -> Framed<Stream, Codec> {
     framed
 }
 
-/// Echoes as the README does: every event is answered at once.
+/// Echoes as the README does: each event is answered at once.
 pub async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
     let mut framed = into_framed(ws);
     while let Some(event) = framed.next().await {
@@ -149,7 +127,7 @@ fn answer(event: Event) -> Option<Event> {
 }
 
 /// Receives all messages of a job through a `Framed`.
-pub async fn decode_framed(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+pub async fn decode_framed(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
     let mut framed = framed(io, role(job.role));
     let mut meter = job.meter();
     for _ in 0..job.messages {
@@ -162,15 +140,42 @@ pub async fn decode_framed(job: &Decode, io: MemoryTransport) -> Result<Measured
 }
 
 /// Sends all messages of a job through a `Framed`.
-pub async fn encode_framed(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+pub async fn encode_framed(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
     let pool = messages(job);
     let mut framed = framed(io, role(job.role));
-    let meter = job.meter();
+    let meter = job.meter::<()>();
     for (message, flush) in job.send(&pool) {
         framed.feed(message.clone().into()).await?;
         if flush {
             framed.flush().await?;
         }
+    }
+    Ok(meter.stop())
+}
+
+/// Creates a connection over a stream after its opening handshake.
+pub fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTransport>, BoxError> {
+    match &job.deflate {
+        Some(settings) => compressing(io, settings),
+        None => Ok(WebSocket::new(io, role(job.role), &config())),
+    }
+}
+
+/// Creates the messages that an encoder sends.
+pub fn messages(job: &Job) -> Vec<Message> {
+    job.prepare(
+        |text| Message::from(text),
+        |bytes| Message::from(bytes.clone()),
+    )
+}
+
+/// Receives all messages of a job.
+pub async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+    let mut ws = connection(job, io)?;
+    let mut meter = job.meter();
+    for _ in 0..job.messages {
+        let message = ws.recv().await?.ok_or("closed")?;
+        meter.take(message, Message::as_bytes);
     }
     Ok(meter.stop())
 }

@@ -1,9 +1,10 @@
-//! wtx: frames that borrow its network buffer, written back from where they lie. It has no batching;
-//! what its README names for speed is the size allocated beforehand, hence the second program.
+//! wtx: frames that borrow its network buffer, written back from where they lie. It has no batching. Its
+//! README advises a size allocated beforehand for speed, hence the second variant. It compresses each
+//! message by itself.
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    Role, accept_loop,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
+    accept_loop,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,12 +15,16 @@ use wtx::{
     rng::{Xorshift64, simple_seed},
     stream::{StreamReader, StreamWriter},
     web_socket::{
-        Frame, OpCode, WebSocketAcceptor, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin,
+        Compression as WtxCompression, DeflateConfig, Frame, OpCode, WebSocketAcceptor,
+        WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin,
+        compression::{
+            CompressionLevel, Flate2, NegotiatedCompression, NegotiatedFlate2, WindowBits,
+        },
     },
 };
 
 const NETWORK_BUFFER: usize = 64 << 10;
-
+const EXTENSIONS: &[u8] = b"sec-websocket-extensions";
 /// The library, with or without a buffer allocated beforehand.
 pub struct Adapter<const BUFFERED: bool>;
 
@@ -54,25 +59,44 @@ fn buffer<const BUFFERED: bool>() -> wtx::Result<WebSocketBuffer> {
     }
 }
 
-fn random() -> Xorshift64 {
-    Xorshift64::from(simple_seed())
+fn flate2(settings: &Settings) -> wtx::Result<Flate2> {
+    let bits = WindowBits::try_from(settings.window_bits)?;
+    Ok(Flate2::from(DeflateConfig {
+        client_max_window_bits: bits,
+        compression_level: CompressionLevel::try_from(settings.level)?,
+        server_max_window_bits: bits,
+    }))
 }
 
-type Memory<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Io, IS_CLIENT>;
+type Memory<N, const IS_CLIENT: bool> = WebSocketOwned<N, Xorshift64, Io, IS_CLIENT>;
 
-fn memory<const BUFFERED: bool, const IS_CLIENT: bool>(
+fn memory<N: NegotiatedCompression, const IS_CLIENT: bool>(
     io: MemoryTransport,
-) -> wtx::Result<Memory<IS_CLIENT>> {
-    let mut ws = WebSocketOwned::new((), false, random(), Io(io), buffer::<BUFFERED>()?);
+    negotiated: N,
+    buffer: wtx::Result<WebSocketBuffer>,
+) -> wtx::Result<Memory<N, IS_CLIENT>> {
+    let random = Xorshift64::from(simple_seed());
+    let mut ws = WebSocketOwned::new(negotiated, false, random, Io(io), buffer?);
     ws.set_max_payload_len(MESSAGE_LIMIT);
     Ok(ws)
 }
 
-async fn echo<const BUFFERED: bool>(stream: TcpStream) -> wtx::Result<()> {
+fn negotiate(settings: &Settings) -> wtx::Result<Option<NegotiatedFlate2>> {
+    let offer = settings.offer();
+    let header: [&[u8]; 2] = [EXTENSIONS, offer.as_bytes()];
+    WtxCompression::<false>::negotiate(flate2(settings)?, [header].into_iter())
+}
+
+async fn echo<C: WtxCompression<false>>(
+    stream: TcpStream,
+    compression: C,
+    buffer: WebSocketBuffer,
+) -> wtx::Result<()> {
     let acceptor = WebSocketAcceptor::default()
+        .compression(compression)
         .no_masking(false)
-        .wsb(buffer::<BUFFERED>()?);
-    // Boxed: the handshake needs room that a connection should not keep.
+        .wsb(buffer);
+    // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(acceptor.accept(stream)).await?;
     ws.set_max_payload_len(MESSAGE_LIMIT);
     let (mut common, mut reader, mut writer) = ws.split_mut();
@@ -90,11 +114,11 @@ async fn echo<const BUFFERED: bool>(stream: TcpStream) -> wtx::Result<()> {
     }
 }
 
-async fn decode<const BUFFERED: bool, const IS_CLIENT: bool>(
-    job: &Decode,
-    io: MemoryTransport,
+async fn decode<N: NegotiatedCompression, const IS_CLIENT: bool>(
+    job: &Job,
+    ws: wtx::Result<Memory<N, IS_CLIENT>>,
 ) -> Result<Measured, BoxError> {
-    let mut ws = memory::<BUFFERED, IS_CLIENT>(io)?;
+    let mut ws = ws?;
     let mut continued = Vector::new();
     let mut meter = job.meter();
     for _ in 0..job.messages {
@@ -109,9 +133,9 @@ async fn decode<const BUFFERED: bool, const IS_CLIENT: bool>(
     Ok(meter.stop())
 }
 
-async fn encode<const BUFFERED: bool, const IS_CLIENT: bool>(
-    job: &Encode,
-    io: MemoryTransport,
+async fn encode<N: NegotiatedCompression, const IS_CLIENT: bool>(
+    job: &Job,
+    ws: wtx::Result<Memory<N, IS_CLIENT>>,
 ) -> Result<Measured, BoxError> {
     let op_code = if job.text {
         OpCode::Text
@@ -119,8 +143,8 @@ async fn encode<const BUFFERED: bool, const IS_CLIENT: bool>(
         OpCode::Binary
     };
     let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
-    let mut ws = memory::<BUFFERED, IS_CLIENT>(io)?;
-    let meter = job.meter();
+    let mut ws = ws?;
+    let meter = job.meter::<()>();
     let mut next = 0;
     for _ in 0..job.messages {
         // The client masks the sender's own buffer.
@@ -132,44 +156,50 @@ async fn encode<const BUFFERED: bool, const IS_CLIENT: bool>(
 }
 
 impl<const BUFFERED: bool> Contestant for Adapter<BUFFERED> {
-    fn info() -> Info {
-        let (name, note) = if BUFFERED {
-            (
-                "wtx-buffered",
-                "lends payloads, masks in place, 64 KiB allocated beforehand",
-            )
-        } else {
-            ("wtx", "lends payloads, masks in place, default buffer")
-        };
+    const INFO: Info = if BUFFERED {
+        Info::new(
+            "wtx-buffered",
+            "wtx",
+            "lends payloads, masks in place, 64 KiB allocated beforehand",
+        )
+    } else {
         Info {
-            name,
-            package: "wtx",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note,
+            takeover: Some(false),
+            ..Info::new(
+                "wtx",
+                "wtx",
+                "lends payloads, masks in place, default buffer; compressing each message by itself with \
+ zlib-rs through flate2",
+            )
+        }
+    };
+
+    async fn serve(deflate: Option<Settings>) {
+        let buffer = || buffer::<BUFFERED>().expect("room");
+        match &deflate {
+            Some(settings) => {
+                let flate2 = || flate2(settings).expect("legal settings");
+                accept_loop(|stream| echo(stream, flate2(), buffer())).await;
+            }
+            None => accept_loop(|stream| echo(stream, (), buffer())).await,
         }
     }
 
-    async fn serve() {
-        accept_loop(|stream| async {
-            let _ = echo::<BUFFERED>(stream).await;
-        })
-        .await;
-    }
-
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        match job.role {
-            Role::Server => decode::<BUFFERED, false>(job, io).await,
-            Role::Client => decode::<BUFFERED, true>(job, io).await,
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let buffer = buffer::<BUFFERED>();
+        match (&job.deflate, job.role) {
+            (Some(it), _) => decode(job, memory::<_, false>(io, negotiate(it)?, buffer)).await,
+            (None, Role::Server) => decode(job, memory::<_, false>(io, (), buffer)).await,
+            (None, Role::Client) => decode(job, memory::<_, true>(io, (), buffer)).await,
         }
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        match job.role {
-            Role::Server => encode::<BUFFERED, false>(job, io).await,
-            Role::Client => encode::<BUFFERED, true>(job, io).await,
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let buffer = buffer::<BUFFERED>();
+        match (&job.deflate, job.role) {
+            (Some(it), _) => encode(job, memory::<_, false>(io, negotiate(it)?, buffer)).await,
+            (None, Role::Server) => encode(job, memory::<_, false>(io, (), buffer)).await,
+            (None, Role::Client) => encode(job, memory::<_, true>(io, (), buffer)).await,
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::task::{Context, Poll};
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, MESSAGE_LIMIT, Measured, MemoryTransport,
-    accept_loop, echo_batched,
+    BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings,
+    accept_loop,
 };
-use futures_util::SinkExt;
 use http_body_util::Empty;
 use hyper::{
     Request, Response,
@@ -20,49 +19,66 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use yawc::{Frame, OpCode, Options, Role, UpgradeFut, WebSocket, WebSocketError};
+use yawc::{
+    CompressionLevel, DeflatePool, Frame, OpCode, Options, Role, UpgradeFut, WebSocket,
+    WebSocketError,
+};
 
 const READ_BUFFER: usize = 128 << 10;
 const BACKPRESSURE: usize = 64 << 10;
+/// Contexts that are kept for messages that are compressed by themselves.
+const CONTEXTS: usize = 16;
 
 /// The library, with or without batching.
 pub struct Adapter<const BATCHED: bool>;
 
 /// The limits are exclusive.
-fn options<const BATCHED: bool>() -> Options {
+fn options<const BATCHED: bool>(deflate: Option<&Settings>, contexts: &DeflatePool) -> Options {
     let options = Options::default()
         .without_compression()
         .with_limits(MESSAGE_LIMIT + 1, MESSAGE_LIMIT + 1)
         .with_no_delay()
         .with_utf8();
-    if BATCHED {
-        options
+    match deflate {
+        Some(settings) => options
+            .with_compression_level(CompressionLevel::new(settings.level.into()))
+            .with_compression_threshold(0)
+            .with_deflate_pool(contexts.clone()),
+        None if BATCHED => options
             .with_read_buffer_capacity(READ_BUFFER)
-            .with_backpressure_boundary(BACKPRESSURE)
-    } else {
-        options
+            .with_backpressure_boundary(BACKPRESSURE),
+        None => options,
     }
 }
 
-fn memory<const BATCHED: bool>(
+fn connection<const BATCHED: bool>(
+    job: &Job,
     io: MemoryTransport,
-    role: contestant::Role,
 ) -> yawc::Result<WebSocket<MemoryTransport>> {
-    let role = match role {
+    let role = match job.role {
         contestant::Role::Server => Role::Server,
         contestant::Role::Client => Role::Client,
     };
-    WebSocket::from_stream(io, role, options::<BATCHED>())
+    let options = options::<BATCHED>(job.deflate.as_ref(), &DeflatePool::new(CONTEXTS));
+    let offer = job.deflate.map(|settings| settings.offer());
+    WebSocket::from_stream_with_extensions(io, role, offer.as_deref(), options)
 }
 
-fn receive<S: AsyncRead + AsyncWrite + Unpin>(
-    ws: &mut WebSocket<S>,
+async fn next<S>(ws: &mut WebSocket<S>) -> Result<Frame, BoxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Ok(ws.next_frame().await?)
+}
+
+fn receive(
+    ws: &mut yawc::HttpWebSocket,
     cx: &mut Context<'_>,
 ) -> Poll<Option<yawc::Result<Frame>>> {
     ws.poll_next_frame(cx).map(Some)
 }
 
-/// Returns what is echoed: a frame of its own, the mask of the received one is not ours.
+/// Returns the echo as a frame of its own, because the received frame is masked.
 fn answer(frame: Frame) -> Option<Frame> {
     match frame.opcode() {
         OpCode::Text => Some(Frame::text(frame.into_payload())),
@@ -74,81 +90,63 @@ fn answer(frame: Frame) -> Option<Frame> {
 async fn echo<const BATCHED: bool>(upgraded: UpgradeFut) -> Result<(), BoxError> {
     let mut ws = upgraded.await?;
     if BATCHED {
-        return Ok(echo_batched(&mut ws, receive, answer).await?);
+        return Ok(contestant::echo_batched(&mut ws, receive, answer).await?);
     }
-    loop {
-        if let Some(frame) = answer(ws.next_frame().await?) {
-            ws.send(frame).await?;
-        }
-    }
+    contestant::echo(&mut ws, next, answer).await
 }
 
 async fn upgrade<const BATCHED: bool>(
     mut request: Request<Incoming>,
+    options: Options,
 ) -> Result<Response<Empty<Bytes>>, WebSocketError> {
-    let options = options::<BATCHED>();
     let (response, upgraded) = WebSocket::upgrade_with_options(&mut request, options)?;
-    tokio::spawn(async {
-        let _ = echo::<BATCHED>(upgraded).await;
-    });
+    tokio::spawn(echo::<BATCHED>(upgraded));
     Ok(response)
 }
 
-async fn serve_http<const BATCHED: bool>(stream: TcpStream) {
+async fn serve_http<const BATCHED: bool>(stream: TcpStream, options: Options) {
+    let service = service_fn(move |request| upgrade::<BATCHED>(request, options.clone()));
     let connection = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service_fn(upgrade::<BATCHED>))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let _ = connection.await;
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    fn info() -> Info {
-        let (name, note) = if BATCHED {
-            (
-                "yawc-batched",
-                "feed, flushed when no more is ready, 128 KiB read buffer, with_utf8",
-            )
-        } else {
-            ("yawc", "next_frame and send, default buffers, with_utf8")
-        };
+    const INFO: Info = if BATCHED {
+        Info::new(
+            "yawc-batched",
+            "yawc",
+            "feed, flushed when no more is ready, 128 KiB read buffer, with_utf8",
+        )
+    } else {
         Info {
-            name,
-            package: "yawc",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note,
+            takeover: Some(true),
+            ..Info::new(
+                "yawc",
+                "yawc",
+                "next_frame and send, default buffers, with_utf8; compressing with a DeflatePool and \
+ zlib-rs through flate2 (feature `zlib`)",
+            )
         }
+    };
+
+    async fn serve(deflate: Option<Settings>) {
+        let contexts = DeflatePool::new(CONTEXTS);
+        let options = || options::<BATCHED>(deflate.as_ref(), &contexts);
+        accept_loop(|stream| serve_http::<BATCHED>(stream, options())).await;
     }
 
-    async fn serve() {
-        accept_loop(serve_http::<BATCHED>).await;
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let ws = connection::<BATCHED>(job, io)?;
+        contestant::decode(job, ws, next, |frame| frame.payload()).await
     }
 
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let mut ws = memory::<BATCHED>(io, job.role)?;
-        let mut meter = job.meter();
-        for _ in 0..job.messages {
-            let frame = ws.next_frame().await?;
-            meter.take(frame, |frame| frame.payload());
-        }
-        Ok(meter.stop())
-    }
-
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = job.prepare(
             |text| Frame::text(text.to_owned()),
             |bytes| Frame::binary(Bytes::clone(bytes)),
         );
-        let mut ws = memory::<BATCHED>(io, job.role)?;
-        let meter = job.meter();
-        for (frame, flush) in job.send(&pool) {
-            ws.feed(frame.clone()).await?;
-            if flush {
-                ws.flush().await?;
-            }
-        }
-        Ok(meter.stop())
+        contestant::encode(job, connection::<BATCHED>(job, io)?, pool).await
     }
 }

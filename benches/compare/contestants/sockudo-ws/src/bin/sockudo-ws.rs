@@ -1,7 +1,5 @@
-//! sockudo-ws, every message sent at once.
+//! sockudo-ws, each message sent at once.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_sockudo_ws::Adapter<false>>()
 }

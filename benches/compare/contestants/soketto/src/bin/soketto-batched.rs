@@ -1,7 +1,5 @@
 //! soketto, flushed when no more is ready.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_soketto::Adapter<true>>()
 }

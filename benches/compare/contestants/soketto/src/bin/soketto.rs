@@ -1,7 +1,5 @@
-//! soketto, every message flushed at once.
+//! soketto, each message flushed at once.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_soketto::Adapter<false>>()
 }

@@ -1,7 +1,5 @@
 //! tokio-tungstenite, flushed when no more is ready, as `forward` in its echo example does.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_tokio_tungstenite::Adapter<true>>()
 }

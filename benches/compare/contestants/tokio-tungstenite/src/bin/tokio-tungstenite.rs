@@ -1,7 +1,5 @@
-//! tokio-tungstenite, every message sent at once.
+//! tokio-tungstenite, each message sent at once.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_tokio_tungstenite::Adapter<false>>()
 }

@@ -1,7 +1,5 @@
 //! tokio-websockets, batched by hand.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_tokio_websockets::Adapter<true>>()
 }

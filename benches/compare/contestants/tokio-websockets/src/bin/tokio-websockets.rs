@@ -1,7 +1,5 @@
-//! tokio-websockets, every message sent at once.
+//! tokio-websockets, each message sent at once.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_tokio_websockets::Adapter<false>>()
 }

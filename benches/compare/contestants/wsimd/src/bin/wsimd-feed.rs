@@ -1,18 +1,17 @@
-//! wsimd with `recv` and `feed`, on a bare `TcpStream`: what was fed leaves when `recv` is about to
-//! wait.
+//! wsimd with `recv` and `feed`, on a bare `TcpStream`: fed messages leave when `recv` is about to wait.
 
 use std::{process::ExitCode, sync::Arc};
 
 use contestant::{
-    BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport, accept_loop,
+    BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings, accept_loop,
 };
 use contestant_wsimd::{config, messages, role};
 use tokio::net::TcpStream;
 use wsimd::{Error, ServerBuilder, WebSocket};
 
-struct RecvFeed;
+struct Adapter;
 
-async fn echo(builder: &ServerBuilder, stream: TcpStream) -> Result<(), Error> {
+async fn echo(builder: Arc<ServerBuilder>, stream: TcpStream) -> Result<(), Error> {
     let mut ws = Box::pin(builder.accept(stream)).await?;
     while let Some(message) = ws.recv().await? {
         ws.feed(message).await?;
@@ -20,36 +19,26 @@ async fn echo(builder: &ServerBuilder, stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-impl Contestant for RecvFeed {
-    fn info() -> Info {
-        Info {
-            name: "wsimd-feed",
-            package: "wsimd",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note: "recv and feed; on loopback a bare TcpStream, accepted without the crate's server",
-        }
-    }
+impl Contestant for Adapter {
+    const INFO: Info = Info::new(
+        "wsimd-feed",
+        "wsimd",
+        "recv and feed; on loopback a bare TcpStream, accepted without the crate's server",
+    );
 
-    async fn serve() {
+    async fn serve(_: Option<Settings>) {
         let builder = Arc::new(ServerBuilder::new().config(config()));
-        accept_loop(|stream| {
-            let builder = Arc::clone(&builder);
-            async move { drop(echo(&builder, stream).await) }
-        })
-        .await;
+        accept_loop(|stream| echo(Arc::clone(&builder), stream)).await;
     }
 
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         contestant_wsimd::decode(job, io).await
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = messages(job);
         let mut ws = WebSocket::new(io, role(job.role), &config());
-        let meter = job.meter();
+        let meter = job.meter::<()>();
         for (message, flush) in job.send(&pool) {
             ws.feed(message.clone()).await?;
             if flush {
@@ -61,5 +50,5 @@ impl Contestant for RecvFeed {
 }
 
 fn main() -> ExitCode {
-    contestant::run::<RecvFeed>()
+    contestant::run::<Adapter>()
 }

@@ -2,36 +2,30 @@
 
 use std::process::ExitCode;
 
-use contestant::{BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport};
+use contestant::{BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings};
 
-struct FramedFeed;
+struct Adapter;
 
-impl Contestant for FramedFeed {
-    fn info() -> Info {
-        Info {
-            name: "wsimd-framed-batched",
-            package: "wsimd",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note: "Framed, 64 KiB buffer; the echo feeds, and flushes when no more is ready",
-        }
+impl Contestant for Adapter {
+    const INFO: Info = Info::new(
+        "wsimd-framed-batched",
+        "wsimd",
+        "Framed, 64 KiB buffer; the echo feeds, and flushes when no more is ready",
+    );
+
+    async fn serve(settings: Option<Settings>) {
+        contestant_wsimd::serve(settings, contestant_wsimd::echo_framed_batched).await;
     }
 
-    async fn serve() {
-        contestant_wsimd::serve(contestant_wsimd::echo_framed_batched).await;
-    }
-
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         contestant_wsimd::decode_framed(job, io).await
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         contestant_wsimd::encode_framed(job, io).await
     }
 }
 
 fn main() -> ExitCode {
-    contestant::run::<FramedFeed>()
+    contestant::run::<Adapter>()
 }

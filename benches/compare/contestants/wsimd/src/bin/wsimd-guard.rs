@@ -1,29 +1,29 @@
-//! The guard's own scenarios: an echo, whole and by halves, messages of a handle, compressed messages.
+//! The guard's own scenarios: an echo, an echo by halves, messages of a handle, compressed messages.
 //!
-//! The peer is a task of the same thread. It hands over a chunk of frames and waits for the answers.
+//! The peer is a task of the same thread. It sends a chunk of frames and waits for the answers.
 
 use std::{env, hint::black_box, process::ExitCode};
 
 use bytes::Bytes;
 use contestant::{
-    BoxError, MemoryTransport, Role, Scenario, corpus, deflate::put_frame, version, wire,
+    BoxError, MemoryTransport, Role, Scenario, Settings, corpus, deflate, version, wire,
 };
 use contestant_wsimd::{compressing, config};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, join},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
 };
 use wsimd::{Message, Role::Server, WebSocket};
 
 const USAGE: &str =
     "usage: info | instructions echo|split|handle|inflate:server:SIZE:CONTENT:CHUNK:0:MESSAGES";
-/// The payload of the messages that are sent again and again, and the most of them.
+/// The payload of the messages that are sent again and again, and their greatest number.
 const POOL: usize = 128 << 10;
 const MOST: usize = 1 << 10;
-/// What the stream between the peers holds.
+/// The capacity of the stream between the peers.
 const PIPE: usize = 64 << 10;
 const QUEUE: usize = 16;
-const DEFLATE: &str = "6:15:8:takeover:0";
+const DEFLATE: &str = "6:15:takeover:0";
 
 type Socket = WebSocket<DuplexStream>;
 
@@ -49,7 +49,7 @@ async fn split(ws: Socket) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// One run: its messages, and how many of them are on their way at once.
+/// One run: its messages, and how many of them are in flight at once.
 struct Job {
     scenario: Scenario,
     payloads: Vec<Bytes>,
@@ -99,8 +99,9 @@ impl Job {
 
     /// Sends the frames of a client to a server that echoes them.
     async fn client(&self, io: DuplexStream) -> Result<(), BoxError> {
-        let Scenario { content, size, .. } = self.scenario;
-        let wire = wire::frames(&self.payloads, content, Role::Server);
+        let size = self.scenario.size;
+        let first = wire::first_byte(self.scenario.content.is_text(), false);
+        let wire = wire::frames(&self.payloads, first, Role::Server);
         let frame = size + wire::header_len(size, true);
         let length = self.burst * frame;
         self.exchange(io, async |io, first| {
@@ -124,11 +125,14 @@ impl Job {
         .await
     }
 
-    /// Receives compressed messages: the same stream again and again, which refers to nothing before it.
+    /// Receives compressed messages: the same stream again and again. Its start refers to no earlier byte.
     async fn inflate(&self) -> Result<(), BoxError> {
-        let wire = self.compressed().await?;
+        let settings: Settings = DEFLATE.parse()?;
+        let compressed = deflate::compress(&self.payloads, &settings)?;
+        let first = wire::first_byte(self.scenario.content.is_text(), true);
+        let wire = wire::frames(&compressed, first, Role::Server);
         let io = MemoryTransport::new(wire.into(), self.scenario.chunk);
-        let mut ws = compressing(io, &DEFLATE.parse()?)?;
+        let mut ws = compressing(io, &settings)?;
         let payloads = self.payloads.iter().cycle();
         for payload in payloads.take(self.scenario.messages as usize) {
             let message = ws.recv().await?.ok_or("closed")?;
@@ -137,27 +141,6 @@ impl Job {
             }
         }
         Ok(())
-    }
-
-    /// Makes the frames of a client that compresses: those of a server, masked.
-    async fn compressed(&self) -> Result<Vec<u8>, BoxError> {
-        const KEY: [u8; 4] = [0x21, 0x43, 0x65, 0x87];
-        let (silent, _far) = duplex(1);
-        let mut ws = compressing(join(silent, Vec::new()), &DEFLATE.parse()?)?;
-        let (mut wire, mut read) = (Vec::new(), 0);
-        for message in self.messages() {
-            ws.send(message).await?;
-            let frame = &ws.get_ref().writer()[read..];
-            read += frame.len();
-            let payload = &frame[if frame[1] < 126 { 2 } else { 4 }..];
-            put_frame(
-                &mut wire,
-                self.scenario.content.is_text(),
-                payload,
-                Some(KEY),
-            );
-        }
-        Ok(wire)
     }
 }
 
@@ -174,7 +157,7 @@ async fn run(op: &str, job: Job) -> Result<(), BoxError> {
     job.client(peer).await
 }
 
-/// The scenario is one of decoding but for its first word.
+/// Runs a scenario. Its words after the first are those of a scenario that decodes.
 fn instructions(scenario: &str) -> Result<(), BoxError> {
     let (op, rest) = scenario.split_once(':').ok_or(USAGE)?;
     let job = Job::new(format!("decode:{rest}").parse()?);
@@ -188,7 +171,9 @@ fn main() -> ExitCode {
     let done = match args[..] {
         ["info"] => {
             let version = version("wsimd");
-            println!("{{\"version\":\"{version}\",\"validates_text\":true}}");
+            println!(
+                "{{\"name\":\"wsimd-guard\",\"version\":\"{version}\",\"validates_text\":true}}"
+            );
             Ok(())
         }
         ["instructions", scenario] => instructions(scenario),

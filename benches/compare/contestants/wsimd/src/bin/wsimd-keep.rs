@@ -1,15 +1,15 @@
-//! wsimd with `recv` and `send`, and a handler that holds on to the last short message while it waits:
-//! what that costs. The gates ask; it is no row of the tables.
+//! wsimd with `recv` and `send`, and a handler that keeps the last short message while it waits. The
+//! gates measure the memory that this takes.
 
 use std::process::ExitCode;
 
-use contestant::{BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport};
+use contestant::{Contestant, Info, Settings};
 use wsimd::{Error, Message, WebSocket, net::Stream};
 
 /// The longest message that is kept.
 const SHORT: usize = 64;
 
-struct Keep;
+struct Adapter;
 
 async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     let mut kept: Option<Message> = None;
@@ -21,32 +21,21 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     Ok(())
 }
 
-impl Contestant for Keep {
-    fn info() -> Info {
-        Info {
-            name: "wsimd-keep",
-            package: "wsimd",
-            validates_text: true,
-            raw: false,
-            decode: &[],
-            encode: &[],
-            note: "recv and send; keeps the last message of up to 64 bytes",
-        }
-    }
+impl Contestant for Adapter {
+    const INFO: Info = Info {
+        in_memory: false,
+        ..Info::new(
+            "wsimd-keep",
+            "wsimd",
+            "recv and send; keeps the last message of up to 64 bytes",
+        )
+    };
 
-    async fn serve() {
-        contestant_wsimd::serve(echo).await;
-    }
-
-    async fn decode(_: &Decode, _: MemoryTransport) -> Result<Measured, BoxError> {
-        Err(Self::info().note.into())
-    }
-
-    async fn encode(_: &Encode, _: MemoryTransport) -> Result<Measured, BoxError> {
-        Err(Self::info().note.into())
+    async fn serve(settings: Option<Settings>) {
+        contestant_wsimd::serve(settings, echo).await;
     }
 }
 
 fn main() -> ExitCode {
-    contestant::run::<Keep>()
+    contestant::run::<Adapter>()
 }

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use contestant::{BOTH, BoxError, Contestant, Decode, Encode, Info, Measured, MemoryTransport};
-use contestant_wsimd::{config, messages, role};
+use contestant::{BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings};
 use wsimd::{Error, WebSocket, net::Stream};
 
-struct RecvSend;
+struct Adapter;
 
 async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     while let Some(message) = ws.recv().await? {
@@ -15,31 +14,28 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     Ok(())
 }
 
-impl Contestant for RecvSend {
-    fn info() -> Info {
-        Info {
-            name: "wsimd",
-            package: "wsimd",
-            validates_text: true,
-            raw: false,
-            decode: BOTH,
-            encode: BOTH,
-            note: "recv and send; in memory every send writes at once",
-        }
+impl Contestant for Adapter {
+    const INFO: Info = Info {
+        takeover: Some(true),
+        ..Info::new(
+            "wsimd",
+            "wsimd",
+            "recv and send; in memory every send writes at once; compressing with zlib-rs",
+        )
+    };
+
+    async fn serve(settings: Option<Settings>) {
+        contestant_wsimd::serve(settings, echo).await;
     }
 
-    async fn serve() {
-        contestant_wsimd::serve(echo).await;
-    }
-
-    async fn decode(job: &Decode, io: MemoryTransport) -> Result<Measured, BoxError> {
+    async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         contestant_wsimd::decode(job, io).await
     }
 
-    async fn encode(job: &Encode, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let pool = messages(job);
-        let mut ws = WebSocket::new(io, role(job.role), &config());
-        let meter = job.meter();
+    async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
+        let pool = contestant_wsimd::messages(job);
+        let mut ws = contestant_wsimd::connection(job, io)?;
+        let meter = job.meter::<()>();
         for (message, _) in job.send(&pool) {
             ws.send(message.clone()).await?;
         }
@@ -48,5 +44,5 @@ impl Contestant for RecvSend {
 }
 
 fn main() -> ExitCode {
-    contestant::run::<RecvSend>()
+    contestant::run::<Adapter>()
 }

@@ -1,7 +1,5 @@
 //! wtx with 64 KiB allocated beforehand.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_wtx::Adapter<true>>()
 }

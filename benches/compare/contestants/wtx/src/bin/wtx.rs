@@ -1,7 +1,5 @@
-//! wtx with its default buffer, which grows with what arrives.
+//! wtx with its default buffer, which grows with the bytes that arrive.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_wtx::Adapter<false>>()
 }

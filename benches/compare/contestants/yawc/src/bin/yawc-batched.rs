@@ -1,7 +1,5 @@
 //! yawc, batched and with the buffers of its own benchmark.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_yawc::Adapter<true>>()
 }

@@ -1,7 +1,5 @@
-//! yawc, every message sent at once, default buffers.
+//! yawc, each message sent at once, default buffers.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     contestant::run::<contestant_yawc::Adapter<false>>()
 }

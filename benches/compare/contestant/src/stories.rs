@@ -1,76 +1,29 @@
-//! What is compressed: messages like those of real servers, the same in every run.
+//! Messages like those of real servers, for compression. They are the same in every run.
 
 use std::fmt::Write;
 
-use contestant::corpus::Random;
+use bytes::Bytes;
 
-/// What messages are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Corpus {
-    /// Trades of an exchange, about 100 bytes of JSON each.
-    Trades,
-    /// Order books of an exchange, about 1 KiB of JSON each.
-    Books,
-    /// Lines of a chat, about 100 bytes each.
-    Chat,
-    /// Pages of about 16 KiB.
-    Pages,
-    /// Pages of 64 KiB to 1 MiB.
-    LargePages,
-    /// Random bytes, 1 KiB each: what cannot be compressed.
-    Random,
-}
+use crate::{Content, corpus::Random};
 
-impl Corpus {
-    pub const ALL: [Self; 6] = [
-        Self::Trades,
-        Self::Books,
-        Self::Chat,
-        Self::Pages,
-        Self::LargePages,
-        Self::Random,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Trades => "json 100 B",
-            Self::Books => "json 1 KiB",
-            Self::Chat => "chat 100 B",
-            Self::Pages => "html 16 KiB",
-            Self::LargePages => "html to 1 MiB",
-            Self::Random => "random 1 KiB",
-        }
-    }
-
-    pub fn is_text(self) -> bool {
-        self != Self::Random
-    }
-
-    /// Makes the messages, all distinct: many times what a window holds.
-    pub fn messages(self) -> Vec<Vec<u8>> {
-        let mut random = Random::new(0xDEF1A7E);
-        match self {
-            Self::Trades => market(&mut random, 4096, trade),
-            Self::Books => market(&mut random, 1024, book),
-            Self::Chat => (0..4096).map(|_| line(&mut random)).collect(),
-            Self::Pages => (0..256)
-                .map(|_| {
-                    let length = 12_000 + random.below(9_000) as usize;
-                    page(&mut random, length)
-                })
-                .collect(),
-            Self::LargePages => [64, 1024, 128, 96, 512, 768, 256, 80, 384, 640, 192, 320]
-                .iter()
-                .map(|kib| page(&mut random, kib << 10))
-                .collect(),
-            Self::Random => (0..1024)
-                .map(|_| {
-                    let words = (0..128).map(|_| random.next().to_le_bytes());
-                    words.flatten().collect()
-                })
-                .collect(),
-        }
-    }
+/// Creates the messages, all distinct. Together they are many times as long as a window.
+pub fn messages(content: Content) -> Vec<Bytes> {
+    const LARGE: [usize; 12] = [64, 1024, 128, 96, 512, 768, 256, 80, 384, 640, 192, 320];
+    let mut random = Random::new(0xDEF1A7E);
+    let random = &mut random;
+    let texts: Vec<String> = match content {
+        Content::Trades => market(random, 4096, trade),
+        Content::Books => market(random, 1024, book),
+        Content::Chat => (0..4096).map(|_| line(random)).collect(),
+        Content::LargePages => LARGE.iter().map(|kib| page(random, kib << 10)).collect(),
+        _ => (0..256)
+            .map(|_| {
+                let length = 12_000 + random.below(9_000) as usize;
+                page(random, length)
+            })
+            .collect(),
+    };
+    texts.into_iter().map(Bytes::from).collect()
 }
 
 const SYMBOLS: [(&str, u32); 12] = [
@@ -99,7 +52,7 @@ fn market(
     random: &mut Random,
     count: usize,
     message: fn(&mut Market, &mut Random) -> String,
-) -> Vec<Vec<u8>> {
+) -> Vec<String> {
     let mut market = Market {
         prices: SYMBOLS.map(|(_, price)| price),
         time: 1_731_000_000_000,
@@ -109,7 +62,7 @@ fn market(
     for _ in 0..count {
         market.time += u64::from(random.below(90));
         market.id += 1 + u64::from(random.below(4));
-        all.push(message(&mut market, random).into_bytes());
+        all.push(message(&mut market, random));
     }
     all
 }
@@ -210,7 +163,7 @@ fn sentence(text: &mut String, words: &[&str], random: &mut Random, length: usiz
     text.push_str([".", ".", ".", "?", "!", " 🙂", " 👍"][random.below(7) as usize]);
 }
 
-fn line(random: &mut Random) -> Vec<u8> {
+fn line(random: &mut Random) -> String {
     let words = words();
     let name = NAMES[random.below(24).min(random.below(24)) as usize];
     let (hour, minute) = (8 + random.below(12), random.below(60));
@@ -223,11 +176,11 @@ fn line(random: &mut Random) -> Vec<u8> {
     if random.below(12) == 0 {
         let _ = write!(text, " https://example.com/t/{:x}", random.next());
     }
-    text.into_bytes()
+    text
 }
 
 /// A page of articles and tables.
-fn page(random: &mut Random, length: usize) -> Vec<u8> {
+fn page(random: &mut Random, length: usize) -> String {
     let words = words();
     let mut text = String::from("<!DOCTYPE html>\n<html lang=\"en\">\n<head><title>");
     sentence(&mut text, &words, random, 30);
@@ -270,34 +223,5 @@ fn page(random: &mut Random, length: usize) -> Vec<u8> {
         text.push_str("</article>\n");
     }
     text.push_str("</body>\n</html>\n");
-    text.into_bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn messages_are_as_named() {
-        for (corpus, count, shortest, longest) in [
-            (Corpus::Trades, 4096, 80, 140),
-            (Corpus::Books, 1024, 800, 1200),
-            (Corpus::Chat, 4096, 70, 130),
-            (Corpus::Pages, 256, 14_000, 19_000),
-            (Corpus::LargePages, 12, 64 << 10, 1 << 20),
-            (Corpus::Random, 1024, 1024, 1024),
-        ] {
-            let messages = corpus.messages();
-            assert_eq!(messages, corpus.messages(), "{corpus:?}");
-            assert_eq!(messages.len(), count, "{corpus:?}");
-            let mean = messages.iter().map(Vec::len).sum::<usize>() / count;
-            assert!((shortest..=longest).contains(&mean), "{corpus:?} {mean}");
-            let distinct: HashSet<&Vec<u8>> = messages.iter().collect();
-            assert!(distinct.len() > count * 99 / 100, "{corpus:?}");
-            let text = messages.iter().all(|it| str::from_utf8(it).is_ok());
-            assert_eq!(text, corpus.is_text());
-        }
-    }
+    text
 }
