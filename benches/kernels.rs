@@ -35,24 +35,29 @@ fn mask(criterion: &mut Criterion) {
 
 fn unmask_validate(criterion: &mut Criterion) {
     let is_text = |content| content != Content::Binary;
-    common::sweep(criterion, "unmask_validate", is_text, |group, size, pool| {
-        let masked = masked(pool);
-        for simd in Simd::available() {
-            let run = |buffers: &mut Vec<(Vec<u8>, [u8; 4])>| {
-                for (text, key) in buffers {
-                    let verdict = simd.unmask_validate(text, *key, Carry::NONE);
-                    assert_eq!(verdict, Ok(Carry::NONE), "{}", simd.name());
-                }
-            };
-            let mut buffers = masked.clone();
-            run(&mut buffers);
-            let mut pairs = buffers.iter().zip(pool);
-            assert!(pairs.all(|((buffer, _), (text, _))| buffer == text.as_bytes()));
-            group.bench_function(BenchmarkId::new(simd.name(), size), |bencher| {
-                bencher.iter_batched_ref(|| masked.clone(), run, BatchSize::LargeInput);
-            });
-        }
-    });
+    common::sweep(
+        criterion,
+        "unmask_validate",
+        is_text,
+        |group, size, pool| {
+            let masked = masked(pool);
+            for simd in Simd::available() {
+                let run = |buffers: &mut Vec<(Vec<u8>, [u8; 4])>| {
+                    for (text, key) in buffers {
+                        let verdict = simd.unmask_validate(text, *key, Carry::NONE);
+                        assert_eq!(verdict, Ok(Carry::NONE), "{}", simd.name());
+                    }
+                };
+                let mut buffers = masked.clone();
+                run(&mut buffers);
+                let mut pairs = buffers.iter().zip(pool);
+                assert!(pairs.all(|((buffer, _), (text, _))| buffer == text.as_bytes()));
+                group.bench_function(BenchmarkId::new(simd.name(), size), |bencher| {
+                    bencher.iter_batched_ref(|| masked.clone(), run, BatchSize::LargeInput);
+                });
+            }
+        },
+    );
 }
 
 /// Masks each message as RFC 6455 §5.3 says.

@@ -1,6 +1,6 @@
 //! A scenario in memory: `op:role:size:content:chunk:keep:messages[:SETTINGS]`.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use crate::Settings;
 
@@ -46,17 +46,33 @@ pub enum Content {
 }
 
 impl Content {
-    const ALL: [Self; 9] = [
-        Self::Ascii,
-        Self::Json,
-        Self::Multi,
-        Self::Binary,
-        Self::Trades,
-        Self::Books,
-        Self::Chat,
-        Self::Pages,
-        Self::LargePages,
+    const NAMES: [(&str, Self); 9] = [
+        ("ascii", Self::Ascii),
+        ("json", Self::Json),
+        ("multi", Self::Multi),
+        ("binary", Self::Binary),
+        ("trades", Self::Trades),
+        ("books", Self::Books),
+        ("chat", Self::Chat),
+        ("pages", Self::Pages),
+        ("large-pages", Self::LargePages),
     ];
+
+    /// Returns the content of a name.
+    pub fn find(name: &str) -> Option<Self> {
+        let mut names = Self::NAMES.into_iter();
+        names
+            .find(|(it, _)| *it == name)
+            .map(|(_, content)| content)
+    }
+
+    /// Returns the name on the command line and in tables.
+    pub fn name(self) -> &'static str {
+        let mut names = Self::NAMES.into_iter();
+        names
+            .find(|(_, it)| *it == self)
+            .map_or("", |(name, _)| name)
+    }
 
     /// Returns whether messages of it are text.
     pub fn is_text(self) -> bool {
@@ -66,41 +82,6 @@ impl Content {
     /// Returns whether the messages have sizes of their own.
     pub fn is_story(self) -> bool {
         !matches!(self, Self::Ascii | Self::Json | Self::Multi | Self::Binary)
-    }
-
-    /// Returns the name on the command line and in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ascii => "ascii",
-            Self::Json => "json",
-            Self::Multi => "multi",
-            Self::Binary => "binary",
-            Self::Trades => "trades",
-            Self::Books => "books",
-            Self::Chat => "chat",
-            Self::Pages => "pages",
-            Self::LargePages => "large-pages",
-        }
-    }
-}
-
-impl Op {
-    /// Returns the name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Decode => "decode",
-            Self::Encode => "encode",
-        }
-    }
-}
-
-impl Role {
-    /// Returns the name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Client => "client",
-        }
     }
 }
 
@@ -125,22 +106,6 @@ pub struct Scenario {
     pub deflate: Option<Settings>,
 }
 
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (op, role, content) = (self.op.name(), self.role.name(), self.content.name());
-        let Self {
-            size,
-            chunk,
-            keep,
-            messages,
-            ..
-        } = self;
-        write!(f, "{op}:{role}:{size}:{content}:{chunk}:{keep}:{messages}")?;
-        self.deflate
-            .map_or(Ok(()), |settings| write!(f, ":{settings}"))
-    }
-}
-
 impl FromStr for Scenario {
     type Err = String;
 
@@ -161,34 +126,23 @@ impl FromStr for Scenario {
             return Err(wrong());
         };
         let number = |field: &str| field.parse::<usize>().map_err(|_| wrong());
-        let mut ops = [Op::Decode, Op::Encode].into_iter();
-        let mut roles = [Role::Server, Role::Client].into_iter();
-        let mut contents = Content::ALL.into_iter();
         Ok(Self {
-            op: ops.find(|it| it.name() == op).ok_or_else(wrong)?,
-            role: roles.find(|it| it.name() == role).ok_or_else(wrong)?,
+            op: match op {
+                "decode" => Op::Decode,
+                "encode" => Op::Encode,
+                _ => return Err(wrong()),
+            },
+            role: match role {
+                "server" => Role::Server,
+                "client" => Role::Client,
+                _ => return Err(wrong()),
+            },
             size: number(size)?,
-            content: contents.find(|it| it.name() == content).ok_or_else(wrong)?,
+            content: Content::find(content).ok_or_else(wrong)?,
             chunk: number(chunk)?.max(1),
             keep: number(keep)?,
             messages: number(messages)? as u64,
             deflate: deflate.first().map(|it| it.parse()).transpose()?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scenarios_are_read_as_they_are_written() {
-        for text in [
-            "decode:server:16384:multi:4096:16:7",
-            "encode:client:0:trades:65536:0:9:6:15:takeover:0",
-        ] {
-            assert_eq!(text.parse::<Scenario>().unwrap().to_string(), text);
-        }
-        assert!("decode:server:1".parse::<Scenario>().is_err());
     }
 }

@@ -46,7 +46,7 @@ pub struct Info {
     pub takeover: Option<bool>,
     pub note: String,
     /// The roles in memory, as older programs list them.
-    decode: Vec<String>,
+    pub decode: Vec<String>,
 }
 
 impl Contestant {

@@ -1,34 +1,31 @@
-//! The gates: demands on this crate beside the other libraries, and whether they are met.
+//! The gates: the demands of gates.txt on this crate beside the other libraries, and whether they are met.
 
 use std::{fmt::Write, path::Path};
 
-use contestant::Content::{self, Ascii, Binary, Json, Multi};
+use wsimd::simd::Simd;
 
 use crate::{
     Outcome,
     contestants::{AGAIN, FLOOR, Field, KEEPER, OURS, is_ours},
-    demands::{self, Line},
     options::Options,
-    plan::{Plan, Rounds, echoes},
+    plan::Plan,
     save,
-    scenario::{Echo, Idle, Memory},
+    scenario::{Scenario, expand},
     session::Place,
+    stats,
+    summary::Table,
 };
 
-/// The program whose `recv` and `feed` are judged, and the codec's.
-pub const FEED: &str = "wsimd-feed";
-pub const FRAMED: &str = "wsimd-framed-batched";
+const GATES: &str = include_str!("../../gates.txt");
 /// No demand speaks of them.
 const LEFT_OUT: [&str; 2] = ["tcp-epoll", "wsimd-framed"];
-
-const KI: usize = 1 << 10;
-/// The number of messages kept where the allocated bytes are judged.
-pub const KEPT: usize = 16;
+const FEED: &str = "wsimd-feed";
+const FRAMED: &str = "wsimd-framed-batched";
 /// A peer takes part in every so many rounds on loopback.
 const PEERS_EVERY: u32 = 3;
 
 const EXPLANATION: &str = "\
-CPU: the upper end of the 95 % interval of the median ratio, taken from its order statistics (sign test; \
+CPU as a ratio: the upper end of the 95 % interval of the median, taken from its order statistics (sign test; \
 of fewer than six rounds the greatest ratio counts). Other figures are medians. The best peer is the best \
 library of others that validates text. The noise is the distance of the control from itself.
 
@@ -36,104 +33,132 @@ library of others that validates text. The noise is the distance of the control 
 | --- | --- | --- | --- | ---: | --- |
 ";
 
+/// One line of gates.txt.
+struct Demand {
+    part: String,
+    scenario: String,
+    who: String,
+    figure: String,
+    bound: String,
+    /// The word after the bound.
+    word: String,
+}
+
 /// Measures, and writes a table of the demands. Returns whether all are met.
 pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
+    let mut demands: Vec<Demand> = GATES.lines().flat_map(expand).filter_map(demand).collect();
+    let best = Simd::detect().name();
+    let available: Vec<&str> = Simd::available().map(|simd| simd.name()).collect();
+    demands.retain(|it| {
+        let widest = it.word.is_empty() || it.word == "aim" || it.word == best;
+        let backend = it.scenario.rsplit(' ').next().unwrap_or_default();
+        widest && (it.part != "kernels" || available.contains(&backend))
+    });
+    let names = demands.iter();
+    let names = names.map(|it| (it.part.clone(), it.scenario.clone()));
+    let mut plan = Plan::of(&names.collect::<Vec<_>>(), options)?;
+    plan.takes_part = takes_part;
+    plan.seconds = 0.15;
+    if let Some(rounds) = options.rounds.or(options.quick.then_some(3)) {
+        plan.rounds.memory = rounds;
+        plan.rounds.loopback = rounds;
+    }
     let wants = |name: &str| match name {
         KEEPER => options.wants(OURS),
         _ => options.wants(name) && !(LEFT_OUT.contains(&name) && options.only.is_empty()),
     };
     let mut field = Field::build(workspace, wants)?;
-    let careful = field.contestants.iter().cloned();
-    let careful = careful.filter(|it| it.extra || it.info.raw || it.info.validates_text);
-    field.contestants = careful.collect();
-    let summary = crate::measure(workspace, field, plan(options), options)?;
-    let lines = demands::lines(&summary, options);
+    let careful = |it: &crate::contestants::Info| it.raw || it.validates_text;
+    field.contestants.retain(|it| it.extra || careful(&it.info));
+    let summary = crate::measure(workspace, field, plan, options)?;
     let mut text = format!("{}.\n\n{EXPLANATION}", summary.label);
-    for line in &lines {
+    let mut missed = 0;
+    for demand in &demands {
+        let table = summary.table(&demand.part, &demand.scenario);
+        if table.is_none() && !(options.part.is_empty() && options.scenario.is_empty()) {
+            continue;
+        }
+        let (line, met) = demand.line(table);
+        missed += usize::from(!met);
         let _ = writeln!(text, "{line}");
     }
-    let missed = lines.iter().filter(|line| !line.passes()).count();
-    let _ = writeln!(text, "\n{} demands, {missed} not met.", lines.len());
+    let _ = writeln!(text, "\n{missed} demands are not met.");
     print!("{text}");
     save(&options.folder("latest")?.join("gates.md"), &text)?;
-    Ok(lines.iter().all(Line::passes))
+    Ok(missed == 0)
 }
 
-/// A scenario on loopback, and the most that it may take: CPU to that of the floor, and system calls. With
-/// `multi2` workers wake one another, so that system calls are not judged.
-#[rustfmt::skip]
-pub fn loopback() -> Vec<(Echo, f64, Option<f64>)> {
-    let echo = |kind, load, runtime, cpu, syscalls| (Echo::new(kind, load, runtime), cpu, syscalls);
-    vec![
-        echo((20, Binary), (100, 1), "current", 1.05, Some(2.2)),
-        echo((20, Binary), (500, 1), "current", 1.05, Some(2.2)),
-        echo((KI, Multi), (100, 1), "current", 1.05, Some(2.2)),
-        echo((KI, Multi), (500, 1), "current", 1.05, Some(2.2)),
-        echo((20, Binary), (100, 16), "current", 1.20, Some(0.15)),
-        echo((KI, Multi), (100, 16), "current", 1.15, Some(0.15)),
-        echo((16 * KI, Binary), (10, 1), "current", 1.10, Some(2.2)),
-        echo((16 * KI, Multi), (10, 1), "current", 1.15, Some(2.2)),
-        echo((256 * KI, Binary), (10, 1), "current", 1.05, Some(3.2)),
-        echo((256 * KI, Multi), (10, 1), "current", 1.15, Some(3.2)),
-        echo((4 << 20, Binary), (10, 1), "current", 1.20, None),
-        echo((20, Binary), (100, 16), "multi2", 1.20, None),
-        echo((KI, Multi), (100, 16), "multi2", 1.15, None),
-    ]
-}
-
-/// Decoding as a server, messages dropped at once.
-pub fn decoded() -> impl Iterator<Item = Memory> {
-    let sizes = [16, 125, KI, 4 * KI, 16 * KI, 256 * KI];
-    let kinds = |size| [Ascii, Multi, Binary].map(|content| (size, content));
-    let all = sizes.into_iter().flat_map(kinds);
-    let all = all.chain([(125, Json), (KI, Json)]);
-    all.map(|(size, content)| Memory::new("decode", "server", size, content))
-}
-
-/// The same from 1 KiB up, with messages kept.
-pub fn kept() -> impl Iterator<Item = Memory> {
-    let large = decoded().filter(|scenario| scenario.size >= KI);
-    large.map(|scenario| Memory {
-        keep: KEPT,
-        ..scenario
+fn demand(line: String) -> Option<Demand> {
+    let fields: Vec<&str> = line.split("; ").collect();
+    let [part, scenario, who, figure, bound] = fields[..] else {
+        return None;
+    };
+    let (bound, word) = bound.split_once(' ').unwrap_or((bound, ""));
+    Some(Demand {
+        part: part.into(),
+        scenario: scenario.into(),
+        who: who.into(),
+        figure: figure.into(),
+        bound: bound.into(),
+        word: word.into(),
     })
 }
 
-pub fn encoded(role: &'static str) -> impl Iterator<Item = Memory> {
-    let kinds = |size| [Json, Binary].map(|content: Content| (size, content));
-    let all = [16, 125, KI].into_iter().flat_map(kinds);
-    let all = all.chain([(16 * KI, Binary), (256 * KI, Binary)]);
-    all.map(move |(size, content)| Memory::new("encode", role, size, content))
-}
-
-pub fn idle(options: &Options) -> Idle {
-    Idle {
-        connections: if options.quick { 2000 } else { 10_000 },
-        deflate: None,
-        seconds: 0,
+impl Demand {
+    /// Returns a row of the table, and whether the demand is met.
+    fn line(&self, table: Option<&Table>) -> (String, bool) {
+        let Self {
+            part,
+            scenario,
+            who,
+            figure,
+            ..
+        } = self;
+        let noise = 1.0 + table.map_or(0.0, |it| it.threshold);
+        let most: f64 = self.bound.parse().unwrap_or(noise);
+        let value = table.and_then(|table| self.value(table));
+        let holds = value.is_some_and(|value| value <= most);
+        let verdict = match (value, holds, self.word == "aim") {
+            (None, ..) => "not measured",
+            (_, true, _) => "ok",
+            (_, false, true) => "aim",
+            (_, false, false) => "MISS",
+        };
+        let peer = table.and_then(|it| it.best_peer.as_deref());
+        let peer = peer.filter(|_| figure.ends_with("peer"));
+        let peer = peer.map_or(String::new(), |peer| format!(" ({peer})"));
+        let value = value.map_or("–".into(), |value| format!("{value:.3}"));
+        let line = format!(
+            "| {part} | {scenario} | {who} | {figure} ≤ {most:.2} | {value}{peer} | {verdict} |"
+        );
+        (line, holds || verdict == "aim")
     }
-}
 
-fn plan(options: &Options) -> Plan {
-    let full = !options.quick;
-    let memory = decoded().chain(kept()).chain(encoded("server"));
-    let plan = Plan {
-        memory: memory.chain(encoded("client")).collect(),
-        echo: loopback().into_iter().map(|(echo, ..)| echo).collect(),
-        idle: vec![idle(options)],
-        counted: echoes().collect(),
-        kernels: true,
-        takes_part,
-        rounds: Rounds {
-            memory: if full { 5 } else { 3 },
-            echo: if full { 9 } else { 5 },
-            idle: if full { 2 } else { 1 },
-            kernels: 3,
-        },
-        seconds: 0.15,
-        warm_up: 0.05,
-    };
-    plan.narrowed(options)
+    fn value(&self, table: &Table) -> Option<f64> {
+        let row = table.row(&self.who)?;
+        if let Some((measure, other)) = self.figure.split_once(" / ") {
+            let other = match other {
+                "peer" => table.best_peer.as_deref()?,
+                "size" => {
+                    let size = Scenario::parse(&self.scenario).ok()?.size;
+                    return Some(row.median(measure)? / size as f64);
+                }
+                other => other,
+            };
+            let reference = table.row(other)?.samples.get(measure)?;
+            let ratios = stats::ratios(row.samples.get(measure)?, reference);
+            return match (measure, self.figure.ends_with("peer")) {
+                ("cpu_ns", false) => stats::median_upper(&ratios),
+                _ => stats::median(&ratios),
+            };
+        }
+        match self.figure.split_once(" - ") {
+            Some((measure, other)) => {
+                Some(row.median(measure)? - table.row(other)?.median(measure)?)
+            }
+            None => row.median(&self.figure),
+        }
+    }
 }
 
 /// Returns whether a demand needs the measurement. On loopback peers are not in every round, because ours
@@ -151,5 +176,20 @@ fn takes_part(place: &Place<'_>) -> bool {
         "instructions" => who != FRAMED && !who.ends_with(AGAIN),
         "loopback" => is_ours(who) || is_limit || place.round.is_multiple_of(PEERS_EVERY),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_demand() {
+        let lines = GATES.lines().filter(|line| !line.starts_with('#'));
+        for line in lines.flat_map(expand) {
+            let demand = demand(line.clone()).unwrap_or_else(|| panic!("{line}"));
+            assert!(demand.bound == "noise" || demand.bound.parse::<f64>().is_ok());
+            assert!(demand.part == "kernels" || Scenario::parse(&demand.scenario).is_ok());
+        }
     }
 }

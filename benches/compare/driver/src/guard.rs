@@ -34,8 +34,7 @@ pub fn run(workspace: &Path, path: &Path, options: &Options, record: bool) -> Ou
         let named = options.only.is_empty() || options.wants(name);
         named && is_ours(name)
     };
-    let mut scenarios = plan::guarded();
-    scenarios.retain(|it| options.wants_scenario(&it.name()));
+    let scenarios = plan::guarded(options)?;
     let mut contestants = Field::build(workspace, ours)?.contestants;
     contestants.retain(|it| ours(&it.name) && !it.name.ends_with(AGAIN));
     let mut now = Counts::new();

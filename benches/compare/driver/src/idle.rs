@@ -8,7 +8,7 @@ use crate::{
     Outcome, Values,
     contestants::{Contestant, FLOOR, Field, KEEPER, OURS},
     load::Load,
-    scenario::Idle,
+    scenario::Scenario,
     server::{Server, Start, raise_open_files},
     session::Session,
     traffic::Traffic,
@@ -23,17 +23,14 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// The time that one of the two loads answers pings before the other does.
 const TURN: Duration = Duration::from_millis(50);
 
-/// The most resident bytes that are demanded of a connection of ours.
-pub const MOST: f64 = 1300.0;
-/// The most that the guard lets pass. The gaps of the allocator come and go with a few bytes of any part of
+/// The most resident bytes that the guard lets pass for a connection of ours. The gaps of the allocator come and go with a few bytes of any part of
 /// a connection.
 const GUARDED: f64 = 1340.0;
 /// The most beyond the bytes of the floor.
-pub const MOST_OVER_FLOOR: f64 = 400.0;
+const MOST_OVER_FLOOR: f64 = 400.0;
 
 pub fn run(session: &mut Session) -> Outcome<()> {
-    let scenarios = session.plan.idle.iter().map(|it| (it.name(), it.clone()));
-    let scenarios: Vec<(String, Idle)> = scenarios.collect();
+    let scenarios = session.plan.idle.clone();
     let rounds = session.plan.rounds.idle;
     session.rounds(
         ("idle", rounds),
@@ -47,11 +44,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
 /// Measures the floor and `wsimd` once. Returns whether a connection takes no more than it may.
 pub fn guard(workspace: &Path, connections: usize) -> Outcome<bool> {
     let field = Field::build(workspace, |name| name == OURS)?;
-    let idle = Idle {
-        connections,
-        deflate: None,
-        seconds: 0,
-    };
+    let idle = Scenario::parse(&format!("{connections} connections"))?;
     let resident = |name: &str| {
         let contestant = field.find(name).ok_or(format!("{name} does not build"))?;
         let bytes = measure(contestant, &idle)?[0].1;
@@ -65,7 +58,7 @@ pub fn guard(workspace: &Path, connections: usize) -> Outcome<bool> {
     Ok(fine)
 }
 
-fn measure(contestant: &Contestant, idle: &Idle) -> Outcome<Values> {
+fn measure(contestant: &Contestant, idle: &Scenario) -> Outcome<Values> {
     raise_open_files((idle.connections + FIRST) as u64 + 100)?;
     let deflate = idle.deflate.as_ref();
     let kind = match deflate {
@@ -84,7 +77,7 @@ fn measure(contestant: &Contestant, idle: &Idle) -> Outcome<Values> {
     Ok(vec![("rss", bytes)])
 }
 
-fn grow(server: &Server, traffic: &Traffic, idle: &Idle) -> Outcome<f64> {
+fn grow(server: &Server, traffic: &Traffic, idle: &Scenario) -> Outcome<f64> {
     let mut first = exchange(server, traffic, FIRST)?;
     let before = server.memory()?;
     let mut load = exchange(server, traffic, idle.connections)?;

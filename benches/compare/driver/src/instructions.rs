@@ -16,7 +16,7 @@ use crate::{
     contestants::{Contestant, GUARD},
     load::Load,
     machine,
-    scenario::{Counted, Echo, Memory},
+    scenario::Scenario,
     server::{Server, Start},
     session::{Place, Session},
     stats,
@@ -55,7 +55,7 @@ const MESSAGES: u64 = 20_000;
 const FEW: u64 = 2000;
 const SLOW: f64 = 40e6;
 
-type Job<'a> = (&'a Counted, &'a Contestant);
+type Job<'a> = (&'a Scenario, &'a Contestant);
 
 fn place<'a>(scenario: &'a str, contestant: &'a str) -> Place<'a> {
     Place {
@@ -67,10 +67,10 @@ fn place<'a>(scenario: &'a str, contestant: &'a str) -> Place<'a> {
 }
 
 pub fn run(session: &mut Session) -> Outcome<()> {
-    let scenarios = session.plan.counted.clone();
+    let scenarios = session.plan.instructions.clone();
     let contestants = session.field.contestants.clone();
     let mut jobs = jobs(&scenarios, &contestants);
-    jobs.retain(|(it, who)| (session.plan.takes_part)(&place(&it.name(), &who.name)));
+    jobs.retain(|(it, who)| (session.plan.takes_part)(&place(&it.name, &who.name)));
     for (scenario, contestant, count) in count_all(&jobs)? {
         let count = count.map(|count| vec![("instructions", count)]);
         session.add(&place(&scenario, &contestant), count);
@@ -79,14 +79,14 @@ pub fn run(session: &mut Session) -> Outcome<()> {
 }
 
 /// Returns every scenario with every contestant that can be counted in it.
-pub fn jobs<'a>(scenarios: &'a [Counted], contestants: &'a [Contestant]) -> Vec<Job<'a>> {
+pub fn jobs<'a>(scenarios: &'a [Scenario], contestants: &'a [Contestant]) -> Vec<Job<'a>> {
     let pairs = scenarios
         .iter()
         .flat_map(|scenario| contestants.iter().map(move |it| (scenario, it)));
     let fits = |(scenario, contestant): &Job<'_>| match scenario {
-        Counted::Memory(it) if is_own(it) => contestant.name.starts_with(GUARD),
-        Counted::Memory(_) => contestant.in_memory(None),
-        Counted::Echo(_) => contestant.serves(None) && !contestant.extra,
+        it if it.in_flight > 0 => contestant.serves(None) && !contestant.extra,
+        it if is_own(it) => contestant.name.starts_with(GUARD),
+        _ => contestant.in_memory(None),
     };
     pairs.filter(fits).collect()
 }
@@ -105,7 +105,7 @@ pub fn count_all(jobs: &[Job<'_>]) -> Outcome<Vec<(String, String, Outcome<f64>)
             let Some((scenario, contestant)) = jobs.get(index) else {
                 return;
             };
-            eprintln!("instructions: {}: {}", scenario.name(), contestant.name);
+            eprintln!("instructions: {}: {}", scenario.name, contestant.name);
             let count = per_message(contestant, scenario);
             let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
             counts.push((index, count));
@@ -120,31 +120,28 @@ pub fn count_all(jobs: &[Job<'_>]) -> Outcome<Vec<(String, String, Outcome<f64>)
     counts.sort_by_key(|(index, _)| *index);
     let named = counts.into_iter().map(|(index, count)| {
         let (scenario, contestant) = jobs[index];
-        (scenario.name(), contestant.name.clone(), count)
+        (scenario.name.clone(), contestant.name.clone(), count)
     });
     Ok(named.collect())
 }
 
-fn per_message(contestant: &Contestant, scenario: &Counted) -> Outcome<f64> {
-    match scenario {
-        Counted::Memory(scenario) => each(messages(scenario), ALONE, |messages| {
-            let arguments = ["instructions", &scenario.argument(messages)];
-            Ok(callgrind(&[], &contestant.path, &arguments)?.1)
-        }),
-        Counted::Echo(echo) => {
-            let kind = (echo.size, echo.content);
-            let traffic = Traffic::new(kind, None, contestant.info.raw, 1 << 18)?;
-            let run = |messages| count_echo(contestant, echo, &traffic, messages);
-            let count = if run(FEW)? > SLOW { FEW } else { MESSAGES };
-            each(count, UNDER_LOAD, run)
-        }
+fn per_message(contestant: &Contestant, scenario: &Scenario) -> Outcome<f64> {
+    if scenario.in_flight > 0 {
+        let traffic = Traffic::new(scenario.kind(), None, contestant.info.raw, 1 << 18)?;
+        let run = |messages| count_echo(contestant, scenario, &traffic, messages);
+        let count = if run(FEW)? > SLOW { FEW } else { MESSAGES };
+        return each(count, UNDER_LOAD, run);
     }
+    each(messages(scenario), ALONE, |messages| {
+        let arguments = ["instructions", &scenario.argument(messages)];
+        Ok(callgrind(&[], &contestant.path, &arguments)?.1)
+    })
 }
 
 /// Returns all instructions of a server that echoes so many messages.
 fn count_echo(
     contestant: &Contestant,
-    echo: &Echo,
+    echo: &Scenario,
     traffic: &Traffic,
     messages: u64,
 ) -> Outcome<f64> {
@@ -176,13 +173,13 @@ pub fn each(count: u64, repeats: Repeats, run: impl Fn(u64) -> Outcome<f64>) -> 
 }
 
 /// Returns whether a scenario is one of the guard's own program.
-fn is_own(scenario: &Memory) -> bool {
-    !["decode", "encode"].contains(&scenario.op)
+fn is_own(scenario: &Scenario) -> bool {
+    !["decode", "encode"].contains(&scenario.op.as_str())
 }
 
 /// Returns whole pools of the contestants (1 MiB, 4 to 4,096 messages), so that both runs see the same
 /// messages, and several pools where messages are small or cost little.
-fn messages(scenario: &Memory) -> u64 {
+fn messages(scenario: &Scenario) -> u64 {
     let pool = ((1 << 20) / scenario.size.max(1)).clamp(4, 4096) as u64;
     match scenario.size {
         _ if is_own(scenario) => pool,

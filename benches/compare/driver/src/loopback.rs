@@ -15,7 +15,7 @@ use crate::{
     contestants::Contestant,
     load::Load,
     machine,
-    scenario::Echo,
+    scenario::Scenario,
     server::{Server, Start, pin_apart, unpin},
     session::Session,
     traffic::Traffic,
@@ -25,9 +25,8 @@ use crate::{
 const WARM_UP_BYTES: u64 = 64 << 10;
 
 pub fn run(session: &mut Session) -> Outcome<()> {
-    let scenarios = session.plan.echo.iter().map(|it| (it.name(), it.clone()));
-    let scenarios: Vec<(String, Echo)> = scenarios.collect();
-    let rounds = session.plan.rounds.echo;
+    let scenarios = session.plan.loopback.clone();
+    let rounds = session.plan.rounds.loopback;
     let mut last: Option<(String, Traffic)> = None;
     session.rounds(
         ("loopback", rounds),
@@ -44,13 +43,10 @@ pub fn run(session: &mut Session) -> Outcome<()> {
                 None
             };
             let raw = contestant.info.raw;
-            let key = format!("{} {raw}", echo.name());
+            let key = format!("{} {raw}", echo.name);
             let traffic = match last.take().filter(|(name, _)| *name == key) {
                 Some((_, traffic)) => traffic,
-                None => {
-                    let kind = (echo.size, echo.content);
-                    Traffic::new(kind, echo.deflate.as_ref(), raw, corpus::POOL_BYTES)?
-                }
+                None => Traffic::new(echo.kind(), echo.deflate.as_ref(), raw, corpus::POOL_BYTES)?,
             };
             let (_, traffic) = last.insert((key, traffic));
             let run = Run {
@@ -71,7 +67,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
 struct Run<'a> {
     session: &'a Session,
     contestant: &'a Contestant,
-    echo: &'a Echo,
+    echo: &'a Scenario,
     traffic: &'a Traffic,
 }
 

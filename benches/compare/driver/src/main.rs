@@ -3,7 +3,6 @@
 
 mod chart;
 mod contestants;
-mod demands;
 mod dispatch;
 mod gates;
 mod guard;
@@ -75,7 +74,7 @@ fn main() -> ExitCode {
 /// Measures, and writes the results into `target/`. A run of everything also replaces the latest results.
 fn run(workspace: &Path, options: &Options) -> Outcome<()> {
     let field = Field::build(workspace, |name| options.wants(name))?;
-    let summary = measure(workspace, field, Plan::new(options), options)?;
+    let summary = measure(workspace, field, Plan::new(options)?, options)?;
     report::print(&summary);
     let folder = options.folder("latest")?;
     let latest = workspace.join("../results");

@@ -15,7 +15,7 @@ use crate::{
     Outcome, Values,
     contestants::Contestant,
     machine,
-    scenario::Memory,
+    scenario::Scenario,
     server::{pin_apart, prepare, unpin},
     session::{Place, Session},
 };
@@ -41,8 +41,7 @@ struct Line {
 }
 
 pub fn run(session: &mut Session) -> Outcome<()> {
-    let scenarios = session.plan.memory.iter().map(|it| (it.name(), it.clone()));
-    let scenarios: Vec<(String, Memory)> = scenarios.collect();
+    let scenarios = session.plan.memory.clone();
     let rounds = session.plan.rounds.memory;
     let core = pin_apart();
     session.rounds(
@@ -85,7 +84,7 @@ pub fn ask(contestant: &Contestant, argument: &str, core: Option<usize>) -> Outc
 }
 
 /// Returns the number of messages that takes this contestant long enough, from a short run.
-fn calibrate(contestant: &Contestant, scenario: &Memory, core: Option<usize>) -> Outcome<u64> {
+fn calibrate(contestant: &Contestant, scenario: &Scenario, core: Option<usize>) -> Outcome<u64> {
     let size = match scenario.deflate {
         Some(_) => 100_000,
         None => scenario.size as u64,
@@ -96,17 +95,17 @@ fn calibrate(contestant: &Contestant, scenario: &Memory, core: Option<usize>) ->
 }
 
 /// Measures the sizes of Python's `websockets`, once for each scenario that compresses.
-fn python_sizes(session: &mut Session, scenarios: &[(String, Memory)]) {
-    let compress = |it: &&(String, Memory)| it.1.deflate.is_some() && it.1.op == "encode";
+fn python_sizes(session: &mut Session, scenarios: &[Scenario]) {
+    let compress = |it: &&Scenario| it.deflate.is_some() && it.op == "encode";
     let mut scenarios = scenarios.iter().filter(compress).peekable();
     if scenarios.peek().is_none() {
         return;
     }
     let python = find_python(&session.workspace);
-    for (name, scenario) in scenarios {
+    for scenario in scenarios {
         let place = Place {
             part: PART,
-            scenario: name,
+            scenario: &scenario.name,
             contestant: PYTHON,
             round: 0,
         };
@@ -135,7 +134,7 @@ fn find_python(workspace: &Path) -> Outcome<PathBuf> {
 }
 
 /// Returns the bytes of a message as Python's `websockets` compresses it, after a check of every byte.
-fn python_size(python: &Path, scenario: &Memory) -> Outcome<f64> {
+fn python_size(python: &Path, scenario: &Scenario) -> Outcome<f64> {
     let failed = |error: std::io::Error| format!("{PYTHON}: {error}");
     let settings = scenario.deflate.as_ref().ok_or("no compression")?;
     let messages = corpus::messages(scenario.content, scenario.size, corpus::POOL_BYTES);

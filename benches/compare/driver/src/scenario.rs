@@ -1,55 +1,135 @@
-//! The scenarios: their names in tables, and their words on the contestants' command line.
+//! The scenarios, read from their names.
+
+use std::time::Duration;
 
 use contestant::{Content, Settings};
 
-/// The usual share of the stream that the transport in memory returns for one read.
-pub const CHUNK: usize = 64 << 10;
+use crate::Outcome;
 
-/// A scenario in memory. Calibration finds the number of messages.
+/// The usual share of the stream that the transport in memory returns for one read.
+const CHUNK: usize = 64 << 10;
+
+/// A scenario. The parts use the fields that they need.
 #[derive(Clone, Debug)]
-pub struct Memory {
-    pub op: &'static str,
-    pub role: &'static str,
+pub struct Scenario {
+    pub name: String,
+    /// `decode`, `encode`, or a word of the guard's own program.
+    pub op: String,
+    role: String,
     pub size: usize,
     pub content: Content,
-    pub chunk: usize,
-    pub keep: usize,
+    chunk: usize,
+    keep: usize,
+    pub connections: usize,
+    pub in_flight: u64,
+    /// The runtime of a server on loopback. Instructions are counted on `current`.
+    pub runtime: &'static str,
     pub deflate: Option<Settings>,
+    /// Seconds from the last message to the measurement of idle memory.
+    pub seconds: u64,
 }
 
-impl Memory {
-    pub fn new(op: &'static str, role: &'static str, size: usize, content: Content) -> Self {
-        Self {
-            op,
-            role,
-            size,
-            content,
+impl Scenario {
+    /// Reads a name, for example `decode server 16 KiB multi keep 16`, `20 B binary 100x16 current`, `chat
+    /// takeover 32x4 current` or `1000 connections takeover 15 bits`.
+    pub fn parse(name: &str) -> Outcome<Self> {
+        let mut scenario = Self {
+            name: name.into(),
+            op: String::new(),
+            role: String::new(),
+            size: 0,
+            content: Content::Ascii,
             chunk: CHUNK,
             keep: 0,
+            connections: 0,
+            in_flight: 0,
+            runtime: "current",
             deflate: None,
+            seconds: 0,
+        };
+        let text = name.replace(',', "");
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        if let Some(index) = words.iter().position(|word| *word == "takeover") {
+            scenario.deflate = Some(Settings {
+                level: 6,
+                window_bits: 15,
+                takeover: index == 0 || words[index - 1] != "no",
+                keepalive: None,
+            });
+        }
+        words.retain(|word| !["takeover", "no", "later"].contains(word));
+        let mut rest = &words[..];
+        while let Some(next) = scenario.word(rest) {
+            rest = &rest[next..];
+        }
+        match rest {
+            [] => Ok(scenario),
+            rest => Err(format!("{name}: {rest:?} is not understood")),
         }
     }
 
-    /// Returns the name, which leaves out the usual values.
-    pub fn name(&self) -> String {
-        let kind = kind(self.size, self.content);
-        let mut name = format!("{} {} {kind}", self.op, self.role);
-        if self.chunk != CHUNK {
-            name.push_str(&format!(" chunk {}", bytes(self.chunk)));
-        }
-        if self.keep != 0 {
-            name.push_str(&format!(" keep {}", self.keep));
-        }
-        if let Some(settings) = &self.deflate {
-            name.push_str(takeover(settings));
-            if self.op == "encode" {
-                name.push_str(&format!(" level {}", settings.level));
+    /// Reads the first words. Returns their number, or `None` if they are not understood.
+    fn word(&mut self, words: &[&str]) -> Option<usize> {
+        let bytes = |number: &str, unit: &str| {
+            let factor = match unit {
+                "B" => 1,
+                "KiB" => 1 << 10,
+                "MiB" => 1 << 20,
+                _ => return None,
+            };
+            Some(number.parse::<usize>().ok()? * factor)
+        };
+        match *words {
+            ["chunk", number, unit, ..] => {
+                self.chunk = bytes(number, unit)?;
+                return Some(3);
             }
+            ["keep", number, ..] => self.keep = number.parse().ok()?,
+            ["level", number, ..] => self.deflate.as_mut()?.level = number.parse().ok()?,
+            [number, "bits", ..] => self.deflate.as_mut()?.window_bits = number.parse().ok()?,
+            [number, "s", ..] => {
+                self.seconds = number.parse().ok()?;
+                self.deflate.as_mut()?.keepalive = Some(Duration::from_secs(1));
+            }
+            [number, "connections", ..] => self.connections = number.parse().ok()?,
+            [number, unit @ ("B" | "KiB" | "MiB"), ..] => self.size = bytes(number, unit)?,
+            [
+                op @ ("decode" | "encode" | "echo" | "split" | "handle" | "inflate"),
+                ..,
+            ] => {
+                self.op = op.into();
+                return Some(1);
+            }
+            [role @ ("server" | "client"), ..] => {
+                self.role = role.into();
+                return Some(1);
+            }
+            ["current", ..] => return Some(1),
+            ["multi2", ..] => {
+                self.runtime = "multi2";
+                return Some(1);
+            }
+            [word, ..] => {
+                if let Some(content) = Content::find(word) {
+                    self.content = content;
+                } else {
+                    let (connections, in_flight) = word.split_once('x')?;
+                    self.connections = connections.parse().ok()?;
+                    self.in_flight = in_flight.parse().ok()?;
+                }
+                return Some(1);
+            }
+            [] => return None,
         }
-        name
+        Some(2)
     }
 
-    /// Returns the argument of a contestant.
+    /// Returns the messages of the scenario: their size and their content.
+    pub fn kind(&self) -> (usize, Content) {
+        (self.size, self.content)
+    }
+
+    /// Returns the argument of a contestant in memory.
     pub fn argument(&self, messages: u64) -> String {
         let content = self.content.name();
         let Self {
@@ -68,105 +148,39 @@ impl Memory {
     }
 }
 
-/// Echoes on loopback.
-#[derive(Clone, Debug)]
-pub struct Echo {
-    pub size: usize,
-    pub content: Content,
-    pub connections: usize,
-    pub in_flight: u64,
-    pub runtime: &'static str,
-    pub deflate: Option<Settings>,
+/// Writes a line for each alternative of `{a|b}`.
+pub fn expand(line: &str) -> Vec<String> {
+    let Some((before, rest)) = line.split_once('{') else {
+        return vec![line.into()];
+    };
+    let (alternatives, after) = rest.split_once('}').unwrap_or((rest, ""));
+    let lines = alternatives.split('|');
+    lines
+        .flat_map(|it| expand(&format!("{before}{it}{after}")))
+        .collect()
 }
 
-impl Echo {
-    pub fn new(
-        (size, content): (usize, Content),
-        (connections, in_flight): (usize, u64),
-        runtime: &'static str,
-    ) -> Self {
-        Self {
-            size,
-            content,
-            connections,
-            in_flight,
-            runtime,
-            deflate: None,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read() {
+        let scenario = Scenario::parse("decode server 16 KiB multi chunk 4 KiB keep 16").unwrap();
+        assert_eq!(scenario.argument(7), "decode:server:16384:multi:4096:16:7");
+        let scenario = Scenario::parse("encode server trades no takeover level 9").unwrap();
+        let argument = "encode:server:0:trades:65536:0:7:9:15:alone:0";
+        assert_eq!(scenario.argument(7), argument);
+        let scenario = Scenario::parse("20 B binary 100x16 multi2").unwrap();
+        assert_eq!((scenario.connections, scenario.in_flight), (100, 16));
+        assert!(Scenario::parse("20 B soup 100x16 current").is_err());
     }
 
-    pub fn name(&self) -> String {
-        format!("{} {}", self.load(), self.runtime)
-    }
-
-    /// Returns the name without the runtime.
-    pub fn load(&self) -> String {
-        let kind = kind(self.size, self.content);
-        let deflate = self.deflate.as_ref().map_or("", takeover);
-        format!("{kind}{deflate} {}x{}", self.connections, self.in_flight)
-    }
-}
-
-/// Connections that wait.
-#[derive(Clone, Debug)]
-pub struct Idle {
-    pub connections: usize,
-    pub deflate: Option<Settings>,
-    /// Seconds from the last message to the measurement.
-    pub seconds: u64,
-}
-
-impl Idle {
-    pub fn name(&self) -> String {
-        let mut name = format!("{} connections", self.connections);
-        if let Some(settings) = &self.deflate {
-            name.push_str(takeover(settings));
-            name.push_str(&format!(" {} bits", settings.window_bits));
-        }
-        if self.seconds > 0 {
-            name.push_str(&format!(", {} s later, pinged every second", self.seconds));
-        }
-        name
-    }
-}
-
-/// The subject of a count of instructions: a contestant in memory, or a server under load.
-#[derive(Clone, Debug)]
-pub enum Counted {
-    Memory(Memory),
-    Echo(Echo),
-}
-
-impl Counted {
-    pub fn name(&self) -> String {
-        match self {
-            Self::Memory(scenario) => scenario.name(),
-            Self::Echo(scenario) => format!("echo {}", scenario.load()),
-        }
-    }
-}
-
-fn kind(size: usize, content: Content) -> String {
-    if content.is_story() {
-        content.name().into()
-    } else {
-        format!("{} {}", bytes(size), content.name())
-    }
-}
-
-fn takeover(settings: &Settings) -> &'static str {
-    if settings.takeover {
-        " takeover"
-    } else {
-        " no takeover"
-    }
-}
-
-/// Returns a size in the largest unit that divides it.
-pub fn bytes(size: usize) -> String {
-    match size {
-        size if size > 0 && size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
-        size if size > 0 && size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
-        size => format!("{size} B"),
+    #[test]
+    fn alternatives_are_expanded() {
+        assert_eq!(
+            expand("a {b|c} {d|e}"),
+            ["a b d", "a b e", "a c d", "a c e"]
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     Outcome, Values,
     contestants::{Contestant, Field},
     plan::Plan,
+    scenario::Scenario,
     stats::Rounds,
     syscalls::Tracepoint,
 };
@@ -65,16 +66,16 @@ impl Session {
 
     /// Measures all scenarios of a part with all contestants that fit, round after round. `measure` gets a
     /// slot that keeps the number of messages of a contestant from round to round.
-    pub fn rounds<S>(
+    pub fn rounds(
         &mut self,
         (part, rounds): (&'static str, u32),
-        scenarios: &[(String, S)],
-        fits: impl Fn(&Contestant, &S) -> bool,
-        mut measure: impl FnMut(&Self, &Contestant, &S, &mut Option<u64>) -> Outcome<Values>,
+        scenarios: &[Scenario],
+        fits: impl Fn(&Contestant, &Scenario) -> bool,
+        mut measure: impl FnMut(&Self, &Contestant, &Scenario, &mut Option<u64>) -> Outcome<Values>,
     ) {
         let mut calibrated: HashMap<(usize, String), Option<u64>> = HashMap::new();
         for round in 0..rounds {
-            for (index, (name, scenario)) in scenarios.iter().enumerate() {
+            for (index, scenario) in scenarios.iter().enumerate() {
                 let all = self.field.contestants.iter();
                 let mut order: Vec<Contestant> =
                     all.filter(|it| fits(it, scenario)).cloned().collect();
@@ -85,7 +86,7 @@ impl Session {
                 for contestant in &order {
                     let place = Place {
                         part,
-                        scenario: name,
+                        scenario: &scenario.name,
                         contestant: &contestant.name,
                         round,
                     };
