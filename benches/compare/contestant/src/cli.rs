@@ -18,7 +18,7 @@ use crate::{
 
 const USAGE: &str = "usage: info | serve [--runtime current|multi2] [--deflate SETTINGS] | \
                      memory SCENARIO | instructions SCENARIO\n\
-                     SCENARIO is op:role:size:content:chunk:keep:messages[:SETTINGS], \
+                     SCENARIO is op:role:size:content:chunk:0:messages[:SETTINGS], \
                      SETTINGS is level:window_bits:takeover|alone:keepalive_ms";
 
 /// The payload of the pool when instructions are counted. The pool is small because callgrind is slow.

@@ -77,7 +77,7 @@ where
     W: Sink<M, Error: Into<BoxError>> + Unpin,
     M: Clone,
 {
-    let meter = job.meter::<()>();
+    let meter = job.meter();
     for (message, flush) in job.send(&pool) {
         ws.feed(message.clone()).await.map_err(Into::into)?;
         if flush {

@@ -46,15 +46,12 @@ pub struct Job {
     pub text: bool,
     /// The payloads.
     pub pool: Arc<Vec<Bytes>>,
-    keep: usize,
     mode: Mode,
 }
 
-/// The clock, the counters and the checksum of a job. `M` is the library's message.
+/// The clock, the counters and the checksum of a job.
 #[derive(Debug)]
-pub struct Meter<M> {
-    kept: Vec<Option<M>>,
-    next: usize,
+pub struct Meter {
     checksum: u64,
     mode: Mode,
     expected: Option<(Arc<Vec<Bytes>>, usize)>,
@@ -103,7 +100,6 @@ impl Prepared {
             messages,
             text: self.scenario.content.is_text(),
             pool: Arc::clone(&self.pool),
-            keep: self.scenario.keep,
             mode,
         }
     }
@@ -162,14 +158,9 @@ impl Prepared {
 }
 
 impl Job {
-    /// Returns whether messages outlive the next message, so that a lent payload must be copied.
-    pub fn keeps(&self) -> bool {
-        self.keep > 0
-    }
-
     /// Starts the clock.
-    pub fn meter<M>(&self) -> Meter<M> {
-        let mut meter = Meter::start(self.keep, self.mode);
+    pub fn meter(&self) -> Meter {
+        let mut meter = Meter::start(self.mode);
         if self.mode == Mode::Verify {
             meter.expected = Some((Arc::clone(&self.pool), 0));
         }
@@ -207,15 +198,12 @@ impl Job {
     }
 }
 
-impl<M> Meter<M> {
-    fn start(keep: usize, mode: Mode) -> Self {
-        let kept = (0..keep).map(|_| None).collect();
+impl Meter {
+    fn start(mode: Mode) -> Self {
         if mode == Mode::Measure {
             alloc::start();
         }
         Self {
-            kept,
-            next: 0,
             checksum: 0,
             mode,
             expected: None,
@@ -223,18 +211,10 @@ impl<M> Meter<M> {
         }
     }
 
-    /// Takes a message: looks at it, and drops it at once or sixteen messages later.
+    /// Takes a message, looks at it and drops it.
     #[inline]
-    pub fn take(&mut self, message: M, payload: impl FnOnce(&M) -> &[u8]) {
+    pub fn take<M>(&mut self, message: M, payload: impl FnOnce(&M) -> &[u8]) {
         self.look(payload(&message));
-        if self.kept.is_empty() {
-            return drop(message);
-        }
-        self.kept[self.next] = Some(message);
-        self.next += 1;
-        if self.next == self.kept.len() {
-            self.next = 0;
-        }
     }
 
     /// Looks at a payload that the library lends.

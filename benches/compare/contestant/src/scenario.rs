@@ -1,4 +1,5 @@
-//! A scenario in memory: `op:role:size:content:chunk:keep:messages[:SETTINGS]`.
+//! A scenario in memory: `op:role:size:content:chunk:0:messages[:SETTINGS]`. The sixth field is unused. It is
+//! there for programs of older commits.
 
 use std::str::FromStr;
 
@@ -43,6 +44,16 @@ pub enum Content {
     Pages,
     /// Pages of HTML of 64 KiB to 1 MiB.
     LargePages,
+}
+
+impl Role {
+    /// Returns a library's own name of the role.
+    pub fn of<T>(self, server: T, client: T) -> T {
+        match self {
+            Self::Server => server,
+            Self::Client => client,
+        }
+    }
 }
 
 impl Content {
@@ -98,8 +109,6 @@ pub struct Scenario {
     pub content: Content,
     /// The most bytes that the transport returns for one read.
     pub chunk: usize,
-    /// The number of the last messages that stay alive.
-    pub keep: usize,
     /// The number of messages.
     pub messages: u64,
     /// The parameters of permessage-deflate, or none without it.
@@ -110,7 +119,7 @@ impl FromStr for Scenario {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text}: not op:role:size:content:chunk:keep:messages[:SETTINGS]");
+        let wrong = || format!("{text}: not op:role:size:content:chunk:0:messages[:SETTINGS]");
         let fields: Vec<&str> = text.splitn(8, ':').collect();
         let [
             op,
@@ -118,7 +127,7 @@ impl FromStr for Scenario {
             size,
             content,
             chunk,
-            keep,
+            _,
             messages,
             ref deflate @ ..,
         ] = fields[..]
@@ -140,7 +149,6 @@ impl FromStr for Scenario {
             size: number(size)?,
             content: Content::find(content).ok_or_else(wrong)?,
             chunk: number(chunk)?.max(1),
-            keep: number(keep)?,
             messages: number(messages)? as u64,
             deflate: deflate.first().map(|it| it.parse()).transpose()?,
         })

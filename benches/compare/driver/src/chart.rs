@@ -50,7 +50,7 @@ const PANELS: [Panel; 3] = [
     Panel {
         part: "idle",
         scenario: "2000 connections",
-        title: ["Memory of an idle connection", "KB resident"],
+        title: ["An idle connection", "memory, KB resident"],
         unit: 1000.0,
         bursts: false,
     },
@@ -65,7 +65,7 @@ pub fn svg(summary: &Summary) -> String {
         }
     }
     let bottom = TOP + rows * STEP + 16;
-    let height = bottom + 12;
+    let height = bottom + 26;
     let label = summary.label.replace('<', "&lt;");
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
@@ -73,8 +73,9 @@ pub fn svg(summary: &Summary) -> String {
          <title>WebSocket libraries compared: shorter bars are better</title>\n\
          <text x=\"4\" y=\"16\">Shorter is better. Best configuration of each library; 100 connections \
          (idle: 2,000).</text>\n{body}\
-         <text x=\"4\" y=\"{bottom}\" font-size=\"10\">* its API writes each message at once. → bar cut. \
-         {label}</text>\n</svg>\n"
+         <g font-size=\"10\"><text x=\"4\" y=\"{bottom}\">* its API writes each message at once. → the bar is \
+         cut.</text>\n<text x=\"4\" y=\"{}\">{label}</text></g>\n</svg>\n",
+        bottom + 14
     )
 }
 

@@ -2,7 +2,7 @@
 //! with the reason.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -18,8 +18,6 @@ pub const FLOOR: &str = "tcp-tokio";
 pub const OURS: &str = "wsimd";
 /// The same program under another name. The distance of its figures from itself is the noise.
 pub const AGAIN: &str = " (again)";
-/// Keeps a message for each connection, for the gates alone.
-pub const KEEPER: &str = "wsimd-keep";
 /// Runs the guard's own scenarios, and takes part in nothing else.
 pub const GUARD: &str = "wsimd-guard";
 /// Names and programs of further echo servers: `name=path,...`. A name that begins with `wsimd-` stands for
@@ -101,21 +99,16 @@ pub struct Field {
 impl Field {
     /// Builds the contestants whose names pass `wanted`, and always the floor.
     pub fn build(workspace: &Path, wanted: impl Fn(&str) -> bool) -> Outcome<Self> {
-        let metadata = Metadata::read(workspace)?;
         let mut field = Self::default();
-        for package in metadata.contestants(workspace) {
-            let names = package.programs();
-            let names: Vec<&str> = names
-                .filter(|name| wanted(name) || *name == FLOOR)
-                .collect();
-            if names.is_empty() {
+        for (package, mut programs) in packages(workspace) {
+            programs.retain(|name| wanted(name) || name == FLOOR);
+            if programs.is_empty() {
                 continue;
             }
-            eprintln!("building {}", names.join(", "));
-            let built = build(workspace, &package.name);
-            for name in names {
-                let path = metadata.target_directory.join("release").join(name);
-                field.add(name, built.clone().map(|()| path), false);
+            eprintln!("building {}", programs.join(", "));
+            let built = build(workspace, &format!("contestant-{package}"));
+            for name in &programs {
+                field.add(name, built.clone().map(|folder| folder.join(name)), false);
             }
         }
         field.add_extras(&env::var(EXTRA).unwrap_or_default());
@@ -185,78 +178,41 @@ fn info(path: &Path) -> Outcome<Info> {
     Ok(info)
 }
 
-/// The output of `cargo metadata`, as far as it is used.
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    target_directory: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: PathBuf,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-impl Metadata {
-    fn read(workspace: &Path) -> Outcome<Self> {
-        let output = Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(workspace)
-            .output()
-            .map_err(|error| format!("cargo: {error}"))?;
-        if !output.status.success() {
-            let stderr = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("cargo metadata: {stderr}"));
+/// Returns the packages of the contestants, each with its programs: those in `src/bin`, or one that is named
+/// like the folder.
+fn packages(workspace: &Path) -> Vec<(String, Vec<String>)> {
+    let names = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let stems =
+            entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_string()));
+        let mut names: Vec<String> = stems.collect();
+        names.sort();
+        names
+    };
+    let folder = workspace.join("contestants");
+    let packages = names(folder.clone()).into_iter().map(|package| {
+        let programs = names(folder.join(&package).join("src/bin"));
+        match programs[..] {
+            [] => (package.clone(), vec![package]),
+            _ => (package, programs),
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
-    }
-
-    fn contestants(&self, workspace: &Path) -> impl Iterator<Item = &Package> {
-        let folder = workspace.join("contestants");
-        let packages = self.packages.iter();
-        packages.filter(move |package| package.manifest_path.starts_with(&folder))
-    }
+    });
+    packages.collect()
 }
 
-impl Package {
-    fn programs(&self) -> impl Iterator<Item = &str> {
-        let targets = self.targets.iter();
-        let programs = targets.filter(|target| target.kind.iter().any(|kind| kind == "bin"));
-        programs.map(|target| target.name.as_str())
-    }
-}
-
-/// Builds one package by itself, so that no contestant gets features that another asked for.
-pub fn build(workspace: &Path, package: &str) -> Outcome<()> {
+/// Builds one package by itself, so that no contestant gets features that another asked for. Returns the
+/// folder of the programs, which is that of this program.
+pub fn build(workspace: &Path, package: &str) -> Outcome<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--quiet", "-p", package])
         .current_dir(workspace)
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
-    if output.status.success() {
-        return Ok(());
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let error = stderr.lines().find(|line| line.starts_with("error"));
+        return Err(format!("does not build: {}", error.unwrap_or_default()));
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let error = stderr.lines().find(|line| line.starts_with("error"));
-    Err(format!("does not build: {}", error.unwrap_or_default()))
-}
-
-/// Builds a program of the workspace that is no contestant.
-pub fn build_tool(workspace: &Path, name: &str) -> Outcome<PathBuf> {
-    let metadata = Metadata::read(workspace)?;
-    let package = metadata
-        .packages
-        .iter()
-        .find(|package| package.programs().any(|program| program == name))
-        .ok_or_else(|| format!("the workspace has no program `{name}`"))?;
-    build(workspace, &package.name)?;
-    Ok(metadata.target_directory.join("release").join(name))
+    let program = env::current_exe().map_err(|error| error.to_string())?;
+    Ok(program.with_file_name(""))
 }

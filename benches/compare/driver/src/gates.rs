@@ -6,7 +6,7 @@ use wsimd::simd::Simd;
 
 use crate::{
     Outcome,
-    contestants::{AGAIN, FLOOR, Field, KEEPER, OURS, is_ours},
+    contestants::{AGAIN, FLOOR, Field, OURS, is_ours},
     options::Options,
     plan::Plan,
     save,
@@ -63,10 +63,8 @@ pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
         plan.rounds.memory = rounds;
         plan.rounds.loopback = rounds;
     }
-    let wants = |name: &str| match name {
-        KEEPER => options.wants(OURS),
-        _ => options.wants(name) && !(LEFT_OUT.contains(&name) && options.only.is_empty()),
-    };
+    let wants =
+        |name: &str| options.wants(name) && !(LEFT_OUT.contains(&name) && options.only.is_empty());
     let mut field = Field::build(workspace, wants)?;
     let careful = |it: &crate::contestants::Info| it.raw || it.validates_text;
     field.contestants.retain(|it| it.extra || careful(&it.info));
@@ -167,9 +165,7 @@ fn takes_part(place: &Place<'_>) -> bool {
     let who = place.contestant;
     let is_limit = who.starts_with(FLOOR);
     match place.part {
-        "idle" => [OURS, KEEPER, FLOOR].contains(&who),
-        _ if who == KEEPER => false,
-        "memory" if place.scenario.contains("keep") => who == OURS,
+        "idle" => [OURS, FLOOR].contains(&who),
         // Decoding is the same for all of ours. `send` writes at once, so that `feed` is judged.
         "memory" if place.scenario.starts_with("encode") => who == FEED || !is_ours(who),
         "memory" => who == OURS || !is_ours(who),

@@ -6,7 +6,7 @@ use contestant::Content;
 
 use crate::{
     Outcome, Values,
-    contestants::{Contestant, FLOOR, Field, KEEPER, OURS},
+    contestants::{Contestant, FLOOR, Field, OURS},
     load::Load,
     scenario::Scenario,
     server::{Server, Start, raise_open_files},
@@ -15,8 +15,6 @@ use crate::{
 };
 
 const SIZE: usize = 1 << 10;
-/// The size of the message that `wsimd-keep` keeps.
-const KEPT_SIZE: usize = 10;
 /// Connections that are opened before memory is first read, so that memory needed once is not counted.
 const FIRST: usize = 50;
 const SETTLE: Duration = Duration::from_millis(150);
@@ -63,7 +61,6 @@ fn measure(contestant: &Contestant, idle: &Scenario) -> Outcome<Values> {
     let deflate = idle.deflate.as_ref();
     let kind = match deflate {
         Some(_) => (0, Content::Books),
-        None if contestant.name == KEEPER => (KEPT_SIZE, Content::Ascii),
         None => (SIZE, Content::Ascii),
     };
     let traffic = Traffic::new(kind, deflate, contestant.info.raw, 64 * SIZE)?;

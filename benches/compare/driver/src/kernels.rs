@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::{
     Outcome,
-    contestants::build_tool,
+    contestants::build,
     machine,
     server::prepare,
     session::{Place, Session},
@@ -16,7 +16,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
     if !session.plan.kernels {
         return Ok(());
     }
-    let path = build_tool(&session.workspace, PART)?;
+    let path = build(&session.workspace, PART)?.join(PART);
     for round in 0..session.plan.rounds.kernels {
         eprintln!("kernels, round {}", round + 1);
         let mut command = Command::new(&path);

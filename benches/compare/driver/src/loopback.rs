@@ -14,7 +14,6 @@ use crate::{
     Outcome, Values,
     contestants::Contestant,
     load::Load,
-    machine,
     scenario::Scenario,
     server::{Server, Start, pin_apart, unpin},
     session::Session,
@@ -56,7 +55,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
                 traffic,
             };
             let values = run.measure(core, known);
-            unpin(machine::cores());
+            unpin();
             values
         },
     );

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::Path,
     process::{Command, Stdio},
+    sync::OnceLock,
     thread,
 };
 
@@ -23,8 +24,10 @@ pub fn describe(workspace: &Path) -> String {
     )
 }
 
+/// Returns the number of cores, as of the first call. A later call may come from a pinned thread.
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn cpu() -> String {

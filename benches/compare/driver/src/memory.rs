@@ -14,7 +14,6 @@ use serde::Deserialize;
 use crate::{
     Outcome, Values,
     contestants::Contestant,
-    machine,
     scenario::Scenario,
     server::{pin_apart, prepare, unpin},
     session::{Place, Session},
@@ -57,7 +56,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
             ask(contestant, &scenario.argument(messages), core)
         },
     );
-    unpin(machine::cores());
+    unpin();
     python_sizes(session, &scenarios);
     Ok(())
 }

@@ -19,7 +19,6 @@ pub struct Scenario {
     pub size: usize,
     pub content: Content,
     chunk: usize,
-    keep: usize,
     pub connections: usize,
     pub in_flight: u64,
     /// The runtime of a server on loopback. Instructions are counted on `current`.
@@ -30,7 +29,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Reads a name, for example `decode server 16 KiB multi keep 16`, `20 B binary 100x16 current`, `chat
+    /// Reads a name, for example `decode server 16 KiB multi chunk 4 KiB`, `20 B binary 100x16 current`, `chat
     /// takeover 32x4 current` or `1000 connections takeover 15 bits`.
     pub fn parse(name: &str) -> Outcome<Self> {
         let mut scenario = Self {
@@ -40,7 +39,6 @@ impl Scenario {
             size: 0,
             content: Content::Ascii,
             chunk: CHUNK,
-            keep: 0,
             connections: 0,
             in_flight: 0,
             runtime: "current",
@@ -84,7 +82,6 @@ impl Scenario {
                 self.chunk = bytes(number, unit)?;
                 return Some(3);
             }
-            ["keep", number, ..] => self.keep = number.parse().ok()?,
             ["level", number, ..] => self.deflate.as_mut()?.level = number.parse().ok()?,
             [number, "bits", ..] => self.deflate.as_mut()?.window_bits = number.parse().ok()?,
             [number, "s", ..] => {
@@ -137,10 +134,9 @@ impl Scenario {
             role,
             size,
             chunk,
-            keep,
             ..
         } = self;
-        let argument = format!("{op}:{role}:{size}:{content}:{chunk}:{keep}:{messages}");
+        let argument = format!("{op}:{role}:{size}:{content}:{chunk}:0:{messages}");
         match &self.deflate {
             Some(settings) => format!("{argument}:{settings}"),
             None => argument,
@@ -166,8 +162,8 @@ mod tests {
 
     #[test]
     fn names_are_read() {
-        let scenario = Scenario::parse("decode server 16 KiB multi chunk 4 KiB keep 16").unwrap();
-        assert_eq!(scenario.argument(7), "decode:server:16384:multi:4096:16:7");
+        let scenario = Scenario::parse("decode server 16 KiB multi chunk 4 KiB").unwrap();
+        assert_eq!(scenario.argument(7), "decode:server:16384:multi:4096:0:7");
         let scenario = Scenario::parse("encode server trades no takeover level 9").unwrap();
         let argument = "encode:server:0:trades:65536:0:7:9:15:alone:0";
         assert_eq!(scenario.argument(7), argument);

@@ -230,8 +230,8 @@ pub fn pin_apart() -> Option<usize> {
 }
 
 /// Lets this process run on any core again.
-pub fn unpin(cores: usize) {
-    let all: Vec<usize> = (0..cores).collect();
+pub fn unpin() {
+    let all: Vec<usize> = (0..machine::cores()).collect();
     let _ = pin(&all);
 }
 

@@ -32,7 +32,7 @@ const COMPRESSED: [(usize, Content); 4] = [
 ];
 const SETTINGS: [&str; 3] = ["6:15:takeover:0", "6:10:takeover:0", "6:15:alone:0"];
 const IN_MEMORY: [&str; 2] = [
-    "decode:server:1024:json:4096:16:2000",
+    "decode:server:1024:json:4096:0:2000",
     "encode:client:16384:binary:65536:0:200",
 ];
 

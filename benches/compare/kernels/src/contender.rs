@@ -14,8 +14,6 @@ pub enum Kernel {
     Mask,
     /// Masking into a copy.
     Copy,
-    /// UTF-8 validation.
-    Utf8,
     /// Unmasking and UTF-8 validation.
     Fused,
 }
@@ -25,7 +23,6 @@ impl Kernel {
         match self {
             Self::Mask => "mask",
             Self::Copy => "copy",
-            Self::Utf8 => "utf8",
             Self::Fused => "fused",
         }
     }
@@ -96,20 +93,16 @@ pub fn contenders(kernel: Kernel, simd: Simd) -> Vec<Contender> {
                 },
             ));
         }
-        Kernel::Utf8 | Kernel::Fused if has_rivals => {
-            let masks = kernel == Kernel::Fused;
-            let effect = if masks {
-                Effect::InPlace
-            } else {
-                Effect::Nothing
-            };
+        Kernel::Fused if has_rivals => {
             let mut two = |name, validate: fn(&[u8]) -> bool| {
-                all.push(contender(name, effect, move |payload, mut key, _| {
-                    if masks {
+                all.push(contender(
+                    name,
+                    Effect::InPlace,
+                    move |payload, mut key, _| {
                         frame(&mut key, payload);
-                    }
-                    validate(payload)
-                }));
+                        validate(payload)
+                    },
+                ));
             };
             two("tokio-websockets + simdutf8", |text| {
                 simdutf8::basic::from_utf8(text).is_ok()
@@ -133,9 +126,6 @@ fn ours(kernel: Kernel, simd: Simd) -> Contender {
         Kernel::Copy => contender("wsimd", Effect::Copied, move |payload, key, output| {
             simd.copy_mask(payload, output, key);
             true
-        }),
-        Kernel::Utf8 => contender("wsimd", Effect::Nothing, move |text, _, _| {
-            simd.validate(text, Carry::NONE) == Ok(Carry::NONE)
         }),
         Kernel::Fused => contender("wsimd", Effect::InPlace, move |payload, key, _| {
             simd.unmask_validate(payload, key, Carry::NONE) == Ok(Carry::NONE)

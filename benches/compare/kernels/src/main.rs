@@ -29,7 +29,7 @@ const SIZES: [(&str, usize); 6] = [
 fn main() {
     for (content, text) in CONTENTS {
         let kernels: &[Kernel] = match text {
-            true => &[Kernel::Utf8, Kernel::Fused],
+            true => &[Kernel::Fused],
             false => &[Kernel::Mask, Kernel::Copy],
         };
         for simd in Simd::available() {
@@ -40,7 +40,7 @@ fn main() {
             for kernel in kernels {
                 for (size_name, size) in SIZES {
                     let name = format!("{} {size_name} {content} {}", kernel.name(), simd.name());
-                    let mut pool = Pool::slots(content, size, *kernel != Kernel::Utf8);
+                    let mut pool = Pool::slots(content, size);
                     run(&name, *kernel, simd, &mut pool);
                 }
             }
@@ -51,7 +51,7 @@ fn main() {
 /// Measures all contenders of a scenario. Each round begins with another contender.
 fn run(scenario: &str, kernel: Kernel, simd: Simd, pool: &mut Pool) {
     let contenders = contenders(kernel, simd);
-    let mut output = Vec::with_capacity(OUTPUT.max(pool.mean_size()));
+    let mut output = Vec::with_capacity(OUTPUT.max(pool.longest()));
     for contender in &contenders {
         verify(pool, contender, &mut output);
     }

@@ -14,38 +14,24 @@ use contestant::{
 
 /// The bytes of an image.
 const IMAGE: usize = 4 << 20;
-
 /// The bytes that arrive at once, unless one message has more.
 const WINDOW: usize = 256 << 10;
 /// The fewest messages, where one takes more than its share of the image.
 const MIN_MESSAGES: usize = 2;
-/// Bytes of a masked frame's header; in a short frame the second is the payload's length.
+/// Bytes of a masked frame's header.
 const HEADER: usize = 6;
 const LINE: usize = 64;
 /// Loads are held up by stores to the same place of another page.
 const PAGE: usize = 4 << 10;
-/// The shortest payload of random length.
+/// The shortest and the longest payload of random length.
 const SHORTEST: usize = 4;
-/// The longest payload of random length.
 const LONGEST: usize = 125;
-
-/// How the frames lie.
-#[derive(Clone, Copy, Debug)]
-enum Layout {
-    /// Payloads of one size, each frame at the start of a cache line.
-    Slots { size: usize, stride: usize },
-    /// Payloads of 4 to 125 bytes, frame after frame.
-    Contiguous,
-}
 
 /// Distinct frames.
 #[derive(Debug)]
 pub struct Pool {
-    layout: Layout,
     image: Vec<u8>,
     windows: Vec<Window>,
-    messages: usize,
-    payload: usize,
     arrived: Vec<u8>,
     arrived_start: usize,
 }
@@ -53,90 +39,65 @@ pub struct Pool {
 #[derive(Clone, Debug)]
 struct Window {
     range: Range<usize>,
-    count: usize,
+    /// The length of each frame's payload, and of the frame with its padding.
+    frames: Vec<(usize, usize)>,
 }
 
 impl Pool {
-    /// Creates messages of one size, masked or not.
-    pub fn slots(content: &str, size: usize, masked: bool) -> Self {
+    /// Creates messages of one size, each frame at the start of a cache line.
+    pub fn slots(content: &str, size: usize) -> Self {
         let stride = (HEADER + size).next_multiple_of(LINE);
         let count = (IMAGE / stride).max(MIN_MESSAGES);
-        let mut random = Random::new(size as u64);
-        let mut pool = Self::empty(Layout::Slots { size, stride });
-        for _ in 0..count {
-            let key = (random.next() as u32).to_le_bytes();
-            pool.push(message(content, size, &mut random), key, masked);
-            pool.image
-                .resize(pool.image.len().next_multiple_of(LINE), 0);
-            pool.extend_window(stride);
-        }
-        pool.finish()
+        Self::new(content, (0..count).map(|_| (size, stride)))
     }
 
-    /// Creates messages of 4 to 125 bytes, masked.
+    /// Creates messages of 4 to 125 bytes, frame after frame.
     pub fn contiguous(content: &str) -> Self {
         // The lengths have a sequence of their own, so that they are the same for all contents.
         let mut lengths = Random::new(1);
-        let mut random = Random::new(2);
-        let mut pool = Self::empty(Layout::Contiguous);
-        while pool.image.len() < IMAGE {
+        let mut left = IMAGE;
+        let frames = std::iter::from_fn(move || {
             let size = SHORTEST + lengths.next() as usize % (LONGEST - SHORTEST + 1);
+            left = left.checked_sub(HEADER + size)?;
+            Some((size, HEADER + size))
+        });
+        Self::new(content, frames)
+    }
+
+    fn new(content: &str, frames: impl Iterator<Item = (usize, usize)>) -> Self {
+        let mut random = Random::new(2);
+        let (mut image, mut windows): (Vec<u8>, Vec<Window>) = (Vec::new(), Vec::new());
+        for (size, stride) in frames {
+            let start = image.len();
+            let end = start + stride;
             let key = (random.next() as u32).to_le_bytes();
-            pool.push(message(content, size, &mut random), key, true);
-            pool.extend_window(HEADER + size);
-        }
-        pool.finish()
-    }
-
-    fn empty(layout: Layout) -> Self {
-        Self {
-            layout,
-            image: Vec::new(),
-            windows: Vec::new(),
-            messages: 0,
-            payload: 0,
-            arrived: Vec::new(),
-            arrived_start: 0,
-        }
-    }
-
-    fn push(&mut self, mut message: Vec<u8>, key: [u8; 4], masked: bool) {
-        let length = u8::try_from(message.len()).unwrap_or(u8::MAX);
-        self.image.extend([0x81, length]);
-        self.image.extend(key);
-        if masked {
+            let mut message = message(content, size, &mut random);
             xor(&mut message, key);
-        }
-        self.messages += 1;
-        self.payload += message.len();
-        self.image.append(&mut message);
-    }
-
-    /// Gives the last frame, of so many bytes, to the last window or a new one.
-    fn extend_window(&mut self, frame: usize) {
-        let end = self.image.len();
-        match self.windows.last_mut() {
-            Some(window) if end - window.range.start <= WINDOW => {
-                window.range.end = end;
-                window.count += 1;
+            image.extend([0x81, 0x80]);
+            image.extend(key);
+            image.append(&mut message);
+            image.resize(end, 0);
+            match windows.last_mut() {
+                Some(window) if end - window.range.start <= WINDOW => {
+                    window.range.end = end;
+                    window.frames.push((size, stride));
+                }
+                _ => windows.push(Window {
+                    range: start..end,
+                    frames: vec![(size, stride)],
+                }),
             }
-            _ => self.windows.push(Window {
-                range: end - frame..end,
-                count: 1,
-            }),
         }
-    }
-
-    /// Reserves room for a window, at the start of a cache line. A short last window is left out, because
-    /// the clock is too coarse for it.
-    fn finish(mut self) -> Self {
-        let longest = self.windows.iter().map(|window| window.range.len()).max();
-        let longest = longest.unwrap_or(0);
-        self.windows
-            .retain(|window| window.range.len() >= longest / 2);
-        self.arrived = vec![0; longest + LINE + PAGE];
-        self.arrived_start = self.arrived.as_ptr().align_offset(LINE);
-        self
+        // A short last window is left out, because the clock is too coarse for it.
+        let longest = windows.iter().map(|it| it.range.len()).max().unwrap_or(0);
+        windows.retain(|window| window.range.len() >= longest / 2);
+        let arrived = vec![0; longest + LINE + PAGE];
+        Self {
+            arrived_start: arrived.as_ptr().align_offset(LINE),
+            image,
+            windows,
+            arrived,
+        }
     }
 
     /// Returns the number of windows.
@@ -146,12 +107,13 @@ impl Pool {
 
     /// Returns the number of messages in a window.
     pub fn count(&self, window: usize) -> usize {
-        self.windows[window].count
+        self.windows[window].frames.len()
     }
 
-    /// Returns the mean length of a payload.
-    pub fn mean_size(&self) -> usize {
-        self.payload / self.messages
+    /// Returns the length of the longest payload.
+    pub fn longest(&self) -> usize {
+        let frames = self.windows.iter().flat_map(|it| &it.frames);
+        frames.map(|(size, _)| *size).max().unwrap_or(0)
     }
 
     /// Returns the place of a window: each at another offset of a page, so that none is lucky.
@@ -173,44 +135,25 @@ impl Pool {
         self.arrived[self.place(window)] == *image
     }
 
-    /// Calls `visit` with each payload of a window that has arrived, and with its key. Returns how
-    /// many times it answered true.
-    pub fn visit(&mut self, window: usize, visit: impl FnMut(&mut [u8], [u8; 4]) -> bool) -> usize {
+    /// Calls `visit` with each payload of a window that has arrived, and with its key. Returns how many times
+    /// it answered true.
+    pub fn visit(
+        &mut self,
+        window: usize,
+        mut visit: impl FnMut(&mut [u8], [u8; 4]) -> bool,
+    ) -> usize {
         let place = self.place(window);
-        let bytes = &mut self.arrived[place];
-        match self.layout {
-            Layout::Slots { size, stride } => visit_slots(bytes, size, stride, visit),
-            Layout::Contiguous => visit_frames(bytes, visit),
+        let mut rest = &mut self.arrived[place];
+        let mut count = 0;
+        for (size, stride) in &self.windows[window].frames {
+            let (frame, after) = rest.split_at_mut(*stride);
+            let (header, payload) = frame.split_at_mut(HEADER);
+            let key = *header.last_chunk().expect("a whole header");
+            count += usize::from(visit(&mut payload[..*size], key));
+            rest = after;
         }
+        count
     }
-}
-
-fn visit_slots(
-    bytes: &mut [u8],
-    size: usize,
-    stride: usize,
-    mut visit: impl FnMut(&mut [u8], [u8; 4]) -> bool,
-) -> usize {
-    let mut count = 0;
-    for slot in bytes.chunks_exact_mut(stride) {
-        let (header, payload) = slot.split_at_mut(HEADER);
-        count += usize::from(visit(&mut payload[..size], key(header)));
-    }
-    count
-}
-
-fn visit_frames(mut bytes: &mut [u8], mut visit: impl FnMut(&mut [u8], [u8; 4]) -> bool) -> usize {
-    let mut count = 0;
-    while let Some((header, rest)) = bytes.split_first_chunk_mut::<HEADER>() {
-        let (payload, rest) = rest.split_at_mut(usize::from(header[1]));
-        count += usize::from(visit(payload, key(header)));
-        bytes = rest;
-    }
-    count
-}
-
-fn key(header: &[u8]) -> [u8; 4] {
-    *header[..HEADER].last_chunk().expect("a whole header")
 }
 
 /// Masks byte by byte.

@@ -36,10 +36,7 @@ where
 }
 
 fn memory(io: MemoryTransport, role: contestant::Role) -> FragmentCollector<MemoryTransport> {
-    let role = match role {
-        contestant::Role::Server => Role::Server,
-        contestant::Role::Client => Role::Client,
-    };
+    let role = role.of(Role::Server, Role::Client);
     connection(WebSocket::after_handshake(io, role))
 }
 
@@ -99,7 +96,7 @@ impl Contestant for Adapter {
         };
         let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
         let mut ws = memory(io, job.role);
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         let mut next = 0;
         for _ in 0..job.messages {
             // The payload is lent for the call. The client masks the sender's own buffer.

@@ -39,10 +39,7 @@ fn policy(settings: &Settings) -> DeflateConfig {
 }
 
 fn connection(io: MemoryTransport, role: contestant::Role) -> WebSocketStream<MemoryTransport> {
-    let role = match role {
-        contestant::Role::Server => Role::Server,
-        contestant::Role::Client => Role::Client,
-    };
+    let role = role.of(Role::Server, Role::Client);
     WebSocketStream::from_raw(io, role, config())
 }
 

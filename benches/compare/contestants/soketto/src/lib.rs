@@ -40,10 +40,7 @@ where
 }
 
 fn memory(io: MemoryTransport, role: Role) -> (Sender<MemoryTransport>, Receiver<MemoryTransport>) {
-    let mode = match role {
-        Role::Server => Mode::Server,
-        Role::Client => Mode::Client,
-    };
+    let mode = role.of(Mode::Server, Mode::Client);
     finish(Builder::new(buffered(io), mode))
 }
 
@@ -123,12 +120,8 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
             if data.is_text() {
                 str::from_utf8(&message)?;
             }
-            if job.keeps() {
-                meter.take(std::mem::take(&mut message), |message| message);
-            } else {
-                meter.look(&message);
-                message.clear();
-            }
+            meter.look(&message);
+            message.clear();
         }
         Ok(meter.stop())
     }
@@ -137,7 +130,7 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
         let (mut sender, _receiver) = memory(io, job.role);
         let texts = job.texts();
         let mut binaries: Vec<Vec<u8>> = job.pool.iter().map(|bytes| bytes.to_vec()).collect();
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         let mut next = 0;
         for (_, flush) in job.send(&job.pool) {
             if job.text {

@@ -72,7 +72,7 @@ async fn compress(
     );
     let first = wire::first_byte(job.text, true);
     let (mut output, mut frame) = (room(job), room(job));
-    let meter = job.meter::<()>();
+    let meter = job.meter();
     for (message, _) in job.send(&job.pool) {
         output.clear();
         frame.clear();
@@ -98,7 +98,7 @@ fn inflate(job: &Job, settings: &Settings) -> Result<Measured, BoxError> {
     }
     let mut context = Decompress::new_with_window_bits(false, settings.window_bits);
     let mut output = room(job);
-    let mut meter = job.meter::<()>();
+    let mut meter = job.meter();
     for message in pool.iter().cycle().take(job.messages as usize) {
         output.clear();
         context.decompress_vec(message, &mut output, FlushDecompress::Sync)?;
@@ -145,7 +145,7 @@ impl Contestant for Adapter {
         let key = (job.role == Role::Client).then_some([1, 2, 3, 4]);
         let first = wire::first_byte(job.text, false);
         let mut buffer = Vec::new();
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         for (payload, flush) in job.send(&job.pool) {
             wire::header(&mut buffer, first, payload.len(), key);
             buffer.extend_from_slice(payload);

@@ -28,10 +28,7 @@ fn config() -> Option<WebSocketConfig> {
 }
 
 async fn connection(io: MemoryTransport, role: Role) -> WebSocketStream<MemoryTransport> {
-    let role = match role {
-        Role::Server => protocol::Role::Server,
-        Role::Client => protocol::Role::Client,
-    };
+    let role = role.of(protocol::Role::Server, protocol::Role::Client);
     WebSocketStream::from_raw_socket(io, role, config()).await
 }
 

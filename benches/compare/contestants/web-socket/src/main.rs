@@ -73,7 +73,7 @@ impl Contestant for Adapter {
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let texts = job.texts();
         let mut ws = connection(io, job.role);
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         if job.text {
             for (text, _) in job.send(&texts) {
                 ws.send(*text).await?;

@@ -143,7 +143,7 @@ pub async fn decode_framed(job: &Job, io: MemoryTransport) -> Result<Measured, B
 pub async fn encode_framed(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
     let pool = messages(job);
     let mut framed = framed(io, role(job.role));
-    let meter = job.meter::<()>();
+    let meter = job.meter();
     for (message, flush) in job.send(&pool) {
         framed.feed(message.clone().into()).await?;
         if flush {

@@ -124,11 +124,7 @@ async fn decode<N: NegotiatedCompression, const IS_CLIENT: bool>(
     for _ in 0..job.messages {
         let origin = WebSocketPayloadOrigin::Adaptive;
         let frame = ws.read_frame(&mut continued, origin).await?;
-        if job.keeps() {
-            meter.take(frame.to_vector()?, |frame| frame.payload());
-        } else {
-            meter.look(frame.payload());
-        }
+        meter.look(frame.payload());
     }
     Ok(meter.stop())
 }
@@ -144,7 +140,7 @@ async fn encode<N: NegotiatedCompression, const IS_CLIENT: bool>(
     };
     let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
     let mut ws = ws?;
-    let meter = job.meter::<()>();
+    let meter = job.meter();
     let mut next = 0;
     for _ in 0..job.messages {
         // The client masks the sender's own buffer.

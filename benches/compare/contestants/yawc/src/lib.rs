@@ -55,10 +55,7 @@ fn connection<const BATCHED: bool>(
     job: &Job,
     io: MemoryTransport,
 ) -> yawc::Result<WebSocket<MemoryTransport>> {
-    let role = match job.role {
-        contestant::Role::Server => Role::Server,
-        contestant::Role::Client => Role::Client,
-    };
+    let role = job.role.of(Role::Server, Role::Client);
     let options = options::<BATCHED>(job.deflate.as_ref(), &DeflatePool::new(CONTEXTS));
     let offer = job.deflate.map(|settings| settings.offer());
     WebSocket::from_stream_with_extensions(io, role, offer.as_deref(), options)

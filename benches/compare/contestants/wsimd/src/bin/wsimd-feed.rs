@@ -38,7 +38,7 @@ impl Contestant for Adapter {
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = messages(job);
         let mut ws = WebSocket::new(io, role(job.role), &config());
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         for (message, flush) in job.send(&pool) {
             ws.feed(message.clone()).await?;
             if flush {

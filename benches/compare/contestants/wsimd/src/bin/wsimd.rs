@@ -35,7 +35,7 @@ impl Contestant for Adapter {
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let pool = contestant_wsimd::messages(job);
         let mut ws = contestant_wsimd::connection(job, io)?;
-        let meter = job.meter::<()>();
+        let meter = job.meter();
         for (message, _) in job.send(&pool) {
             ws.send(message.clone()).await?;
         }
