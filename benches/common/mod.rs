@@ -1,4 +1,4 @@
-//! What is common to all benches: sizes, contents, and pools of messages that differ.
+//! The parts that the benches share: sizes, contents, and pools of distinct messages.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ const SIZES: [(&str, usize); 5] = [
     ("1 MiB", 1 << 20),
 ];
 
-/// A pool holds this many bytes at most, and between these numbers of messages.
+/// The most bytes of a pool, and the bounds of the number of its messages.
 ///
-/// Small pools flatter: a branch predictor learns 256 KiB of JSON by heart, and makes its validation
-/// four times as fast as that of 4 MiB.
+/// A small pool gives wrong figures. A branch predictor learns 256 KiB of JSON, which makes its validation four
+/// times as fast as that of 4 MiB.
 const POOL_SIZE: usize = 4 << 20;
 const MESSAGES: (usize, usize) = (4, 16 << 10);
 
-/// What messages are made of.
+/// The kind of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Any bytes.
     Binary,
     /// Printable ASCII.
     Ascii,
-    /// Like JSON, with one character in a hundred beyond ASCII.
+    /// Text like JSON, with one character in a hundred beyond ASCII.
     Json,
     /// Characters of two, three and four bytes, none of ASCII.
     Multibyte,
 }
 
-/// Message after message, each with a masking key. No two are alike.
+/// Distinct messages, each with a masking key.
 pub(crate) type Pool = Vec<(Message, [u8; 4])>;
 
-/// Runs benches, each shorter than criterion would: there are many.
+/// Runs benches. Each takes less time than criterion's default, because there are many.
 pub(crate) fn run(benches: &[fn(&mut Criterion)]) {
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -108,7 +108,7 @@ fn message(content: Content, size: usize, random: &mut Random) -> Message {
     text.into()
 }
 
-/// SplitMix64: the same pools in every run.
+/// SplitMix64, seeded so that every run has the same pools.
 struct Random(u64);
 
 impl Random {

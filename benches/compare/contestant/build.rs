@@ -1,4 +1,4 @@
-//! Makes a table of the versions in Cargo.lock, so that every contestant names what it was built with.
+//! Writes a table of the versions in Cargo.lock, so that every contestant names its library's version.
 
 use std::{env, error::Error, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The global allocator of every contestant: the system's, counting while it is told to.
+//! The global allocator of every contestant. It is the system's allocator, and counts while a count runs.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -15,7 +15,7 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
-/// Adds without a locked instruction: what is counted runs on one thread.
+/// Adds without a locked instruction, because the counted code runs on one thread.
 fn add(counter: &AtomicU64, n: usize) {
     counter.store(counter.load(Relaxed).wrapping_add(n as u64), Relaxed);
 }
@@ -60,8 +60,8 @@ pub fn start() {
     ON.store(true, Relaxed);
 }
 
-/// Stops counting. Returns the allocations since [`start`] and their bytes; growing one in place
-/// counts as one of what was added.
+/// Stops counting. Returns the number of allocations since [`start`] and their bytes. A reallocation counts as
+/// one, of the bytes that were added.
 pub fn stop() -> (u64, u64) {
     ON.store(false, Relaxed);
     (COUNT.load(Relaxed), BYTES.load(Relaxed))
@@ -73,7 +73,7 @@ pub fn stop() -> (u64, u64) {
 /// A thread that listened instead would make every malloc and free of the server take a lock.
 pub fn answer_signals() {
     let handler: extern "C" fn(libc::c_int) = toggle;
-    // SAFETY: the handler does only what a handler may: no lock, no allocation.
+    // SAFETY: the handler takes no lock and allocates nothing.
     unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
 }
 

@@ -68,8 +68,8 @@ pub fn control_spread(first: &Rounds, second: &Rounds) -> Option<f64> {
     Some(offset.max(spread(&ratios)?))
 }
 
-/// The spread that decides on ties in a scenario: its own control, but never less than what is usual
-/// (the median) over all scenarios of the part. A few rounds may agree by luck.
+/// The spread that decides on ties in a scenario: that of its own control, but at least the median over all
+/// scenarios of the part, because a few rounds may agree by luck.
 pub fn tie_threshold(own: Option<f64>, all: &[f64]) -> Option<f64> {
     match (own, median(all)) {
         (Some(own), Some(usual)) => Some(own.max(usual)),

@@ -54,9 +54,15 @@ fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
 
+/// Drops the request, so that the connection does not keep it.
+async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, BoxError> {
+    let (_request, ws) = server().accept(stream).await?;
+    Ok(ws)
+}
+
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
-    let (_request, mut ws) = Box::pin(server().accept(stream)).await?;
+    let mut ws = Box::pin(accept(stream)).await?;
     if BATCHED {
         return echo_bursts(&mut ws).await;
     }
