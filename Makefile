@@ -16,7 +16,7 @@ COMPARE_PARTS := memory loopback idle kernels instructions deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test doc features deny package fuzz-test fuzz-smoke bench-smoke bench \
+.PHONY: help fmt lint test doc features deny readme package fuzz-test fuzz-smoke bench-smoke bench \
 	bench-work bench-neighbour \
 	backends inlined asan mutants model neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
 	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
@@ -47,6 +47,9 @@ deny: ## licences, sources and versions of the dependencies (installs cargo-deny
 	cargo deny --version >/dev/null 2>&1 || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY_VERSION) --no-default-features
 	cargo deny check --hide-inclusion-graph bans licenses sources
+
+readme: ## the programs of the README compile in fresh projects, and relative links resolve
+	tests/readme.sh
 
 package: ## what would be published builds by itself (wants a clean work tree)
 	cargo package
