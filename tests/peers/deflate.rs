@@ -139,7 +139,7 @@ impl Setting {
 pub(crate) fn config(deflate: Deflate) -> Config {
     Config::new()
         .max_message_size(16 << 20)
-        .outgoing_frame_size(4096)
+        .outgoing_frame_size(500)
         .extension(deflate)
 }
 
