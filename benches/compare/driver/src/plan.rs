@@ -76,7 +76,7 @@ impl Plan {
             });
             Ok(scenarios)
         };
-        Ok(Self {
+        let plan = Self {
             memory: scenarios(Part::Memory, "memory")?,
             loopback: scenarios(Part::Loopback, "loopback")?,
             idle: scenarios(Part::Idle, "idle")?,
@@ -91,7 +91,12 @@ impl Plan {
             takes_part: |_| true,
             seconds: 0.25,
             warm_up: 0.05,
-        })
+        };
+        let parts = [&plan.memory, &plan.loopback, &plan.idle, &plan.instructions];
+        if !plan.kernels && parts.iter().all(|part| part.is_empty()) {
+            return Err("no scenario has these words (--part, --scenario)".into());
+        }
+        Ok(plan)
     }
 }
 
