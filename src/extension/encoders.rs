@@ -14,6 +14,10 @@ const MAX_PIECE: usize = 32 << 10;
 #[derive(Debug)]
 pub struct Encoders {
     list: Vec<Encoder>,
+    /// The work of encoding a byte, in copied bytes.
+    cost: usize,
+    /// The largest number of bytes to be encoded at once, so that the work has a limit.
+    piece_len: usize,
     /// The work since [`take_work`](Self::take_work), in copied bytes.
     work: usize,
 }
@@ -37,34 +41,30 @@ impl Encoder {
 }
 
 impl Encoders {
-    pub(super) const fn new(list: Vec<Encoder>) -> Self {
-        Self { list, work: 0 }
+    pub(super) fn new(list: Vec<Encoder>) -> Self {
+        let costs = list.iter().map(|encoder| encoder.encode.cost() as usize);
+        let cost = costs.fold(1, usize::saturating_add);
+        Self {
+            list,
+            cost,
+            piece_len: (PIECE_WORK / cost).clamp(MIN_PIECE, MAX_PIECE),
+            work: 0,
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Returns the work of encoding a byte, in copied bytes.
-    fn cost(&self) -> usize {
-        let costs = self
-            .list
-            .iter()
-            .map(|encoder| encoder.encode.cost() as usize);
-        costs.fold(1, usize::saturating_add)
-    }
-
-    /// Returns the largest number of bytes to be encoded at once, so that the work has a limit.
-    pub(crate) fn piece_len(&self) -> usize {
-        (PIECE_WORK / self.cost()).clamp(MIN_PIECE, MAX_PIECE)
+    /// Returns the largest number of bytes to be encoded at once.
+    pub(crate) const fn piece_len(&self) -> usize {
+        self.piece_len
     }
 
     /// Encodes the next piece of a message. Returns the encoded bytes, unless the message stays as it is, and
     /// the reserved bits that mark the message.
     pub(crate) fn encode(&mut self, piece: MessagePiece, payload: &[u8]) -> (Rsv, Option<Vec<u8>>) {
-        self.work = self
-            .work
-            .saturating_add(payload.len().saturating_mul(self.cost()));
+        let mut is_work = false;
         let mut marks = Rsv::NONE;
         let mut encoded = None;
         for encoder in &mut self.list {
@@ -74,6 +74,8 @@ impl Encoders {
             let mut output = Vec::new();
             let input = encoded.as_deref().unwrap_or(payload);
             let answer = encoder.encode.encode(piece, input, &mut output);
+            // A message that did not become smaller was work as well.
+            is_work |= answer.is_some() || !output.is_empty();
             if piece.is_first {
                 encoder.is_active = answer.is_some();
             }
@@ -81,6 +83,10 @@ impl Encoders {
                 encoded = Some(output);
                 marks = marks.union(answer.unwrap_or(Rsv::NONE).intersection(encoder.rsv));
             }
+        }
+        if is_work {
+            let work = payload.len().saturating_mul(self.cost);
+            self.work = self.work.saturating_add(work);
         }
         (marks, encoded)
     }

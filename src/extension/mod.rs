@@ -157,7 +157,8 @@ pub trait Encode: fmt::Debug + Send + Sync {
     fn encode(&mut self, piece: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv>;
 
     /// Returns the time that it takes to encode a byte, relative to the time that it takes to copy one. The
-    /// connection encodes fewer bytes at a time if a byte costs more, so that other tasks run in between.
+    /// connection encodes fewer bytes at a time if a byte costs more, so that other tasks run in between. Read
+    /// once, when the extension is negotiated.
     /// Default: 64.
     fn cost(&self) -> u32 {
         64

@@ -27,7 +27,7 @@ impl Extensions {
         self.encoders.is_empty()
     }
 
-    /// Returns what was agreed on as the server's header says it: names and parameters.
+    /// Returns the names and parameters, as the server's header states them.
     pub fn as_str(&self) -> &str {
         &self.header
     }
@@ -37,7 +37,7 @@ impl Extensions {
         decoders::owned(&self.decoders)
     }
 
-    /// Adds what an extension does, behind the others. `element` is what the header says of it.
+    /// Adds the coders of an extension behind the others. `element` is its element of the header.
     pub(crate) fn push(&mut self, element: &str, rsv: Rsv, coders: Coders) {
         if !self.header.is_empty() {
             self.header.push_str(", ");

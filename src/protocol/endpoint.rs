@@ -60,7 +60,8 @@ impl Endpoint {
         }
     }
 
-    /// Uses the extensions that the opening handshake negotiated.
+    /// Uses the extensions that the opening handshake negotiated. Call this method before the first message: the
+    /// rest of an unfinished message is dropped.
     pub fn set_extensions(&mut self, extensions: Extensions) {
         let (encoders, decoders) = extensions.split();
         self.sender.extend(encoders);

@@ -58,8 +58,11 @@ impl Sender {
         }
     }
 
-    /// Lets the extensions that the opening handshake negotiated encode the messages.
+    /// Lets the extensions that the opening handshake negotiated encode the messages. Call this method before
+    /// the first message.
     pub fn extend(&mut self, encoders: Encoders) {
+        // Other encoders cannot continue a message.
+        self.drop_unfinished();
         self.encoders = (!encoders.is_empty()).then(|| Box::new(encoders));
     }
 

@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 use wsimd::{
     CloseFrame, Config, Event, Message, Role,
-    extension::Deflate,
+    extension::{Deflate, Extensions},
     protocol::{Endpoint, Step},
 };
 
 use crate::support::{
-    cut::{Coding, HIGH_WATER, SIZE, cases, config, next, payload},
+    cut::{Coding, HIGH_WATER, SIZE, cases, config, long, next, payload},
     deflate::{agree, noise},
     frames::{BINARY, CLOSE, FIN, close_payload},
 };
@@ -81,6 +81,22 @@ fn the_next_message_refers_to_the_one_before_with_context_takeover() {
             Coding::Takeover | Coding::Pieces => assert!(len < next().len() / 4, "{len} bytes"),
             Coding::NoTakeover => assert!(len > next().len() / 2, "{len} bytes"),
         }
+    }
+}
+
+#[test]
+fn other_extensions_drop_a_message_that_is_being_encoded() {
+    let config = config().write_high_water(0);
+    for case in cases() {
+        let mut endpoint = case.endpoint(&config);
+        let mut output = BytesMut::new();
+        endpoint.send(long(), &mut output).unwrap();
+        assert!(endpoint.unfinished_len() > 0);
+        endpoint.set_extensions(Extensions::default());
+        assert_eq!(endpoint.unfinished_len(), 0);
+        output.clear();
+        endpoint.on_written(&mut output);
+        assert!(output.is_empty());
     }
 }
 

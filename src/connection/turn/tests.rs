@@ -18,7 +18,7 @@ use tokio::{
 use super::super::{Parts, WebSocket};
 use crate::{
     config::Config,
-    extension::{Deflate, Extensions},
+    extension::{Compress, Deflate, Extensions},
     frame::{CloseCode, Role, Rsv},
     message::Message,
     protocol::Work,
@@ -190,6 +190,24 @@ fn a_full_inbox() {
                 ws.send_close(CloseCode::NORMAL, "").await.unwrap();
             });
         }
+    }
+}
+
+#[test]
+fn messages_that_stay_as_they_are_are_no_work_of_encoding() {
+    let message = Message::from(text(16 << 10));
+    let never = Config::new().extension(Deflate::new());
+    let short = Config::new().extension(Deflate::new().threshold(1 << 20));
+    for (name, config, compress) in [
+        ("never compressed", never, Compress::Never),
+        ("below the threshold", short, Compress::Auto),
+    ] {
+        check(name, Role::Server, &config, &[], async |mut ws| {
+            ws.compress(compress);
+            ws.send(message.clone()).await.unwrap();
+        });
+        let work = OF_A_POLL.get();
+        assert!(work < 256 << 10, "{name}: {work}");
     }
 }
 
