@@ -41,7 +41,7 @@ doc: ## the documentation, private items as well; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
 features: ## builds without features (and so without tokio) and with each feature alone
-	tests/features.sh
+	ci/features.sh
 
 deny: ## licences, sources and versions of the dependencies (installs cargo-deny)
 	cargo deny --version >/dev/null 2>&1 || \
@@ -49,7 +49,7 @@ deny: ## licences, sources and versions of the dependencies (installs cargo-deny
 	cargo deny check --hide-inclusion-graph bans licenses sources
 
 readme: ## the programs of the README compile in fresh projects, and relative links resolve
-	tests/readme.sh
+	ci/readme.sh
 
 package: ## what would be published builds by itself (wants a clean work tree)
 	cargo package
@@ -69,16 +69,16 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 	done
 
 backends: ## the tests of the crate with each of BACKENDS (default: all) forced on the byte kernels
-	tests/backends.sh $(BACKENDS)
+	ci/backends.sh $(BACKENDS)
 
 inlined: ## the byte kernels call nothing: every intrinsic became an instruction
-	tests/inlined.sh
+	ci/inlined.sh
 
 asan: ## the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
-	NIGHTLY=$(NIGHTLY) tests/asan.sh
+	NIGHTLY=$(NIGHTLY) ci/asan.sh
 
-mutants: ## the tests of the byte kernels notice every fault of tests/mutants/table
-	tests/mutants.sh
+mutants: ## the tests of the byte kernels notice every fault of ci/mutants.txt
+	ci/mutants.sh
 
 model: ## SEEDS=100000 random stories of two endpoints and of two connections (SEED: the first one)
 	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
@@ -87,10 +87,10 @@ loom: ## what two tasks share, in every order up to a bound
 	cd tests/loom && cargo test --release --locked
 
 neon: ## the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
-	tests/cross/run.sh neon
+	ci/cross/run.sh neon
 
 wasm: ## the byte kernels for wasm32 with simd128: clippy, and the tests in Node (same download)
-	tests/cross/run.sh wasm
+	ci/cross/run.sh wasm
 
 bench-smoke: ## every benchmark once, as a test
 	cargo test --all-features --benches
@@ -105,17 +105,17 @@ bench-neighbour: ## how long a client waits for an echo beside hostile clients: 
 	cargo bench --all-features --bench neighbour
 
 autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
-	tests/autobahn/run.sh
+	ci/autobahn/run.sh
 
 autobahn-full: ## the same with all cases of permessage-deflate: half an hour
-	AUTOBAHN_CASES='*' tests/autobahn/run.sh
+	AUTOBAHN_CASES='*' ci/autobahn/run.sh
 
 peers: ## Python websockets, Node ws and Chromium over loopback (installs them)
-	peers=$$(tests/peers/setup.sh); \
+	peers=$$(ci/peers/setup.sh); \
 		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
 
 claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
-	tests/claimed_lengths.sh $(CONNECTIONS)
+	ci/claimed_lengths.sh $(CONNECTIONS)
 
 compare: ## the comparison with other libraries, about 20 minutes (compare-memory, -loopback …: a part)
 	$(COMPARE) run --quick

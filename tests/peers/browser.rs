@@ -40,7 +40,7 @@ async fn check(browser: &Path, setting: Setting, framed: bool) {
         }
     }));
 
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/browser.html");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/peers/browser.html");
     let (page, echo) = (page.display(), &proxy.uri);
     let profile = env::temp_dir().join(format!("wsimd-browser-{}", std::process::id()));
     let mut browser = Command::new(browser)

@@ -36,7 +36,7 @@ const fn scaled(full: usize, reduced: usize) -> usize {
 
 #[test]
 fn detects_the_fastest_or_the_one_asked_for() {
-    // tests/backends.sh builds with `--cfg wsimd_backend="…"` and says so here.
+    // ci/backends.sh builds with `--cfg wsimd_backend="…"` and says so here.
     let asked = std::env::var("WSIMD_BACKEND").unwrap_or_default();
     let names = || Simd::available().map(Simd::name);
     let wanted = names()

@@ -1,14 +1,10 @@
 //! Python's `websockets` and Node's `ws` over loopback, in both roles, and Chromium as a client.
 //!
-//! `make peers` installs them and runs these tests; see tests/peers/README.md for what they do.
+//! `make peers` installs them and runs these tests; see ci/peers/README.md for what they do.
 
-#[path = "peers/browser.rs"]
 mod browser;
-#[path = "peers/deflate.rs"]
 mod deflate;
-#[path = "peers/upload.rs"]
 mod upload;
-#[path = "peers/wire.rs"]
 mod wire;
 
 use std::{env, path::Path, process::Stdio, time::Duration};
@@ -38,7 +34,7 @@ enum Peer {
 impl Peer {
     fn start(self, args: &[&str]) -> Child {
         let home = env::var("PEERS_HOME").expect("PEERS_HOME is set: run `make peers`");
-        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/peers");
         let mut command = match self {
             Self::Python => {
                 let mut command = Command::new(Path::new(&home).join("python/bin/python"));

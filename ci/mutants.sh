@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The unit tests of src/simd notice faults: each mutant of tests/mutants/table is a change of one
+# The unit tests of src/simd notice faults: each mutant of ci/mutants.txt is a change of one
 # file, made in a copy of the project, for which the tests must fail. A mutant that changes nothing
 # or does not compile proves nothing, and is an error. Reading behind a chunk without using what was
-# read is not for this script: tests/asan.sh sees that.
+# read is not for this script: ci/asan.sh sees that.
 #
-# Usage: tests/mutants.sh [NAME...]      (default: all)
+# Usage: ci/mutants.sh [NAME...]      (default: all)
 # Exits with 0 when every mutant was killed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-table=$PWD/tests/mutants/table
+table=$PWD/ci/mutants.txt
 # Seconds after which tests are taken to run for ever, which is noticed too.
 limit=900
 

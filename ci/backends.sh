@@ -2,7 +2,7 @@
 # The unit and integration tests with each backend of src/simd forced, as a user may force it. One
 # that this CPU cannot run leaves the choice as it is. (The differential tests run all anyway.)
 #
-# Usage: tests/backends.sh [NAME...]      (default: all)
+# Usage: ci/backends.sh [NAME...]      (default: all)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -4,7 +4,7 @@
 # notice: a function of the kernel is kept from being inlined, and every kernel that needs it must
 # be found.
 #
-# Usage: tests/inlined.sh [TARGET]      (default: this machine's)
+# Usage: ci/inlined.sh [TARGET]      (default: this machine's)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 triple=${1:-$(rustc -vV | sed -n 's/^host: //p')}

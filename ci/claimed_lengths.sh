@@ -3,7 +3,7 @@
 # many connections each claim a message of 64 MiB and send nothing of it, while the
 # resident memory of the echo server is watched.
 #
-# Usage: tests/claimed_lengths.sh [CONNECTIONS]      (default: 10000)
+# Usage: ci/claimed_lengths.sh [CONNECTIONS]      (default: 10000)
 # Exits with 0 when the server grew by less than 16 KiB for each connection.
 set -euo pipefail
 

@@ -2,7 +2,7 @@
 # The unit tests of src/simd under AddressSanitizer, and a proof that it sees what kernels read: a
 # kernel is made to read one byte behind its input, and the tests must fail for it.
 #
-# Usage: [NIGHTLY=nightly] tests/asan.sh
+# Usage: [NIGHTLY=nightly] ci/asan.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 nightly=${NIGHTLY:-nightly}

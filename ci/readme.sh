@@ -31,7 +31,7 @@ for number in $(seq "$programs"); do
 done
 
 links=0
-for page in *.md benches/*.md benches/*/README.md tests/*/README.md; do
+for page in *.md benches/*.md benches/*/README.md ci/*/README.md; do
     for link in $(grep -oE '\]\([^)# ]+' "$page" | sed 's/^](//' | grep -v '^https\?:'); do
         links=$((links + 1))
         [ -e "$(dirname "$page")/$link" ] || { printf 'readme: %s: no %s\n' "$page" "$link" >&2; exit 1; }
