@@ -118,12 +118,12 @@ fn python_sizes(session: &mut Session, scenarios: &[Scenario]) {
 
 /// Finds the interpreter that the tests against other libraries install.
 fn find_python(workspace: &Path) -> Outcome<PathBuf> {
-    let setup = workspace.join("../../tests/peers/setup.sh");
+    let setup = workspace.join("../../ci/peers/setup.sh");
     let output = Command::new(setup)
         .env_remove("CARGO_MANIFEST_DIR")
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| format!("tests/peers/setup.sh: {error}"))?;
+        .map_err(|error| format!("ci/peers/setup.sh: {error}"))?;
     let home = String::from_utf8_lossy(&output.stdout);
     let home = home.lines().last().unwrap_or_default().trim();
     let python = Path::new(home).join("python/bin/python");
