@@ -1,54 +1,14 @@
-//! What an endpoint shows its application and puts on the wire, by section of RFC 6455.
+//! Tests of the public API: the events that an application sees, and the bytes on the wire.
+//!
+//! `rfc6455`, `rfc7692` and `opening` are named after sections of the RFCs. `endpoint`, `connection`, `codec`
+//! and `serve` test the parts of the crate.
 
 mod architecture;
-mod backpressure;
-mod blocking;
-mod cancel;
-mod chunking;
-mod closing;
 mod codec;
-mod control;
-mod cutting;
-mod cutting_orders;
-mod deflate;
-mod deflate_limits;
-mod deflate_receiving;
-mod deflate_sending;
-mod deflate_tidy;
-mod deflate_windows;
-mod deflate_yielding;
-mod driving;
-mod earliest;
+mod connection;
 mod endpoint;
-mod endpoint_closing;
-mod endpoint_keepalive;
-mod ends;
-mod extension;
-mod fairness;
-mod fragmentation;
-mod framing;
-mod handles;
-mod inbox;
-mod keepalive;
-mod keepalive_seams;
-mod large;
-mod limits;
-mod model;
-mod model_sockets;
 mod opening;
-mod opening_client;
-mod opening_server;
-mod pings;
-mod reserving;
-mod sending;
-mod serving;
-mod serving_tasks;
-mod serving_waits;
-mod shared_tasks;
-mod slow_peers;
-mod sockets;
-mod split;
-mod split_wakers;
+mod rfc6455;
+mod rfc7692;
+mod serve;
 mod support;
-mod unsent;
-mod utf8;

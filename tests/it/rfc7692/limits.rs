@@ -3,7 +3,7 @@
 use wsimd::{CloseCode, Config, Event, ProtocolError, Role, extension::Deflate};
 
 use crate::{
-    deflate_receiving::DAMAGED,
+    rfc7692::receiving::DAMAGED,
     support::{
         bits::Bits,
         deflate::{Inbound, RSV1, config, deflate, noise, text},

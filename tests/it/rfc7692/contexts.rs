@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use wsimd::{Config, Event, Parts, ProtocolError, Role, WebSocket, extension::Deflate};
 
 use crate::{
-    deflate_receiving::DAMAGED,
+    rfc7692::receiving::DAMAGED,
     support::{
         bits::{Bits, Inflater},
         deflate::{Inbound, Outbound, RSV1, agree, config, deflate, frames, noise, text},

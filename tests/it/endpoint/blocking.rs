@@ -1,6 +1,6 @@
 //! The driver of `examples/blocking.rs`, against a server of this crate.
 
-#[path = "../../examples/blocking.rs"]
+#[path = "../../../examples/blocking.rs"]
 mod example;
 
 #[test]

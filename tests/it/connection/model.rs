@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use wsimd::{CloseCode, Error, Handle, Message, Parts, ReadHalf, Role, WebSocket, WriteHalf};
 
 use crate::{
-    model::for_each_seed,
+    endpoint::model::for_each_seed,
     support::{
         deflate::agree,
         link::{End, Link},

@@ -1,0 +1,20 @@
+//! `WebSocket`, its halves and its handles, over scripted streams, pipes and sockets.
+
+mod backpressure;
+mod cancel;
+mod cutting;
+mod driving;
+mod ends;
+mod fairness;
+mod handles;
+mod inbox;
+mod keepalive;
+mod keepalive_seams;
+mod large;
+mod model;
+mod reserving;
+mod shared_tasks;
+mod slow_peers;
+mod sockets;
+mod split;
+mod split_wakers;

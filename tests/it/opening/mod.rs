@@ -1,0 +1,5 @@
+//! RFC 6455 §4, the opening handshake: of both sides, of the client, of the server.
+
+mod client;
+mod handshake;
+mod server;

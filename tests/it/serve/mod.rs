@@ -1,0 +1,6 @@
+//! `serve` and its handlers, over sockets.
+
+mod cork;
+mod tasks;
+mod unsent;
+mod waits;
