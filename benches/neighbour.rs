@@ -179,7 +179,7 @@ fn serve(runtime: &str) -> Result<()> {
             .await?;
         println!("{}", server.local_addr()?.port());
         let handler = async |ws, request: http::Request<()>| handle(ws, request.uri().path()).await;
-        server.serve_request(handler).await;
+        server.serve_with_request(handler).await;
         Ok(())
     })
 }

@@ -26,7 +26,7 @@ use tokio::{
     task::{coop, unconstrained},
 };
 use wsimd::{
-    Config, Message, Parts, Role, WebSocket,
+    Config, Message, Offer, Parts, Policy, Role, WebSocket,
     extension::{Deflate, Extensions},
     handshake::{Target, client, server},
 };
@@ -177,12 +177,10 @@ fn poll_idle(ws: &mut WebSocket<Memory>, cx: &mut Context<'_>) -> Poll<()> {
 }
 
 fn extensions(role: Role, config: &Config) -> Extensions {
-    let offer = client::Offer::default().extensions(config.extensions());
-    let policy = server::Policy::default().extensions(config.extensions());
     let target = Target::parse("ws://a").expect("a valid address");
-    let request = client::request(&target, &offer).expect("a valid request");
-    let accepted = server::accept(&request, &policy).expect("a valid request");
-    let verified = client::verify(&request, &offer, &accepted.0).expect("a valid response");
+    let request = client::request(&target, &Offer::new(), config).expect("a valid request");
+    let accepted = server::accept(&request, &Policy::new(), config).expect("a valid request");
+    let verified = client::verify(&request, config, &accepted.0).expect("a valid response");
     match role {
         Role::Server => accepted.1.into_extensions(),
         Role::Client => verified.into_extensions(),

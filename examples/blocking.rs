@@ -14,10 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use wsimd::{
-    CloseCode, CloseFrame, Config, Event, Message, Role, ServerBuilder,
-    handshake::{HeadLimits, HeadReader, Target, client, head},
+    CloseCode, CloseFrame, Config, Event, Message, Offer, Role, ServerBuilder,
+    handshake::{Target, client, head},
     protocol::{Duty, Endpoint, Keepalive, Step},
 };
 
@@ -86,23 +86,22 @@ impl Blocking {
 fn connect(address: &str, config: &Config) -> Result<Blocking, Box<dyn Error>> {
     let mut stream = TcpStream::connect(address)?;
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    let (offer, limits) = (client::Offer::default(), HeadLimits::default());
-    let request = client::request(&Target::parse(&format!("ws://{address}/"))?, &offer)?;
+    let target = Target::parse(&format!("ws://{address}/"))?;
+    let request = client::request(&target, &Offer::new(), config)?;
     head::write_request(&request, &mut output);
     stream.write_all(&output.split())?;
-    let mut reader = HeadReader::new(limits);
-    let len = loop {
+    let (response, len) = loop {
         let mut bytes = [0; 4096];
         let len = stream.read(&mut bytes)?;
         input.extend_from_slice(&bytes[..len]);
-        match reader.find(&input)? {
-            Some(len) => break len,
+        match head::parse_response(&input, config)? {
+            Some(parsed) => break parsed,
             None if len == 0 => return Err("no answer".into()),
             None => {}
         }
     };
-    let response = head::parse_response(&input.split_to(len), &limits)?;
-    client::verify(&request, &offer, &response)?;
+    input.advance(len);
+    client::verify(&request, config, &response)?;
     let mut keepalive = Keepalive::new(config);
     // The first judgement starts the keepalive.
     keepalive.judge(Duration::ZERO, false);
@@ -146,7 +145,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let frame = CloseFrame::new(CloseCode::NORMAL, "done")?;
     ws.endpoint.close(frame, &mut ws.output);
     assert_eq!(ws.recv()?, None);
-    let closed = ws.endpoint.closed();
+    let closed = ws.endpoint.close_frames();
     println!("{closed}");
     assert!(closed.is_clean());
     Ok(())

@@ -15,15 +15,10 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{io, net::ToSocketAddrs, time::timeout};
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, FramedParts};
 use wsimd::{
-    CloseCode, Codec, Config, Error, Event, Message, Role, Server, ServerBuilder, WebSocket,
-    extension::{Deflate, Extensions},
-    handshake::{
-        Negotiated, Origins,
-        server::{Policy, accept},
-    },
-    net::Stream,
+    CloseCode, Codec, Config, Error, Event, Message, Origins, Policy, Server, ServerBuilder,
+    WebSocket, extension::Deflate, net::Stream,
 };
 
 /// What a run can fail with: an error of the connection, or an echo that is none.
@@ -96,15 +91,13 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
 }
 
 /// The same on `Framed`, where control frames are ours to answer.
-async fn echo_framed(
-    ws: WebSocket<Stream>,
-    extensions: Extensions,
-    config: Config,
-) -> Result<(), Error> {
+async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
     let parts = ws.into_parts();
-    let codec = Codec::new(Role::Server, &config).extensions(extensions);
-    let mut framed = Framed::with_capacity(parts.io, codec, 65_536);
-    framed.read_buffer_mut().extend_from_slice(&parts.read_buf);
+    let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
+    framed.read_buf = parts.read_buf;
+    framed.read_buf.reserve(65_536);
+    framed.write_buf = parts.write_buf.into();
+    let mut framed = Framed::from_parts(framed);
     while let Some(event) = framed.next().await {
         let (answer, last) = match event {
             Ok(Event::Message(message)) => (Some(message.into()), false),
@@ -129,24 +122,14 @@ async fn echo_framed(
 async fn bind(address: impl ToSocketAddrs, options: &Options) -> Result<Server, Error> {
     ServerBuilder::new()
         .config(options.config.clone())
-        .origins(Origins::any())
+        .policy(Policy::new().origins(Origins::any()))
         .bind(address)
         .await
 }
 
-async fn serve(server: Server, framed: bool, config: Config) {
+async fn serve(server: Server, framed: bool) {
     if framed {
-        let policy = Policy::default()
-            .origins(Origins::any())
-            .extensions(config.extensions());
-        server
-            .serve_request(move |ws, request| {
-                // What was agreed on stays in the `WebSocket`, and the same request gives the same again.
-                let negotiated = accept(&request, &policy).map(|(_, negotiated)| negotiated);
-                let extensions = negotiated.map(Negotiated::into_extensions);
-                echo_framed(ws, extensions.unwrap_or_default(), config.clone())
-            })
-            .await;
+        server.serve(echo_framed).await;
     } else {
         server.serve(echo).await;
     }
@@ -156,7 +139,7 @@ async fn listen(address: &str, options: &Options) -> Result<(), Failure> {
     let server = bind(address, options).await?;
     println!("listening on ws://{}", server.local_addr()?);
     tokio::select! {
-        () = serve(server, options.framed, options.config.clone()) => Ok(()),
+        () = serve(server, options.framed) => Ok(()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
@@ -171,7 +154,7 @@ async fn show(options: &Options) -> Result<(), Failure> {
         "WebSocket"
     };
     println!("an echo server on {kind} listens on {uri}");
-    tokio::spawn(serve(server, options.framed, options.config.clone()));
+    tokio::spawn(serve(server, options.framed));
 
     let start = Instant::now();
     let mut ws = wsimd::ClientBuilder::new()
@@ -185,7 +168,7 @@ async fn show(options: &Options) -> Result<(), Failure> {
     exchange(&mut ws, "binary", vec![0, 1, 2, 254, 255]).await?;
     exchange(&mut ws, "8 MiB in 128 fragments", vec![0x5a; 8 << 20]).await?;
 
-    let pong = ws.ping("are you there?").await?;
+    let pong = ws.ping().await?;
     tokio::select! {
         round_trip = pong => println!("{:28} {:>12?}", "ping, pong", round_trip?),
         message = ws.recv() => return Err(format!("instead of a pong: {message:?}").into()),

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -22,7 +22,7 @@ use crate::{
     },
     net::{
         Stream,
-        opening::{by, deadline, head_limits, open, read, read_head},
+        opening::{deadline, into_websocket, read_head, read_some, with_deadline},
     },
 };
 
@@ -55,12 +55,14 @@ pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), wsimd::Error> {
-/// use wsimd::{ClientBuilder, Config};
+/// use wsimd::{ClientBuilder, Config, Offer};
 ///
+/// let offer = Offer::new()
+///     .subprotocols(["chat.v2", "chat.v1"])?
+///     .header("authorization", "Bearer abc")?;
 /// let ws = ClientBuilder::new()
 ///     .config(Config::new().max_message_size(16 << 20))
-///     .subprotocols(["chat.v2", "chat.v1"])?
-///     .header("authorization", "Bearer abc")?
+///     .offer(offer)
 ///     .connect("ws://localhost:8765")
 ///     .await?;
 /// println!("the server chose {:?}", ws.subprotocol());
@@ -85,47 +87,15 @@ impl ClientBuilder {
     /// Sets the limits and timeouts of the connection, and the extensions that are offered.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.offer = self.offer.extensions(config.extensions());
         self.config = config.with_keepalive();
         self
     }
 
-    /// Offers subprotocols, the preferred one first. Default: none.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a name that is not a token, or is given twice.
-    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, Error>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.offer = self.offer.subprotocols(names)?;
-        Ok(self)
-    }
-
-    /// Adds a header to the request. `Host`, `User-Agent` and `Authorization` replace the default ones.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a header that is malformed or that the handshake itself sets.
-    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, Error>
-    where
-        N: TryInto<HeaderName>,
-        V: TryInto<HeaderValue>,
-    {
-        self.offer = self.offer.header(name, value)?;
-        Ok(self)
-    }
-
-    /// Sets the `Origin` header, as a browser does. Default: none.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a value that is no header value.
-    pub fn origin(mut self, origin: &str) -> Result<Self, Error> {
-        self.offer = self.offer.origin(origin)?;
-        Ok(self)
+    /// Sets the origin, the subprotocols and the headers of the request. Default: an empty [`Offer`].
+    #[must_use]
+    pub fn offer(mut self, offer: Offer) -> Self {
+        self.offer = offer;
+        self
     }
 
     /// Connects to a `ws://` URI over TCP, within [`Config::open_timeout`].
@@ -148,12 +118,12 @@ impl ClientBuilder {
             ));
         }
         let deadline = deadline(&self.config);
-        let stream = by(deadline, async {
+        let stream = with_deadline(deadline, async {
             let stream = TcpStream::connect((target.host(), target.port())).await?;
             Ok(Stream::tcp(stream)?)
         })
         .await?;
-        let (ws, _) = self.open(&target, stream, deadline).await?;
+        let (ws, _) = self.run_handshake(&target, stream, deadline).await?;
         Ok(ws)
     }
 
@@ -176,10 +146,11 @@ impl ClientBuilder {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let target = Target::parse(uri).map_err(HandshakeError::from)?;
-        self.open(&target, io, deadline(&self.config)).await
+        self.run_handshake(&target, io, deadline(&self.config))
+            .await
     }
 
-    async fn open<S>(
+    async fn run_handshake<S>(
         &self,
         target: &Target,
         mut io: S,
@@ -188,17 +159,17 @@ impl ClientBuilder {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let request = client::request(target, &self.offer)?;
+        let request = client::request(target, &self.offer, &self.config)?;
         let mut input = BytesMut::new();
-        let response = by(deadline, self.ask(&request, &mut io, &mut input)).await?;
+        let response = with_deadline(deadline, self.ask(&request, &mut io, &mut input)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let mut body = BodyReader::new(&response, MAX_REFUSAL);
             // That it was refused counts more than how far the body came.
             let _ = timeout_at(deadline, read_body(&mut io, &mut input, &mut body)).await;
             return Err(HandshakeError::refused(response, body.into_bytes()).into());
         }
-        let negotiated = client::verify(&request, &self.offer, &response)?;
-        let ws = open(io, Role::Client, &self.config, negotiated, &input);
+        let negotiated = client::verify(&request, &self.config, &response)?;
+        let ws = into_websocket(io, Role::Client, &self.config, negotiated, &input);
         Ok((ws, response))
     }
 
@@ -216,11 +187,10 @@ impl ClientBuilder {
         head::write_request(request, &mut output);
         io.write_all(&output).await?;
         io.flush().await?;
-        let limits = head_limits(&self.config);
+        let parse = |bytes: &[u8]| head::parse_response(bytes, &self.config);
         let mut passed = 0;
         loop {
-            let head = read_head(io, input, limits).await?;
-            let response = head::parse_response(&head, &limits)?;
+            let response = read_head(io, input, parse).await?;
             if !client::is_interim(response.status()) || passed == MAX_INTERIM_RESPONSES {
                 return Ok(response);
             }
@@ -242,7 +212,7 @@ async fn read_body<S: AsyncRead + Unpin>(
     body: &mut BodyReader,
 ) -> io::Result<()> {
     while !body.read(input) {
-        if read(io, input).await? == 0 {
+        if read_some(io, input).await? == 0 {
             body.eof();
         }
     }

@@ -32,11 +32,11 @@ const MAX_INBOX: usize = usize::MAX >> 3;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Shared by all connections that were made with it.
-    pub(crate) values: Arc<Values>,
+    pub(crate) settings: Arc<Settings>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Values {
+pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
     /// `None` if it was not set, `u32::MAX` for no limit.
@@ -61,7 +61,7 @@ pub(crate) struct Values {
 impl Config {
     /// The defaults, as the setters name them.
     pub fn new() -> Self {
-        let values = Values {
+        let settings = Settings {
             max_message_size: 1 << 20,
             max_frame_size: 1 << 20,
             max_fragments: None,
@@ -80,7 +80,7 @@ impl Config {
             extensions: Vec::new(),
         };
         Self {
-            values: Arc::new(values),
+            settings: Arc::new(settings),
         }
     }
 
@@ -90,15 +90,15 @@ impl Config {
     #[must_use]
     pub fn max_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         let limit = limit.into().map_or(u64::MAX, |limit| limit as u64);
-        self.values_mut().max_message_size = limit;
-        self.values_mut().max_frame_size = limit;
+        self.settings_mut().max_message_size = limit;
+        self.settings_mut().max_frame_size = limit;
         self
     }
 
     /// Limits the payload of a received data frame. Default: 1 MiB, or the message limit last set.
     #[must_use]
     pub fn max_frame_size(mut self, limit: impl Into<Option<usize>>) -> Self {
-        self.values_mut().max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
+        self.settings_mut().max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
         self
     }
 
@@ -110,14 +110,14 @@ impl Config {
     /// not grow with the message.
     #[must_use]
     pub fn max_fragments(mut self, limit: impl Into<Option<u32>>) -> Self {
-        self.values_mut().max_fragments = Some(limit.into().unwrap_or(u32::MAX));
+        self.settings_mut().max_fragments = Some(limit.into().unwrap_or(u32::MAX));
         self
     }
 
     /// Limits the size of a message that is sent. Default: 64 MiB.
     #[must_use]
     pub fn max_outgoing_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
-        self.values_mut().max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
+        self.settings_mut().max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
         self
     }
 
@@ -130,7 +130,7 @@ impl Config {
     /// with `None`, until the whole message is encoded.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
-        self.values_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);
+        self.settings_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);
         self
     }
 
@@ -142,7 +142,7 @@ impl Config {
     /// messages of [handles](crate::connection::Handle) stay in their inbox, and only the newest pong is kept.
     #[must_use]
     pub fn write_high_water(mut self, bytes: usize) -> Self {
-        self.values_mut().write_high_water = bytes;
+        self.settings_mut().write_high_water = bytes;
         self
     }
 
@@ -150,7 +150,7 @@ impl Config {
     /// [handles](crate::connection::Handle). Default: 64. Zero counts as one.
     #[must_use]
     pub fn inbox_size(mut self, messages: usize) -> Self {
-        self.values_mut().inbox_size = messages.clamp(1, MAX_INBOX);
+        self.settings_mut().inbox_size = messages.clamp(1, MAX_INBOX);
         self
     }
 
@@ -160,14 +160,14 @@ impl Config {
     /// A message of any size fits into an empty inbox. `None` lifts the limit.
     #[must_use]
     pub fn inbox_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
-        self.values_mut().inbox_bytes = bytes.into().unwrap_or(usize::MAX);
+        self.settings_mut().inbox_bytes = bytes.into().unwrap_or(usize::MAX);
         self
     }
 
     /// Limits the time of the opening handshake. Default: 10 s.
     #[must_use]
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
-        self.values_mut().open_timeout = timeout;
+        self.settings_mut().open_timeout = timeout;
         self
     }
 
@@ -178,7 +178,7 @@ impl Config {
     /// accepted before our Close frame have to be written in this time.
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
-        self.values_mut().close_timeout = timeout;
+        self.settings_mut().close_timeout = timeout;
         self
     }
 
@@ -191,7 +191,7 @@ impl Config {
     /// no peer up.
     #[must_use]
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.values_mut().ping_interval = Some(interval.into().unwrap_or(Duration::MAX));
+        self.settings_mut().ping_interval = Some(interval.into().unwrap_or(Duration::MAX));
         self
     }
 
@@ -207,21 +207,21 @@ impl Config {
     /// [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message.
     #[must_use]
     pub fn ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.values_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);
+        self.settings_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);
         self
     }
 
     /// Limits the head of the peer's handshake, all lines together. Default: 16 KiB.
     #[must_use]
     pub fn max_head_size(mut self, bytes: usize) -> Self {
-        self.values_mut().max_head_size = bytes;
+        self.settings_mut().max_head_size = bytes;
         self
     }
 
     /// Limits the number of header lines in the peer's handshake. Default: 64.
     #[must_use]
     pub fn max_headers(mut self, lines: usize) -> Self {
-        self.values_mut().max_headers = lines;
+        self.settings_mut().max_headers = lines;
         self
     }
 
@@ -231,14 +231,13 @@ impl Config {
     /// [`Deflate`](crate::extension::Deflate) compresses messages.
     #[must_use]
     pub fn extension(mut self, extension: impl Extension + 'static) -> Self {
-        self.values_mut().extensions.push(Arc::new(extension));
+        self.settings_mut().extensions.push(Arc::new(extension));
         self
     }
 
-    /// Returns the extensions in the order in which they were added, for
-    /// [`Offer`](crate::handshake::client::Offer) and [`Policy`](crate::handshake::server::Policy).
-    pub fn extensions(&self) -> &[Arc<dyn Extension>] {
-        &self.values.extensions
+    /// Returns the extensions in the order in which they were added.
+    pub(crate) fn extensions(&self) -> &[Arc<dyn Extension>] {
+        &self.settings.extensions
     }
 
     /// Replaces the source of masking keys, for tests that compare bytes on the wire.
@@ -248,7 +247,7 @@ impl Config {
     /// the bytes that intermediaries see.
     #[must_use]
     pub fn masking_keys(mut self, source: fn() -> MaskingKey) -> Self {
-        self.values_mut().masking_keys = Some(source);
+        self.settings_mut().masking_keys = Some(source);
         self
     }
 
@@ -258,16 +257,16 @@ impl Config {
         expect(dead_code, reason = "for those who open connections")
     )]
     pub(crate) fn with_keepalive(mut self) -> Self {
-        self.values_mut().ping_interval.get_or_insert(KEEPALIVE);
+        self.settings_mut().ping_interval.get_or_insert(KEEPALIVE);
         self
     }
 
-    fn values_mut(&mut self) -> &mut Values {
-        Arc::make_mut(&mut self.values)
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
     }
 }
 
-impl Values {
+impl Settings {
     /// Returns the number of frames that a message may have when `len` bytes of it have arrived.
     pub(crate) fn max_fragments(&self, len: usize) -> u32 {
         self.max_fragments.unwrap_or_else(|| {

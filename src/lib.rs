@@ -74,19 +74,21 @@ pub mod utf8;
 #[cfg(feature = "client")]
 pub use client::{ClientBuilder, connect};
 #[cfg(feature = "codec")]
-pub use codec::{Codec, Frame, FrameCodec};
+pub use codec::{Codec, FrameCodec};
 pub use config::Config;
 #[cfg(feature = "tokio")]
 pub use connection::{
-    Handle, Parts, Permit, PongWaiter, ReadHalf, TryFeedError, WebSocket, WriteHalf,
+    Handle, Parts, Permit, PongWaiter, ReadHalf, TrySendError, WebSocket, WriteHalf,
 };
 pub use error::{Error, Fault, Timeout};
-pub use frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError};
+pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
+pub use handshake::{Origins, client::Offer, server::Policy};
 pub use message::Message;
 pub use protocol::{Closed, Event};
 #[cfg(feature = "server")]
 pub use server::{Server, ServerBuilder, accept, serve};
 pub use text::Text;
+pub use {bytes, http};
 
 #[cfg(all(doctest, feature = "client", feature = "server", feature = "codec"))]
 #[doc = include_str!("../README.md")]

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{Request, Response};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, ToSocketAddrs},
@@ -17,13 +17,13 @@ use crate::{
     error::Error,
     frame::Role,
     handshake::{
-        HandshakeError, Negotiated, Origins, head,
+        HandshakeError, Negotiated, head,
         server::{self, Policy},
     },
     net::{
         Stream,
-        cork::Task,
-        opening::{by, deadline, head_limits, open, read, read_head},
+        cork::HandlerTask,
+        opening::{deadline, into_websocket, read_head, read_some, with_deadline},
     },
 };
 
@@ -88,12 +88,14 @@ where
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), wsimd::Error> {
-/// use wsimd::{CloseCode, Config, ServerBuilder, handshake::Origins};
+/// use wsimd::{CloseCode, Config, Origins, Policy, ServerBuilder};
 ///
+/// let policy = Policy::new()
+///     .origins(Origins::list(["https://example.com"])?)
+///     .subprotocols(["chat.v2", "chat.v1"])?;
 /// let server = ServerBuilder::new()
 ///     .config(Config::new().max_message_size(16 << 20))
-///     .origins(Origins::list(["https://example.com"])?)
-///     .subprotocols(["chat.v2", "chat.v1"])?
+///     .policy(policy)
 ///     .bind("0.0.0.0:8765")
 ///     .await?;
 /// server
@@ -125,58 +127,16 @@ impl ServerBuilder {
     /// Sets the limits and timeouts of each connection, and the extensions that are accepted.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.policy = self.policy.extensions(config.extensions());
         self.config = config.with_keepalive();
         self
     }
 
-    /// Sets which browser pages may connect. Default: those of the same host.
+    /// Sets the origins and hosts that are accepted, the subprotocols, and the headers of the response. Default:
+    /// pages of the same host, any host, and no subprotocol.
     #[must_use]
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.policy = self.policy.origins(origins);
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
-    }
-
-    /// Sets the values of `Host` that are served. Default: any.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a value that is no host.
-    pub fn hosts<I>(mut self, hosts: I) -> Result<Self, Error>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        self.policy = self.policy.hosts(hosts)?;
-        Ok(self)
-    }
-
-    /// Sets the subprotocols that are spoken, the preferred one first. Default: none.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a name that is not a token, or is given twice.
-    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, Error>
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.policy = self.policy.subprotocols(names)?;
-        Ok(self)
-    }
-
-    /// Adds a header to the response.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for a header that is malformed or that the handshake itself sets.
-    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, Error>
-    where
-        N: TryInto<HeaderName>,
-        V: TryInto<HeaderValue>,
-    {
-        self.policy = self.policy.header(name, value)?;
-        Ok(self)
     }
 
     /// Limits the connections that [`Server::serve`] has at a time, those in the opening handshake
@@ -202,7 +162,7 @@ impl ServerBuilder {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (ws, _) = self.accept_request(io).await?;
+        let (ws, _) = self.accept_with_request(io).await?;
         Ok(ws)
     }
 
@@ -215,14 +175,17 @@ impl ServerBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future gives the connection up.
-    pub async fn accept_request<S>(&self, mut io: S) -> Result<(WebSocket<S>, Request<()>), Error>
+    pub async fn accept_with_request<S>(
+        &self,
+        mut io: S,
+    ) -> Result<(WebSocket<S>, Request<()>), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let deadline = deadline(&self.config);
-        match by(deadline, self.open(&mut io)).await {
+        match with_deadline(deadline, self.answer(&mut io)).await {
             Ok((request, negotiated, input)) => {
-                let ws = open(io, Role::Server, &self.config, negotiated, &input);
+                let ws = into_websocket(io, Role::Server, &self.config, negotiated, &input);
                 Ok((ws, request))
             }
             Err(Error::Handshake(error)) => {
@@ -251,15 +214,14 @@ impl ServerBuilder {
     }
 
     /// Reads a request and answers it with 101. Returns the request and the bytes that follow it.
-    async fn open<S>(&self, io: &mut S) -> Result<(Request<()>, Negotiated, BytesMut), Error>
+    async fn answer<S>(&self, io: &mut S) -> Result<(Request<()>, Negotiated, BytesMut), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut input = BytesMut::new();
-        let limits = head_limits(&self.config);
-        let head = read_head(io, &mut input, limits).await?;
-        let request = head::parse_request(&head, &limits)?;
-        let (response, negotiated) = server::accept(&request, &self.policy)?;
+        let parse = |bytes: &[u8]| head::parse_request(bytes, &self.config);
+        let request = read_head(io, &mut input, parse).await?;
+        let (response, negotiated) = server::accept(&request, &self.policy, &self.config)?;
         let mut output = BytesMut::new();
         head::write_response(&response, &mut output);
         io.write_all(&output).await?;
@@ -287,7 +249,7 @@ where
     io.write_all(&output).await?;
     io.shutdown().await?;
     let mut rest = BytesMut::new();
-    while read(io, &mut rest).await? > 0 {
+    while read_some(io, &mut rest).await? > 0 {
         rest.clear();
     }
     Ok(())
@@ -329,7 +291,7 @@ impl Server {
         H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
         F: Future<Output: Send> + Send + 'static,
     {
-        self.serve_request(move |ws, _| handler(ws)).await;
+        self.serve_with_request(move |ws, _| handler(ws)).await;
     }
 
     /// As [`serve`](Self::serve), and passes the request to the handler.
@@ -337,7 +299,7 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future stops listening. The handlers continue.
-    pub async fn serve_request<H, F>(self, handler: H)
+    pub async fn serve_with_request<H, F>(self, handler: H)
     where
         H: Fn(WebSocket<Stream>, Request<()>) -> F + Send + Sync + 'static,
         F: Future<Output: Send> + Send + 'static,
@@ -347,8 +309,8 @@ impl Server {
         loop {
             let (stream, permit) = next_client(&self.listener, &permits).await;
             // Boxed, so that a connection does not keep the memory of its handshake.
-            let opening = Box::pin(opened(Arc::clone(&shared), stream));
-            let close_timeout = shared.0.config.values.close_timeout;
+            let opening = Box::pin(open_client(Arc::clone(&shared), stream));
+            let close_timeout = shared.0.config.settings.close_timeout;
             tokio::spawn(async move {
                 let Some((task, handler)) = opening.await else {
                     return;
@@ -365,14 +327,17 @@ impl Server {
 }
 
 /// Runs the opening handshake and calls the handler. Returns `None` if the handshake failed.
-async fn opened<H, F>(shared: Arc<(ServerBuilder, H)>, stream: TcpStream) -> Option<(Task, F)>
+async fn open_client<H, F>(
+    shared: Arc<(ServerBuilder, H)>,
+    stream: TcpStream,
+) -> Option<(HandlerTask, F)>
 where
     H: Fn(WebSocket<Stream>, Request<()>) -> F,
 {
     let (builder, handler) = &*shared;
     let stream = Stream::tcp(stream).ok()?;
-    let task = stream.task();
-    let (mut ws, request) = builder.accept_request(stream).await.ok()?;
+    let task = stream.handler_task();
+    let (mut ws, request) = builder.accept_with_request(stream).await.ok()?;
     ws.cork(Stream::take_progress);
     Some((task, handler(ws, request)))
 }

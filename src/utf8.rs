@@ -28,11 +28,12 @@ pub struct Validator {
 impl Validator {
     /// Starts a text, with the fastest kernels of this CPU.
     pub fn new() -> Self {
-        Self::with(Simd::detect())
+        Self::with_simd(Simd::detect())
     }
 
     /// Starts a text, with the kernels that `simd` stands for.
-    pub const fn with(simd: Simd) -> Self {
+    #[doc(hidden)]
+    pub const fn with_simd(simd: Simd) -> Self {
         Self {
             simd,
             carry: Carry::NONE,

@@ -45,13 +45,11 @@ pub(crate) fn settings(deflate: Deflate, client: Direction, server: Direction) -
 
 /// What an endpoint of this role has agreed on with one that has the same settings.
 pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
-    let list = [Arc::new(deflate.clone()) as Arc<dyn Extension>];
-    let offer = client::Offer::default().extensions(&list);
-    let policy = server::Policy::default().extensions(&list);
+    let config = Config::new().extension(deflate.clone());
     let target = Target::parse("ws://a").expect("a target");
-    let request = client::request(&target, &offer).expect("a request");
-    let (response, at_server) = server::accept(&request, &policy).expect("the request is accepted");
-    let at_client = client::verify(&request, &offer, &response).expect("the response is verified");
+    let request = client::request(&target, &Offer::new(), &config).expect("a request");
+    let (response, at_server) = server::accept(&request, &Policy::new(), &config).expect("the request is accepted");
+    let at_client = client::verify(&request, &config, &response).expect("the response is verified");
     let [ours, theirs] = match role {
         Role::Client => [at_client, at_server],
         Role::Server => [at_server, at_client],
@@ -74,7 +72,7 @@ pub(crate) fn receive(
     let mut events = Vec::new();
     for (i, piece) in pieces.iter().enumerate() {
         if i < MAX_TIDIED {
-            (0..tidies).for_each(|_| receiver.tidy());
+            (0..tidies).for_each(|_| receiver.release_idle());
         }
         input.extend_from_slice(piece);
         loop {

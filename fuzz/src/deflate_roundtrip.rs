@@ -63,7 +63,7 @@ pub fn deflate_roundtrip(data: &[u8]) {
         .masking_keys(masking_key)
         .outgoing_frame_size(frame_size);
     let mut sender = Sender::new(role, &config);
-    sender.extend(deflate::negotiate(role, &deflate).split().0);
+    sender.set_encoders(deflate::negotiate(role, &deflate).split().0);
     let (sent, wire) = send(sender, records, frame_size);
     check_wire(&sent, &wire, peer_of(role), ours, threshold);
 
@@ -75,7 +75,7 @@ pub fn deflate_roundtrip(data: &[u8]) {
     let peer = |largest: usize| {
         let config = Config::new().max_fragments(None).max_message_size(largest);
         let mut receiver = Receiver::new(peer_of(role), &config.max_frame_size(frame_size));
-        receiver.extend(deflate::negotiate(peer_of(role), &deflate).split().1);
+        receiver.set_decoders(deflate::negotiate(peer_of(role), &deflate).split().1);
         receiver
     };
     for (how, pieces) in splits(&wire, *lengths) {
@@ -128,8 +128,8 @@ fn send(
             2 => Compress::Always,
             _ => Compress::Never,
         };
-        (0..kind >> 3 & 3).for_each(|_| sender.tidy());
-        sender.compress(compress);
+        (0..kind >> 3 & 3).for_each(|_| sender.release_idle());
+        sender.set_compress(compress);
         sender
             .send(message.clone(), &mut wire)
             .expect("a message that may be sent");

@@ -2,10 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header::CONTENT_LENGTH};
+use wsimd::Config;
 use wsimd::handshake::{
-    BodyReader, HandshakeError, HeadLimits, HeadReader, Origins,
-    client::{self, Offer},
-    head,
+    BodyReader, HandshakeError, Origins, client, head,
     server::{self, Policy},
 };
 
@@ -32,25 +31,21 @@ pub fn request(data: &[u8]) {
     let Some((&flags, wire)) = data.split_first() else {
         return;
     };
-    let limits = limits(flags);
-    let accepted = find(wire, limits)
-        .and_then(|len| {
-            len.map(|len| head::parse_request(&wire[..len], &limits))
-                .transpose()
-        })
-        .and_then(|request| {
-            let Some(request) = request else {
-                return Ok(None);
-            };
-            check_written_request(&request);
-            let (response, negotiated) = server::accept(&request, &policy(flags))?;
-            Ok(Some((request, response, negotiated)))
-        });
+    let config = config(flags);
+    let accepted = parse(wire, &config, head::parse_request).and_then(|parsed| {
+        let Some((request, len)) = parsed else {
+            return Ok(None);
+        };
+        assert!(len <= max_head(flags), "a head of {len} bytes");
+        check_written_request(&request);
+        let (response, negotiated) = server::accept(&request, &policy(flags), &config)?;
+        Ok(Some((request, response, negotiated)))
+    });
     match accepted {
         Ok(None) => {}
         Ok(Some((request, response, negotiated))) => {
             let response = check_written_response(&response);
-            match client::verify(&request, &Offer::default(), &response) {
+            match client::verify(&request, &config, &response) {
                 Ok(verified) => assert_eq!(
                     [verified.subprotocol(), Some(verified.extensions().as_str())],
                     [
@@ -79,19 +74,16 @@ pub fn response(data: &[u8]) {
     let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
         return;
     };
-    let limits = limits(flags);
-    let len = match find(wire, limits) {
+    let config = config(flags);
+    let (response, len) = match parse(wire, &config, head::parse_response) {
         Ok(None) => return,
-        Ok(Some(len)) => len,
+        Ok(Some(parsed)) => parsed,
         Err(error) => return check_shown(&error),
     };
-    let response = match head::parse_response(&wire[..len], &limits) {
-        Ok(response) => response,
-        Err(error) => return check_shown(&error),
-    };
+    assert!(len <= max_head(flags), "a head of {len} bytes");
     check_written_response(&response);
-    let sent = head::parse_request(SENT, &HeadLimits::default()).expect("SENT is a request");
-    match client::verify(&sent, &Offer::default(), &response) {
+    let (sent, _) = parsed(head::parse_request(SENT, &Config::new()));
+    match client::verify(&sent, &config, &response) {
         Ok(negotiated) => {
             let subprotocol = negotiated.subprotocol();
             let is_offered = matches!(subprotocol, None | Some("chat" | "superchat"));
@@ -111,15 +103,20 @@ pub fn response(data: &[u8]) {
     }
 }
 
-fn limits(flags: u8) -> HeadLimits {
-    let mut limits = HeadLimits::default();
-    if flags & 1 != 0 {
-        limits.max_bytes = 300;
+fn config(flags: u8) -> Config {
+    let config = Config::new().max_head_size(max_head(flags));
+    match flags & 2 {
+        0 => config,
+        _ => config.max_headers(5),
     }
-    if flags & 2 != 0 {
-        limits.max_headers = 5;
+}
+
+/// The most bytes of a head.
+const fn max_head(flags: u8) -> usize {
+    match flags & 1 {
+        0 => 16 << 10,
+        _ => 300,
     }
-    limits
 }
 
 fn policy(flags: u8) -> Policy {
@@ -142,55 +139,55 @@ fn policy(flags: u8) -> Policy {
     policy
 }
 
-/// Looks for the end of a head in two ways that must agree.
-fn find(wire: &[u8], limits: HeadLimits) -> Result<Option<usize>, HandshakeError> {
-    let whole = HeadReader::new(limits).find(wire);
-    let mut reader = HeadReader::new(limits);
-    let mut stepwise = Ok(None);
-    for len in 0..=wire.len() {
-        stepwise = reader.find(&wire[..len]);
-        if let Ok(Some(found)) = stepwise {
-            assert_eq!(found, len, "the end was not found when it arrived");
-        }
-        if !matches!(stepwise, Ok(None)) {
-            break;
-        }
-    }
+/// Parses a head whole and byte by byte, which must agree.
+fn parse<T: std::fmt::Debug>(
+    wire: &[u8],
+    config: &Config,
+    parse: impl Fn(&[u8], &Config) -> Result<Option<(T, usize)>, HandshakeError>,
+) -> Result<Option<(T, usize)>, HandshakeError> {
+    let whole = parse(wire, config);
+    let stepwise = (0..=wire.len())
+        .map(|len| (len, parse(&wire[..len], config)))
+        .find(|(_, outcome)| !matches!(outcome, Ok(None)));
+    let Some((arrived, stepwise)) = stepwise else {
+        assert!(matches!(whole, Ok(None)), "byte by byte nothing, whole {whole:?}");
+        return whole;
+    };
     assert_eq!(
         format!("{stepwise:?}"),
         format!("{whole:?}"),
         "byte by byte (left), whole (right)"
     );
-    if let Ok(Some(len)) = whole {
+    if let Ok(Some((_, len))) = whole {
+        assert_eq!(len, arrived, "the head was not parsed when it had arrived");
         let head = &wire[..len];
         assert!(
             head.ends_with(b"\r\n\r\n"),
             "not the end: {}",
             head.escape_ascii()
         );
-        assert!(
-            len <= limits.max_bytes,
-            "a head of {len} bytes, limit {}",
-            limits.max_bytes
-        );
     }
     whole
 }
 
 /// Limits that leave room for what writing adds to a head.
-fn wide_limits() -> HeadLimits {
-    let mut limits = HeadLimits::default();
-    limits.max_bytes = 1 << 20;
-    limits
+fn wide_limits() -> Config {
+    Config::new().max_head_size(1 << 20)
+}
+
+/// Returns the head that was written to be parsed.
+fn parsed<T>(result: Result<Option<(T, usize)>, HandshakeError>) -> (T, usize) {
+    match result {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => panic!("the written head is not complete"),
+        Err(error) => panic!("cannot parse a written head: {error:?}"),
+    }
 }
 
 fn check_written_request(request: &Request<()>) {
     let mut written = BytesMut::new();
     head::write_request(request, &mut written);
-    let again = match head::parse_request(&written, &wide_limits()) {
-        Ok(again) => again,
-        Err(error) => panic!("cannot parse what was written of {request:?}: {error:?}"),
-    };
+    let (again, _) = parsed(head::parse_request(&written, &wide_limits()));
     assert_eq!(
         again.method(),
         request.method(),
@@ -212,10 +209,7 @@ fn check_written_request(request: &Request<()>) {
 fn check_written_response(response: &Response<()>) -> Response<()> {
     let mut written = BytesMut::new();
     head::write_response(response, &mut written);
-    let again = match head::parse_response(&written, &wide_limits()) {
-        Ok(again) => again,
-        Err(error) => panic!("cannot parse what was written of {response:?}: {error:?}"),
-    };
+    let (again, _) = parsed(head::parse_response(&written, &wide_limits()));
     assert_eq!(
         again.status(),
         response.status(),

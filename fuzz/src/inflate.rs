@@ -110,7 +110,7 @@ impl Case {
 
     fn receiver(&self) -> Receiver {
         let mut receiver = Receiver::new(self.role, &self.config);
-        receiver.extend(deflate::negotiate(self.role, &self.deflate).split().1);
+        receiver.set_decoders(deflate::negotiate(self.role, &self.deflate).split().1);
         receiver
     }
 

@@ -2,31 +2,18 @@
 
 use std::{io, mem};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::MIN_READ;
 use crate::{
     config::Config,
     error::Error,
-    frame::{FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError, Role, Rsv, SendError},
+    frame::{Frame, FrameHeader, MAX_CONTROL_PAYLOAD, ProtocolError, Role, Rsv, SendError},
     payload::Payload,
     protocol::{FrameReader, Limit, masking_key, write_frame},
     simd::Simd,
 };
-
-/// One frame, its payload unmasked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Whether this is the last frame of its message.
-    pub fin: bool,
-    /// The reserved bits that are set.
-    pub rsv: Rsv,
-    /// What the frame carries.
-    pub opcode: Opcode,
-    /// The payload.
-    pub payload: Bytes,
-}
 
 /// Single frames for [`Framed`](tokio_util::codec::Framed).
 ///
@@ -66,7 +53,7 @@ impl FrameCodec {
     }
 
     fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        let limit = self.config.values.max_frame_size;
+        let limit = self.config.settings.max_frame_size;
         let limit = Limit {
             payload_len: limit,
             too_big: ProtocolError::FrameTooBig { limit },

@@ -3,7 +3,7 @@
 //! | codec | item | checks | for |
 //! | --- | --- | --- | --- |
 //! | [`Codec`] | [`Event`] | everything: framing, fragments, UTF-8, limits, Close | applications |
-//! | [`FrameCodec`] | [`Frame`] | headers, and the limit of a frame | proxies, tools |
+//! | [`FrameCodec`] | [`Frame`](crate::Frame) | headers, and the limit of a frame | proxies, tools |
 //!
 //! A decoder cannot write, so a codec answers nothing by itself. The program sends [`Event::reply`] for a
 //! received event and [`Error::close_frame`] for an error. Unlike [`WebSocket`](crate::WebSocket), a codec
@@ -22,10 +22,10 @@ use crate::{
     error::Error,
     extension::{Compress, Extensions},
     frame::Role,
-    protocol::{Closed, Closing, Event, Receiver, Sender},
+    protocol::{Closed, Closing, Endpoint, Event, Receiver, Sender},
 };
 
-pub use frame_codec::{Frame, FrameCodec};
+pub use frame_codec::FrameCodec;
 
 /// The number of bytes that are reserved for the next read once the buffer is used up.
 const MIN_READ: usize = 4096;
@@ -94,26 +94,38 @@ impl Codec {
     #[must_use]
     pub fn extensions(mut self, extensions: Extensions) -> Self {
         let (encoders, decoders) = extensions.split();
-        self.sender.extend(encoders);
-        self.receiver.extend(decoders);
+        self.sender.set_encoders(encoders);
+        self.receiver.set_decoders(decoders);
         self
     }
 
     /// Sets whether the messages encoded from now on are compressed. Default: [`Compress::Auto`].
-    pub const fn compress(&mut self, compress: Compress) {
-        self.sender.compress(compress);
+    pub const fn set_compress(&mut self, compress: Compress) {
+        self.sender.set_compress(compress);
     }
 
     /// Releases extension memory that was not used since the last call. Call it periodically, for
     /// example every 20 s.
-    pub fn tidy(&mut self) {
-        self.sender.tidy();
-        self.receiver.tidy();
+    pub fn release_idle(&mut self) {
+        self.sender.release_idle();
+        self.receiver.release_idle();
     }
 
     /// Returns the Close frames that have passed so far.
-    pub fn closed(&self) -> Closed {
-        self.closing.closed()
+    pub fn close_frames(&self) -> Closed {
+        self.closing.close_frames()
+    }
+}
+
+/// Continues a connection of [`WebSocket`](crate::WebSocket), or of another runtime, with `Framed`.
+impl From<Endpoint> for Codec {
+    fn from(endpoint: Endpoint) -> Self {
+        let (receiver, sender, closing) = endpoint.into_parts();
+        Self {
+            receiver,
+            sender,
+            closing,
+        }
     }
 }
 
@@ -125,7 +137,7 @@ impl Decoder for Codec {
         let event = self.receiver.receive(input)?;
         match &event {
             None => input.reserve(MIN_READ),
-            Some(Event::Close(frame)) => self.closing.received(frame.clone()),
+            Some(Event::Close(frame)) => self.closing.on_received(frame.clone()),
             Some(_) => {}
         }
         Ok(event)
@@ -138,7 +150,7 @@ impl Decoder for Codec {
     /// [`Error::Closed`] with code 1006 when the stream ends before the peer's Close frame.
     fn decode_eof(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Error> {
         match self.decode(input)? {
-            None if !self.receiver.is_closed() => Err(self.closing.closed().into()),
+            None if !self.receiver.is_closed() => Err(self.closing.close_frames().into()),
             event => Ok(event),
         }
     }
@@ -149,7 +161,7 @@ impl Encoder<Event> for Codec {
 
     fn encode(&mut self, event: Event, output: &mut BytesMut) -> Result<(), Error> {
         if let Event::Close(frame) = &event {
-            self.closing.sent(frame.clone());
+            self.closing.on_sent(frame.clone());
         }
         Ok(self.sender.send(event, output)?)
     }

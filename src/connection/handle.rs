@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    TryFeedError,
+    TrySendError,
     inbox::{Inbox, InboxOwner, Refused},
 };
 use crate::{
@@ -125,15 +125,15 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`TryFeedError::Full`] with the message if there is no room; otherwise as [`send`](Self::send).
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TryFeedError> {
+    /// [`TrySendError::Full`] with the message if there is no room; otherwise as [`send`](Self::send).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
         let message = message.into();
         check_size(&message, &self.config).map_err(Error::from)?;
         self.inbox
             .try_put(message)
             .map_err(|refused| match refused {
-                Refused::Full(message) => TryFeedError::Full(message),
-                Refused::Closed(closed) => TryFeedError::Error(Error::Closed(closed)),
+                Refused::Full(message) => TrySendError::Full(message),
+                Refused::Closed(closed) => TrySendError::Error(Error::Closed(closed)),
             })
     }
 
@@ -208,12 +208,12 @@ impl Handle {
 
     /// Polls until the connection has taken no message for as long as a send waits for it.
     fn poll_patience(&self, sleep: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
-        let values = &self.config.values;
-        let is_kept_alive = values.ping_interval.is_some_and(|i| i != Duration::MAX);
-        if !is_kept_alive || values.ping_timeout == Duration::MAX {
+        let settings = &self.config.settings;
+        let is_kept_alive = settings.ping_interval.is_some_and(|i| i != Duration::MAX);
+        if !is_kept_alive || settings.ping_timeout == Duration::MAX {
             return Poll::Pending;
         }
-        let patience = values.ping_timeout.min(MAX_PATIENCE);
+        let patience = settings.ping_timeout.min(MAX_PATIENCE);
         let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
         loop {
             // Tokio's budget would cut the poll short.

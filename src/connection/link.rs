@@ -72,16 +72,16 @@ impl Link {
 
     /// Returns how the connection ended; `None` while it has not.
     pub(super) fn closed(&self) -> Option<Closed> {
-        (self.session.step() == Step::Done).then(|| self.session.closed())
+        (self.session.step() == Step::Done).then(|| self.session.close_frames())
     }
 
     /// Returns a handle that sends from elsewhere.
     pub(super) fn handle(&mut self) -> Handle {
         let handle = self.intake.handle(self.session.config());
         if self.session.step() == Step::Done {
-            self.intake.end(self.session.closed());
+            self.intake.end(self.session.close_frames());
         } else if !self.session.is_open() {
-            self.intake.seal(self.session.closed());
+            self.intake.seal(self.session.close_frames());
         }
         handle
     }
@@ -95,7 +95,7 @@ impl Link {
         let deadline = self.session.deadline(asked);
         self.timer.set_deadline(deadline);
         self.session.request_close(frame);
-        self.intake.seal(self.session.closed());
+        self.intake.seal(self.session.close_frames());
         if !self.intake.has_work() {
             self.send_close();
         }
@@ -104,7 +104,7 @@ impl Link {
 
     fn send_close(&mut self) {
         self.session.send_close();
-        self.intake.seal(self.session.closed());
+        self.intake.seal(self.session.close_frames());
     }
 
     /// Registers the task to wake for requests of handles, and carries out those that wait. Returns
@@ -198,7 +198,7 @@ impl Link {
         };
         self.session.on_broken(error);
         self.shorten_deadline(BROKEN_GRACE);
-        self.intake.seal(self.session.closed());
+        self.intake.seal(self.session.close_frames());
         Attempt::Done(0)
     }
 
@@ -231,13 +231,13 @@ impl Link {
             let deadline = self.session.deadline(Instant::now());
             self.timer.set_deadline(deadline);
         }
-        self.intake.seal(self.session.closed());
+        self.intake.seal(self.session.close_frames());
         loop {
             let step = self.session.step();
             if step == Step::Done {
                 self.timer.stop();
                 self.session.finish();
-                self.intake.end(self.session.closed());
+                self.intake.end(self.session.close_frames());
                 return Poll::Ready(());
             }
             if turn.work.is_done() {
@@ -250,7 +250,7 @@ impl Link {
                 // Bytes that arrive extend the time only if the closing handshake is not complete.
                 let next = self.session.step();
                 let drains = matches!(next, Step::Drain | Step::Discard);
-                if drains && (next != step || !self.session.closed().is_complete()) {
+                if drains && (next != step || !self.session.close_frames().is_complete()) {
                     self.shorten_deadline(Step::LINGER);
                 }
             } else {

@@ -53,7 +53,7 @@ use crate::{
 
 pub use handle::Handle;
 pub use parts::Parts;
-pub use permit::{Permit, TryFeedError};
+pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
 pub use split::{ReadHalf, WriteHalf};
 
@@ -87,8 +87,8 @@ pub struct WebSocket<S> {
 const _: () = assert!(size_of::<WebSocket<[u8; 100]>>() == size_of::<usize>());
 
 impl<S> WebSocket<S> {
-    /// Creates a connection over `io`, whose opening handshake has completed.
-    /// [`from_parts`](Self::from_parts) takes bytes that were read after it.
+    /// Creates a connection over `io`, whose opening handshake has completed. [`from_parts`](Self::from_parts)
+    /// also takes bytes that were read after the handshake.
     pub fn new(io: S, role: Role, config: &Config) -> Self {
         Self::from_parts(Parts::new(io, role, config))
     }
@@ -105,11 +105,6 @@ impl<S> WebSocket<S> {
         Parts::from_socket(*self.inner)
     }
 
-    /// Drops the connection and its queue, without a closing handshake. The peer sees 1006.
-    pub fn abort(self) {
-        drop(self);
-    }
-
     /// Splits the connection into halves that can be used from two tasks.
     pub fn split(self) -> (ReadHalf<S>, WriteHalf<S>) {
         split::split(self)
@@ -124,18 +119,17 @@ impl<S> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`TryFeedError::Full`] with the message when there is no room; otherwise as
-    /// [`send`](Self::send).
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
+    /// [`TrySendError::Full`] with the message when there is no room; otherwise as [`send`](Self::send).
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
         self.session().try_feed(message.into())
     }
 
-    /// Sets whether the messages accepted from now on are compressed, if the opening handshake negotiated
-    /// an extension that compresses ([`Config::extension`]). Default: [`Compress::Auto`].
+    /// Sets whether later messages are compressed, if the opening handshake negotiated an extension that
+    /// compresses ([`Config::extension`]). Default: [`Compress::Auto`].
     ///
-    /// A message in the inbox of [handles](Self::handle) is accepted when it is taken out.
-    pub fn compress(&mut self, compress: Compress) {
-        self.session().compress(compress);
+    /// Messages in the inbox of [handles](Self::handle) use the setting at the time they are taken out.
+    pub fn set_compress(&mut self, compress: Compress) {
+        self.session().set_compress(compress);
     }
 
     /// Returns the Close frames of both sides once the connection has ended, `None` before.
@@ -159,8 +153,7 @@ impl<S> WebSocket<S> {
         self.inner.subprotocol.as_deref().map(AsRef::as_ref)
     }
 
-    /// Marks a stream that keeps written bytes until it is flushed. `progress` returns whether its
-    /// socket has taken bytes since the last call.
+    /// Marks a stream that keeps written bytes. `progress` returns whether its socket has taken bytes.
     #[cfg(feature = "server")]
     pub(crate) fn cork(&mut self, progress: fn(&S) -> bool) {
         self.inner.transport.cork = Some(progress);
@@ -170,13 +163,12 @@ impl<S> WebSocket<S> {
         self.inner.session_mut()
     }
 
-    /// Returns the stream. Reading from it or writing to it breaks the connection.
+    /// Returns the stream, to read its options. Reading bytes from it breaks the connection.
     pub fn get_ref(&self) -> &S {
         &self.inner.transport.io
     }
 
-    /// Returns the stream, to set its options. Reading from it or writing to it breaks the
-    /// connection.
+    /// Returns the stream, to set its options. Reading from it or writing to it breaks the connection.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner.transport.io
     }
@@ -237,8 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the message either not accepted or accepted whole. The next call that
-    /// waits writes the rest of an accepted message.
+    /// A dropped future has accepted the whole message or none of it. The next call that waits writes the rest.
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
         let mut message = Some(message.into());
         poll_fn(move |cx| self.inner.poll_send(&mut message, cx))
@@ -276,10 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(Permit::new(self.session()))
     }
 
-    /// Waits until the stream has taken all queued bytes and is flushed.
+    /// Waits until the stream has taken all queued bytes and is flushed, with the bound of [`send`](Self::send).
     ///
-    /// Under [`serve`](crate::serve), the bytes are written to the socket at once. Reads as
-    /// [`send`](Self::send) does, and has the same bound.
+    /// Under [`serve`](crate::serve), the bytes are written to the socket at once.
     ///
     /// # Errors
     ///
@@ -292,10 +282,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.until(Want::Flushed).await
     }
 
-    /// Sends a ping with a payload of at most 125 bytes. Give each ping a payload of its own: a pong
-    /// answers the oldest ping of the same payload, and the pings before it.
-    ///
-    /// The returned future completes while the connection is polled.
+    /// Sends a ping with a random payload. [`PongWaiter`] is a future of the round-trip time. It completes while
+    /// the connection is polled: keep a `recv` pending beside it.
     ///
     /// # Errors
     ///
@@ -304,7 +292,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send). The pong of an accepted ping is ignored then.
-    pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
+    pub async fn ping(&mut self) -> Result<PongWaiter, Error> {
+        self.ping_with(ping::random_payload()).await
+    }
+
+    /// Sends a ping with a payload of at most 125 bytes, as [`ping`](Self::ping). Give each ping a payload of its
+    /// own: a pong answers the oldest ping of the same payload, and the pings before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a longer payload; otherwise as [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ping`](Self::ping).
+    pub async fn ping_with(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
         self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
@@ -313,8 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(pong)
     }
 
-    /// Sends an unsolicited pong with a payload of at most 125 bytes, as a sign of life
-    /// (RFC 6455 §5.5.3). The connection answers pings by itself.
+    /// Sends an unsolicited pong with a payload of at most 125 bytes, a one-way heartbeat (RFC 6455 §5.5.3).
     ///
     /// # Errors
     ///
@@ -352,10 +353,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         code: CloseCode,
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
-        let frame = CloseFrame::new(code, reason)?;
-        let (is_accepted, receiver) = self.inner.request_close(frame);
-        receiver.into_iter().for_each(Waker::wake);
-        if is_accepted {
+        if self.request_close(code, reason.into())? {
             self.until(Want::CloseSent).await?;
         }
         Ok(())
@@ -364,8 +362,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Closes the connection: sends our Close frame as [`send_close`](Self::send_close) does, discards the
     /// messages that still arrive, and waits for the end of the connection as [`recv`](Self::recv) does.
     ///
-    /// Succeeds if the closing handshake completes, with any codes. [`closed`](Self::closed) returns them.
-    /// A second call has the same result.
+    /// Succeeds if the closing handshake completes, with any codes. A second call has the same result.
     ///
     /// # Errors
     ///
@@ -375,10 +372,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// As [`send_close`](Self::send_close). Discarded messages are lost.
     pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
-        let frame = CloseFrame::new(code, reason)?;
-        let (_, receiver) = self.inner.request_close(frame);
-        receiver.into_iter().for_each(Waker::wake);
+        self.request_close(code, reason.into())?;
         self.until(Want::Ended).await
+    }
+
+    /// Accepts our Close frame. Returns whether the connection was open.
+    fn request_close(&mut self, code: CloseCode, reason: Text) -> Result<bool, Error> {
+        let frame = CloseFrame::new(code, reason)?;
+        let (is_accepted, receiver) = self.inner.request_close(frame);
+        receiver.into_iter().for_each(Waker::wake);
+        Ok(is_accepted)
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {

@@ -1,21 +1,50 @@
 //! [`Parts`]: a connection taken apart.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 
 use super::{link::Link, session::Session, socket::Socket, waiters::Waiters, wire::Transport};
-use crate::{config::Config, extension::Extensions, frame::Role, protocol::Endpoint};
+use crate::{
+    config::Config, extension::Extensions, frame::Role, message::Message, protocol::Endpoint,
+};
 
-/// A connection taken apart: its stream, the bytes on either side of it, and its state.
+/// A connection taken apart: its stream, the bytes in both directions, and its state.
+///
+/// [`WebSocket::from_parts`](super::WebSocket::from_parts) creates a connection over a stream whose opening
+/// handshake another library has performed. [`WebSocket::into_parts`](super::WebSocket::into_parts) takes a
+/// connection apart, for example to continue on `tokio_util::codec::Framed`:
+///
+#[cfg_attr(feature = "codec", doc = "```")]
+#[cfg_attr(not(feature = "codec"), doc = "```ignore")]
+/// use tokio_util::codec::{Framed, FramedParts};
+/// use wsimd::{Codec, Event, WebSocket};
+///
+/// fn into_framed<S>(ws: WebSocket<S>) -> Framed<S, Codec>
+/// where
+///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite,
+/// {
+///     let parts = ws.into_parts();
+///     // `parts.message` is `None`, because this connection has only been opened.
+///     let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
+///     framed.read_buf = parts.read_buf;
+///     framed.write_buf = parts.write_buf.into();
+///     Framed::from_parts(framed)
+/// }
+/// ```
 #[non_exhaustive]
 pub struct Parts<S> {
     /// The stream.
     pub io: S,
     /// Bytes that were read from the stream and not received yet.
     pub read_buf: BytesMut,
-    /// Bytes that wait to be written to the stream.
+    /// Bytes that wait to be written to the stream. They include the rest of an unfinished message.
     pub write_buf: Bytes,
+    /// The negotiated extensions, the unfinished received message, and the Close frames so far.
+    pub endpoint: Endpoint,
+    /// A message that was received and that `recv` has not returned.
+    pub message: Option<Message>,
+    /// Its endpoint is a placeholder.
     link: Link,
     cork: Option<fn(&S) -> bool>,
     subprotocol: Option<Box<Box<str>>>,
@@ -28,6 +57,8 @@ impl<S> Parts<S> {
             io,
             read_buf: BytesMut::new(),
             write_buf: Bytes::new(),
+            endpoint: Endpoint::new(role, config),
+            message: None,
             link: Link::new(Session::new(Endpoint::new(role, config))),
             cork: None,
             subprotocol: None,
@@ -37,7 +68,7 @@ impl<S> Parts<S> {
     /// Uses the extensions that the opening handshake negotiated.
     #[must_use]
     pub fn extensions(mut self, extensions: Extensions) -> Self {
-        self.link.session_mut().set_extensions(extensions);
+        self.endpoint.set_extensions(extensions);
         self
     }
 
@@ -49,11 +80,16 @@ impl<S> Parts<S> {
             ..
         } = socket;
         link.forget_task();
-        let (read_buf, write_buf) = link.session_mut().take_bytes();
+        let session = link.session_mut();
+        let (read_buf, write_buf) = session.take_bytes();
+        let endpoint = session.endpoint_mut();
+        let placeholder = Endpoint::new(endpoint.role(), endpoint.config());
         Self {
             io: transport.io,
             read_buf,
             write_buf,
+            endpoint: mem::replace(endpoint, placeholder),
+            message: session.take_parked(),
             link,
             cork: transport.cork,
             subprotocol,
@@ -61,8 +97,12 @@ impl<S> Parts<S> {
     }
 
     pub(super) fn into_socket(mut self) -> Socket<S> {
-        let wire = self.link.session_mut().wire_mut();
-        wire.restore(self.read_buf, self.write_buf);
+        let session = self.link.session_mut();
+        *session.endpoint_mut() = self.endpoint;
+        session.wire_mut().restore(self.read_buf, self.write_buf);
+        if let Some(message) = self.message {
+            session.park(message);
+        }
         Socket {
             transport: Transport {
                 io: self.io,
@@ -88,6 +128,7 @@ impl<S: fmt::Debug> fmt::Debug for Parts<S> {
             .field("io", &self.io)
             .field("read_buf", &self.read_buf.len())
             .field("write_buf", &self.write_buf.len())
+            .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
 }

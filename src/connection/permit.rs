@@ -1,4 +1,4 @@
-//! [`Permit`] and [`TryFeedError`]: sending a message without a wait.
+//! [`Permit`] and [`TrySendError`]: sending a message without a wait.
 
 use std::{error, fmt};
 
@@ -12,13 +12,13 @@ use crate::{error::Error, message::Message};
 /// # async fn example(mut ws: WebSocket<Stream>, next: impl Fn() -> String) -> Result<(), Error> {
 /// // Dropping the future of `reserve` loses no message. The permit accepts the message at once.
 /// let permit = ws.reserve().await?;
-/// permit.send(next())?;
+/// permit.feed(next())?;
 /// ws.flush().await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "sends nothing unless asked to"]
+#[must_use = "a permit queues nothing by itself"]
 pub struct Permit<'a> {
     session: &'a mut Session,
 }
@@ -33,7 +33,7 @@ impl<'a> Permit<'a> {
     /// # Errors
     ///
     /// [`Error::Send`] if the message may not be sent.
-    pub fn send(self, message: impl Into<Message>) -> Result<(), Error> {
+    pub fn feed(self, message: impl Into<Message>) -> Result<(), Error> {
         self.session.queue(&mut message.into())
     }
 }
@@ -41,14 +41,14 @@ impl<'a> Permit<'a> {
 /// Why a message was not queued at once.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum TryFeedError {
+pub enum TrySendError {
     /// There is no room, because too much is queued. Returns the message.
     Full(Message),
     /// The message or the connection is at fault.
     Error(Error),
 }
 
-impl fmt::Display for TryFeedError {
+impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full(_) => f.write_str("nothing was sent: there is no room"),
@@ -57,7 +57,7 @@ impl fmt::Display for TryFeedError {
     }
 }
 
-impl error::Error for TryFeedError {
+impl error::Error for TrySendError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
             Self::Full(_) => None,
@@ -66,7 +66,7 @@ impl error::Error for TryFeedError {
     }
 }
 
-impl From<Error> for TryFeedError {
+impl From<Error> for TrySendError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }

@@ -11,12 +11,37 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{error::Error, protocol::Closed};
+use crate::{
+    error::Error,
+    protocol::{Closed, random_masking_key},
+};
 
 /// A future of the round-trip time of a ping. [`WebSocket::ping`](super::WebSocket::ping) creates it.
 ///
-/// It is detached: the task that polls the connection completes it. It resolves to [`Error::Closed`] if
-/// the connection ends first.
+/// The task that polls the connection completes it. A task that owns the connection and awaits this future alone
+/// waits forever. Poll both:
+///
+/// ```
+/// # use wsimd::{Error, Message, WebSocket, net::Stream};
+/// # async fn example(mut ws: WebSocket<Stream>, on: impl Fn(Message)) -> Result<(), Error> {
+/// let mut pong = ws.ping().await?;
+/// let round_trip = loop {
+///     tokio::select! {
+///         round_trip = &mut pong => break round_trip?,
+///         message = ws.recv() => match message? {
+///             Some(message) => on(message),
+///             None => return Ok(()),
+///         },
+///     }
+/// };
+/// println!("{round_trip:?}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Closed`] if the connection ends first.
 ///
 /// # Cancel safety
 ///
@@ -45,6 +70,11 @@ impl PongWaiter {
     }
 }
 
+/// Returns a payload that another ping of the connection hardly has.
+pub(super) fn random_payload() -> Bytes {
+    Bytes::copy_from_slice(&random_masking_key().to_bytes())
+}
+
 /// Completes a [`PongWaiter`].
 pub(super) type Waiter = oneshot::Sender<Result<Duration, Closed>>;
 
@@ -71,7 +101,7 @@ struct Ping {
 impl Pings {
     /// Remembers a queued ping. Forgets the last ping of the keepalive, and pings whose waiter was
     /// dropped.
-    pub(super) fn sent(&mut self, payload: Bytes, waiter: Option<Waiter>) {
+    pub(super) fn on_sent(&mut self, payload: Bytes, waiter: Option<Waiter>) {
         let pings = &mut self.unanswered.get_or_insert_default().0;
         pings.retain(|ping| {
             ping.waiter
@@ -87,7 +117,7 @@ impl Pings {
 
     /// Completes the ping that a pong answers, and the earlier ones: a peer may answer only the
     /// latest (§5.5.3). A pong that answers no ping is unsolicited and ignored.
-    pub(super) fn answered(&mut self, payload: &Bytes) {
+    pub(super) fn on_pong(&mut self, payload: &Bytes) {
         let Some(Unanswered(pings)) = self.unanswered.as_deref_mut() else {
             return;
         };
@@ -98,7 +128,7 @@ impl Pings {
             let elapsed = ping.sent.elapsed();
             let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
             self.latency = NonZeroU64::new(nanoseconds.saturating_add(1));
-            ping.tell(Ok(elapsed));
+            ping.complete(Ok(elapsed));
         }
         if pings.is_empty() {
             self.unanswered = None;
@@ -111,16 +141,16 @@ impl Pings {
     }
 
     /// Completes all waiters with the end of the connection.
-    pub(super) fn closed(&mut self, closed: &Closed) {
+    pub(super) fn on_end(&mut self, closed: &Closed) {
         let pings = self.unanswered.take().unwrap_or_default();
         for ping in pings.0 {
-            ping.tell(Err(closed.clone()));
+            ping.complete(Err(closed.clone()));
         }
     }
 }
 
 impl Ping {
-    fn tell(self, outcome: Result<Duration, Closed>) {
+    fn complete(self, outcome: Result<Duration, Closed>) {
         if let Some(waiter) = self.waiter {
             // The waiter may have been dropped.
             let _ = waiter.send(outcome);

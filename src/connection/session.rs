@@ -10,9 +10,9 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::{
-    TryFeedError,
+    TrySendError,
     ending::{Cause, Ending},
-    ping::{Pings, Waiter},
+    ping::{Pings, Waiter, random_payload},
     timer::NEVER,
     turn::{Io, Turn},
     wire::{Attempt, Wire},
@@ -20,10 +20,10 @@ use super::{
 use crate::{
     config::Config,
     error::Error,
-    extension::{Compress, Extensions},
+    extension::Compress,
     frame::CloseFrame,
     message::Message,
-    protocol::{Closed, Endpoint, Event, Received, Step, Work, random_masking_key, text},
+    protocol::{Closed, Endpoint, Event, Received, Step, Work, text},
 };
 
 /// The endpoint of a connection, its buffers, and the reason of its end.
@@ -49,9 +49,9 @@ impl Session {
         }
     }
 
-    /// Uses the extensions that the opening handshake negotiated.
-    pub(super) fn set_extensions(&mut self, extensions: Extensions) {
-        self.endpoint.set_extensions(extensions);
+    /// Returns the endpoint.
+    pub(super) const fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
     }
 
     /// Returns the step of the endpoint.
@@ -61,8 +61,8 @@ impl Session {
     }
 
     /// Returns the Close frames so far.
-    pub(super) fn closed(&self) -> Closed {
-        self.endpoint.closed()
+    pub(super) fn close_frames(&self) -> Closed {
+        self.endpoint.close_frames()
     }
 
     /// Returns the round-trip time of the last answered ping.
@@ -99,7 +99,7 @@ impl Session {
 
     /// Takes the bytes in both directions.
     pub(super) fn take_bytes(&mut self) -> (BytesMut, Bytes) {
-        self.endpoint.finish_message(self.wire.output());
+        self.endpoint.append_unsent(self.wire.output());
         self.wire.take()
     }
 
@@ -127,14 +127,14 @@ impl Session {
     }
 
     /// Sets whether messages are compressed.
-    pub(super) const fn compress(&mut self, compress: Compress) {
-        self.endpoint.compress(compress);
+    pub(super) const fn set_compress(&mut self, compress: Compress) {
+        self.endpoint.set_compress(compress);
     }
 
     /// Queues a message, if there is room.
-    pub(super) fn try_feed(&mut self, mut message: Message) -> Result<(), TryFeedError> {
+    pub(super) fn try_feed(&mut self, mut message: Message) -> Result<(), TrySendError> {
         if self.is_open() && !self.has_room() {
-            return Err(TryFeedError::Full(message));
+            return Err(TrySendError::Full(message));
         }
         Ok(self.queue(&mut message)?)
     }
@@ -178,16 +178,15 @@ impl Session {
     pub(super) fn ping(&mut self, payload: Bytes, waiter: Option<Waiter>) -> Result<(), Error> {
         self.check_open()?;
         self.endpoint.ping(payload.clone(), self.wire.output())?;
-        self.pings.sent(payload, waiter);
+        self.pings.on_sent(payload, waiter);
         Ok(())
     }
 
     /// Queues a ping of the keepalive, and releases memory that was not used since the last one.
     pub(super) fn keepalive_ping(&mut self) {
-        self.endpoint.tidy();
-        let payload = Bytes::copy_from_slice(&random_masking_key().to_bytes());
+        self.endpoint.release_idle();
         // A closing connection refuses the ping, and needs none.
-        let _ = self.ping(payload, None);
+        let _ = self.ping(random_payload(), None);
     }
 
     /// Queues an unsolicited pong.
@@ -236,7 +235,7 @@ impl Session {
     /// Drops the bytes and completes the waiters of pongs, once the connection has ended.
     pub(super) fn finish(&mut self) {
         self.wire.clear();
-        self.pings.closed(&self.endpoint.closed());
+        self.pings.on_end(&self.endpoint.close_frames());
     }
 
     /// Keeps a message for the task that receives.
@@ -366,7 +365,7 @@ impl Session {
         if let Some(violation) = self.endpoint.violation() {
             return violation.into();
         }
-        let closed = self.endpoint.closed();
+        let closed = self.endpoint.close_frames();
         self.ending().error(closed)
     }
 
@@ -388,7 +387,7 @@ impl Session {
 
     fn on_control(&mut self, event: &Event) {
         if let Event::Pong(payload) = event {
-            self.pings.answered(payload);
+            self.pings.on_pong(payload);
         }
     }
 

@@ -124,7 +124,7 @@ impl<S: Io> Socket<S> {
 
     fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match ready!(self.poll(want, cx)) {
-            Outcome::Over if !(want.closes() && self.session().closed().is_complete()) => {
+            Outcome::Over if !(want.closes() && self.session().close_frames().is_complete()) => {
                 Poll::Ready(Err(self.session_mut().refusal()))
             }
             _ => Poll::Ready(Ok(())),

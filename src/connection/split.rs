@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{PongWaiter, TryFeedError, WebSocket, socket::Socket, waiters::lock, want::Want};
+use super::{PongWaiter, TrySendError, WebSocket, ping, socket::Socket, waiters::lock, want::Want};
 use crate::{
     error::Error,
     extension::Compress,
@@ -115,13 +115,13 @@ impl<S> WriteHalf<S> {
     /// # Errors
     ///
     /// As [`WebSocket::try_feed`].
-    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TryFeedError> {
+    pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
         lock(&self.0).session_mut().try_feed(message.into())
     }
 
-    /// Sets whether messages are compressed, as [`WebSocket::compress`].
-    pub fn compress(&mut self, compress: Compress) {
-        lock(&self.0).session_mut().compress(compress);
+    /// Sets whether messages are compressed, as [`WebSocket::set_compress`].
+    pub fn set_compress(&mut self, compress: Compress) {
+        lock(&self.0).session_mut().set_compress(compress);
     }
 
     /// As [`WebSocket::buffered`].
@@ -173,16 +173,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         self.until(Want::Flushed)
     }
 
-    /// Sends a ping, as [`WebSocket::ping`].
+    /// Sends a ping with a random payload, as [`WebSocket::ping`].
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// As [`WebSocket::ping`].
     ///
     /// # Cancel safety
     ///
-    /// As [`WebSocket::send`].
-    pub async fn ping(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
+    /// As [`WebSocket::ping`].
+    pub async fn ping(&mut self) -> Result<PongWaiter, Error> {
+        self.ping_with(ping::random_payload()).await
+    }
+
+    /// Sends a ping with a payload of at most 125 bytes, as [`WebSocket::ping_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::ping_with`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::ping`].
+    pub async fn ping_with(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
         let payload = payload.into();
         self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();

@@ -229,7 +229,7 @@ impl Wire {
             Some((payload, most)) => {
                 let read = pin!(turn.transport.io.read_buf(&mut payload.limit(most))).poll(cx);
                 if let Poll::Ready(Ok(len)) = read {
-                    endpoint.arrived(len, &mut self.output);
+                    endpoint.on_arrived(len, &mut self.output);
                 }
                 read
             }

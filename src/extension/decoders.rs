@@ -166,9 +166,9 @@ impl Decoders {
         self.list.iter().any(|decoder| decoder.rest.is_some())
     }
 
-    pub(crate) fn tidy(&mut self) {
+    pub(crate) fn release_idle(&mut self) {
         for decoder in &mut self.list {
-            decoder.decode.tidy();
+            decoder.decode.release_idle();
         }
     }
 }

@@ -96,9 +96,9 @@ impl Encoders {
         std::mem::replace(&mut self.work, 0)
     }
 
-    pub(crate) fn tidy(&mut self) {
+    pub(crate) fn release_idle(&mut self) {
         for encoder in &mut self.list {
-            encoder.encode.tidy();
+            encoder.encode.release_idle();
         }
     }
 }

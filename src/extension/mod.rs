@@ -166,7 +166,7 @@ pub trait Encode: fmt::Debug + Send + Sync {
 
     /// Gives back memory that was not used since the last call. Called with every ping of the
     /// keepalive ([`Config::ping_interval`](crate::Config::ping_interval)).
-    fn tidy(&mut self) {}
+    fn release_idle(&mut self) {}
 }
 
 /// Changes the payloads of frames that were received.
@@ -196,8 +196,8 @@ pub trait Decode: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// As [`Encode::tidy`].
-    fn tidy(&mut self) {}
+    /// As [`Encode::release_idle`].
+    fn release_idle(&mut self) {}
 }
 
 /// A piece of a message to be sent, for [`Encode::encode`].

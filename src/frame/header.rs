@@ -1,7 +1,7 @@
 //! Frame headers (RFC 6455 §5.2): parsed and written here, and nowhere else.
 //!
-//! Every rule that a header can break is checked here, for both roles, at the earliest byte that
-//! proves the breach: [`FrameHeader::parse`] judges what has arrived of a header, not only whole ones.
+//! [`FrameHeader::parse`] checks every rule for headers, in both roles. It checks the first byte, the second byte,
+//! and the payload length when each of them has arrived.
 
 use std::fmt;
 
@@ -60,9 +60,10 @@ impl fmt::Debug for Rsv {
     }
 }
 
-/// What the next header on a connection may say.
+/// The next header that a connection allows.
 ///
 /// The reader of frames keeps it up to date; [`FrameHeader::parse`] enforces it.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// The role of the endpoint that sends: it decides about the mask (RFC 6455 §5.1).
@@ -141,60 +142,38 @@ impl Expected {
         Ok(masked)
     }
 
-    /// Judges the payload length by the values that it can still take.
-    fn check_len(&self, opcode: Opcode, len: PartialLen) -> Result<(), ProtocolError> {
-        if len.lowest > i64::MAX as u64 {
+    /// Judges the payload length, and the number of bytes behind the second byte that state it.
+    fn check_len(&self, opcode: Opcode, len: u64, size: usize) -> Result<(), ProtocolError> {
+        if len > i64::MAX as u64 {
             return Err(ProtocolError::LengthOverflow);
         }
         // §5.2: "the minimal number of bytes MUST be used to encode the length"
-        if len.highest < len.minimum {
+        if !is_minimal(len, size) {
             return Err(ProtocolError::NonMinimalLength);
         }
-        if len.lowest > self.max_payload_len && !opcode.is_control() {
+        if len > self.max_payload_len && !opcode.is_control() {
             return Err(self.too_big);
         }
         Ok(())
     }
 }
 
-/// A payload length of which some bytes may be missing.
-#[derive(Clone, Copy)]
-struct PartialLen {
-    lowest: u64,
-    highest: u64,
-    /// The lowest length that needs this form.
-    minimum: u64,
+/// Reads the payload length, and returns the number of bytes behind the second byte that state it. `None` while
+/// some of these bytes are missing.
+fn read_len(short: u8, behind: &[u8]) -> Option<(u64, usize)> {
+    match short {
+        126 => Some((u64::from(u16::from_be_bytes(*behind.first_chunk()?)), 2)),
+        127 => Some((u64::from_be_bytes(*behind.first_chunk()?), 8)),
+        short => Some((u64::from(short), 0)),
+    }
 }
 
-impl PartialLen {
-    /// Reads the seven bits of the second byte and what has arrived of the bytes behind it.
-    fn read(short: u8, behind: &[u8]) -> (Self, usize) {
-        let (size, minimum) = match short {
-            126 => (2, MAX_SHORT_LENGTH + 1),
-            127 => (8, u64::from(u16::MAX) + 1),
-            _ => {
-                let len = u64::from(short);
-                let known = Self {
-                    lowest: len,
-                    highest: len,
-                    minimum: 0,
-                };
-                return (known, 0);
-            }
-        };
-        let mut lowest = 0;
-        let mut highest = 0;
-        for i in 0..size {
-            let byte = behind.get(i).copied();
-            lowest = lowest << 8 | u64::from(byte.unwrap_or(0));
-            highest = highest << 8 | u64::from(byte.unwrap_or(u8::MAX));
-        }
-        let len = Self {
-            lowest,
-            highest,
-            minimum,
-        };
-        (len, size)
+/// Returns whether a payload length needs the `size` bytes that state it.
+const fn is_minimal(len: u64, size: usize) -> bool {
+    match size {
+        0 => true,
+        2 => len > MAX_SHORT_LENGTH,
+        _ => len > u16::MAX as u64,
     }
 }
 
@@ -222,7 +201,7 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// A [`ProtocolError`] at the earliest byte that proves it.
+    /// A [`ProtocolError`] for the first byte, the second byte or the payload length, as soon as it has arrived.
     #[inline]
     pub fn parse(
         input: &[u8],
@@ -236,12 +215,12 @@ impl FrameHeader {
             return Ok(None);
         };
         let masked = expected.check_second(opcode, *second)?;
-        let (payload_len, size) = PartialLen::read(second & LENGTH, rest);
-        expected.check_len(opcode, payload_len)?;
-        let Some(rest) = rest.get(size..) else {
+        let Some((payload_len, size)) = read_len(second & LENGTH, rest) else {
             return Ok(None);
         };
-        let masking_key = match (masked, rest.first_chunk()) {
+        expected.check_len(opcode, payload_len, size)?;
+        let key = rest.get(size..).and_then(|rest| rest.first_chunk());
+        let masking_key = match (masked, key) {
             (false, _) => None,
             (true, Some(key)) => Some(MaskingKey::new(*key)),
             (true, None) => return Ok(None),
@@ -251,7 +230,7 @@ impl FrameHeader {
             rsv,
             opcode,
             masking_key,
-            payload_len: payload_len.lowest,
+            payload_len,
         };
         Ok(Some((header, 2 + size + if masked { 4 } else { 0 })))
     }
@@ -332,19 +311,12 @@ impl WholeFrame {
             Role::Client => (MASK, size_of::<MaskingKey>()),
             Role::Server => (0, 0),
         };
-        // With the wrong mask bit the difference is none of these lengths.
-        let (payload_len, size) = match second ^ mask {
-            short @ 0..=125 => (u64::from(short), 0),
-            126 => (u64::from(u16::from_be_bytes(*behind.first_chunk()?)), 2),
-            127 => (u64::from_be_bytes(*behind.first_chunk()?), 8),
-            _ => return None,
-        };
-        let is_minimal = match size {
-            0 => true,
-            2 => payload_len > MAX_SHORT_LENGTH,
-            _ => payload_len > u64::from(u16::MAX),
-        };
-        if !is_minimal || payload_len > max_payload_len {
+        let short = second ^ mask;
+        if short & MASK != 0 {
+            return None;
+        }
+        let (payload_len, size) = read_len(short, behind)?;
+        if !is_minimal(payload_len, size) || payload_len > max_payload_len {
             return None;
         }
         let payload_len = usize::try_from(payload_len).ok()?;
@@ -499,26 +471,25 @@ mod tests {
     }
 
     #[test]
-    fn lengths_not_in_their_shortest_form_are_refused_as_soon_as_that_is_sure() {
+    fn lengths_not_in_their_shortest_form_are_refused_before_the_masking_key() {
         let error = ProtocolError::NonMinimalLength;
         assert_eq!(refused(&[0x82, 126, 0, 125], &FROM_SERVER), (4, error));
-        // Six zero bytes leave at most 65,535.
-        let long = [0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-        assert_eq!(refused(&long, &FROM_SERVER), (8, error));
+        let long = [0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        assert_eq!(refused(&long, &FROM_CLIENT), (10, error));
         assert!(parse(&[0x82, 126, 0, 126], &FROM_SERVER).unwrap().is_some());
     }
 
     #[test]
-    fn the_top_bit_of_a_64_bit_length_is_refused_at_its_first_byte() {
+    fn the_top_bit_of_a_64_bit_length_is_refused() {
         let bytes = [0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(
             refused(&bytes, &FROM_SERVER),
-            (3, ProtocolError::LengthOverflow)
+            (10, ProtocolError::LengthOverflow)
         );
     }
 
     #[test]
-    fn a_data_frame_too_big_is_refused_as_soon_as_that_is_sure() {
+    fn a_data_frame_too_big_is_refused_at_its_length() {
         let too_big = ProtocolError::FrameTooBig { limit: 1000 };
         let expected = Expected {
             max_payload_len: 1000,
@@ -527,7 +498,6 @@ mod tests {
         };
         assert!(parse(&[0x82, 126, 3, 0xe8], &expected).unwrap().is_some());
         assert_eq!(refused(&[0x82, 126, 3, 0xe9], &expected), (4, too_big));
-        assert_eq!(refused(&[0x82, 126, 4], &expected), (3, too_big));
     }
 
     #[test]

@@ -13,8 +13,23 @@ pub use header::{Expected, FrameHeader, Rsv};
 pub use mask::MaskingKey;
 pub use opcode::Opcode;
 
+use bytes::Bytes;
+
 /// The longest payload of a control frame, in bytes (RFC 6455 §5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// One frame, its payload unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Whether this is the last frame of its message.
+    pub fin: bool,
+    /// The reserved bits that are set.
+    pub rsv: Rsv,
+    /// What the frame carries.
+    pub opcode: Opcode,
+    /// The payload.
+    pub payload: Bytes,
+}
 
 /// Which end of a connection an endpoint is (RFC 6455 §1.2): clients mask what they send, servers
 /// do not (§5.1).
@@ -27,8 +42,9 @@ pub enum Role {
 }
 
 impl Role {
-    /// The other end's role.
-    pub(crate) const fn peer(self) -> Self {
+    /// Returns the role of the other end.
+    #[must_use]
+    pub const fn peer(self) -> Self {
         match self {
             Self::Client => Self::Server,
             Self::Server => Self::Client,

@@ -5,8 +5,6 @@
 //! A final answer other than 101 is [`HandshakeError::Refused`], whose body a
 //! [`BodyReader`](super::BodyReader) reads. Redirects are not followed here.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -20,7 +18,7 @@ use super::{
     Excerpt, HandshakeError, Negotiated, Target, UriError, VERSION, accept_key, check_connection,
     check_no_body, extensions, headers,
 };
-use crate::extension::Extension;
+use crate::config::Config;
 
 /// How many interim responses a client skips before it gives up.
 pub const MAX_INTERIM_RESPONSES: usize = 4;
@@ -42,11 +40,15 @@ pub fn is_interim(status: StatusCode) -> bool {
 pub struct Offer {
     origin: Option<HeaderValue>,
     subprotocols: Vec<String>,
-    extensions: Vec<Arc<dyn Extension>>,
     headers: HeaderMap,
 }
 
 impl Offer {
+    /// Creates an offer with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Sets `Origin`: by default absent, as for any client that is not a browser.
     ///
     /// # Errors
@@ -69,13 +71,6 @@ impl Offer {
     {
         self.subprotocols = headers::check_subprotocols(names)?;
         Ok(self)
-    }
-
-    /// Sets the extensions offered, the preferred one first, and one of each name: by default none.
-    #[must_use]
-    pub fn extensions(mut self, extensions: &[Arc<dyn Extension>]) -> Self {
-        self.extensions = extensions.to_vec();
-        self
     }
 
     /// Adds a header. At most 256 can be added.
@@ -114,15 +109,20 @@ impl Offer {
 /// [`NoRandomness`](HandshakeError::NoRandomness), or
 /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that no header can hold, an extension whose
 /// name or parameters are no tokens, and two extensions of one name.
-pub fn request(target: &Target, offer: &Offer) -> Result<Request<()>, HandshakeError> {
+pub fn request(
+    target: &Target,
+    offer: &Offer,
+    config: &Config,
+) -> Result<Request<()>, HandshakeError> {
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce).map_err(|_| HandshakeError::NoRandomness)?;
-    request_with_nonce(target, offer, nonce)
+    request_with_nonce(target, offer, config, nonce)
 }
 
 fn request_with_nonce(
     target: &Target,
     offer: &Offer,
+    config: &Config,
     nonce: [u8; 16],
 ) -> Result<Request<()>, HandshakeError> {
     let mut fields = HeaderMap::new();
@@ -147,7 +147,7 @@ fn request_with_nonce(
             headers::value("subprotocol", &list)?,
         );
     }
-    if let Some(offers) = extensions::offer(&offer.extensions)? {
+    if let Some(offers) = extensions::offer(config.extensions())? {
         fields.insert(SEC_WEBSOCKET_EXTENSIONS, offers);
     }
     fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -191,7 +191,7 @@ fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
 /// the body looks at the status first, and makes the error with [`HandshakeError::refused`].
 pub fn verify(
     sent: &Request<()>,
-    offer: &Offer,
+    config: &Config,
     response: &Response<()>,
 ) -> Result<Negotiated, HandshakeError> {
     if response.version() != Version::HTTP_11 {
@@ -205,7 +205,7 @@ pub fn verify(
     check_upgrade(fields)?;
     check_connection(fields)?;
     check_accept(sent, fields)?;
-    let extensions = extensions::confirm(fields, &offer.extensions)?;
+    let extensions = extensions::confirm(fields, config.extensions())?;
     let subprotocol = check_subprotocol(sent, fields)?;
     Ok(Negotiated {
         subprotocol,

@@ -69,12 +69,12 @@ impl fmt::Debug for Excerpt {
 pub enum HandshakeError {
     /// The head did not end within the limit, in bytes.
     HeadTooLarge {
-        /// [`HeadLimits::max_bytes`](super::HeadLimits::max_bytes).
+        /// [`Config::max_head_size`](crate::Config::max_head_size).
         limit: usize,
     },
     /// The head has more header lines than the limit.
     TooManyHeaders {
-        /// [`HeadLimits::max_headers`](super::HeadLimits::max_headers).
+        /// [`Config::max_headers`](crate::Config::max_headers), or the capacity of the header map.
         limit: usize,
     },
     /// A line ends before the start line.
@@ -87,8 +87,6 @@ pub enum HandshakeError {
     NulInHead,
     /// A line of the head begins with a space or a tab: an obs-fold (RFC 9112 §5.2).
     FoldedHeader,
-    /// The bytes given are not exactly one head.
-    IncompleteHead,
     /// The start line or a header line is not HTTP.
     MalformedHead {
         /// Which part is wrong.
@@ -247,7 +245,6 @@ impl fmt::Display for HandshakeError {
             Self::BareCarriageReturn => f.write_str("a CR in the head is not followed by LF"),
             Self::NulInHead => f.write_str("the head contains a NUL"),
             Self::FoldedHeader => f.write_str("a header is folded over several lines"),
-            Self::IncompleteHead => f.write_str("the head is not complete"),
             Self::MalformedHead { reason } => write!(f, "the head is malformed: {reason}"),
             Self::HttpVersion => f.write_str("the peer does not speak HTTP/1.1"),
             Self::InvalidTarget(target) => write!(f, "the request target {target} is invalid"),

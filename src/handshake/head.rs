@@ -1,14 +1,12 @@
 //! Reading and writing an HTTP/1.1 head (RFC 9112 §2 to §5).
 //!
-//! Reading has two steps. [`HeadReader`] finds the end of the head while bytes arrive, looks at
-//! each byte once, and refuses as early as the byte that proves it: too many bytes, too many
-//! headers, a blank line first, a bare CR or LF, a NUL, a folded header. Then [`parse_request`] or
-//! [`parse_response`] parses the complete head. Bytes after the head are not touched: they are
-//! frames, or the body of a refusal.
+//! [`parse_request`] and [`parse_response`] read the head at the start of an input, once it has arrived. They
+//! refuse at the first wrong byte: a blank line first, a bare CR or LF, a NUL, a folded header, too many bytes,
+//! too many headers. Bytes after the head are not touched: they are frames, or the body of a refusal.
 //!
-//! A request target is taken in origin-form, or as an `http` or `https` URI, which
-//! [`server::accept`](super::server::accept) then compares with `Host`. Authority-form and `*`
-//! are for other methods than `GET`, and refused.
+//! A request target is in origin-form, or an `http` or `https` URI, which
+//! [`server::accept`](super::server::accept) compares with `Host`. Authority-form and `*` are refused, because they
+//! are for other methods than `GET`.
 
 use bytes::BytesMut;
 use http::uri::{PathAndQuery, Scheme};
@@ -17,128 +15,77 @@ use http::{
 };
 
 use super::{Excerpt, HandshakeError, headers};
+use crate::config::Config;
 
-/// How much of a head is read before it is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HeadLimits {
-    /// The most bytes of a head, its closing blank line included. 16 KiB by default.
-    pub max_bytes: usize,
-    /// The most header lines, the start line not counted. 64 by default.
-    pub max_headers: usize,
+/// The head at the start of an input.
+struct Head<'a> {
+    /// With the closing blank line.
+    bytes: &'a [u8],
+    /// The number of header lines.
+    headers: usize,
 }
 
-impl Default for HeadLimits {
-    fn default() -> Self {
-        Self {
-            max_bytes: 16 * 1024,
-            max_headers: 64,
-        }
-    }
-}
-
-/// Finds where a head ends, as its bytes arrive. One reader serves one head.
-#[derive(Debug, Clone)]
-pub struct HeadReader {
-    limits: HeadLimits,
-    /// Bytes that need not be looked at again.
-    scanned: usize,
-    /// Whether `scanned` is where a line begins.
-    at_line_start: bool,
-    /// Complete lines, the start line included.
-    lines: usize,
-}
-
-impl HeadReader {
-    /// Makes a reader for one head.
-    pub fn new(limits: HeadLimits) -> Self {
-        Self {
-            limits,
-            scanned: 0,
-            at_line_start: true,
-            lines: 0,
-        }
-    }
-
-    /// Returns the length of the head at the start of `input`, or `None` if more bytes are needed.
-    ///
-    /// `input` is everything received so far, from the first byte of the head; each call goes on
-    /// where the last one stopped. What follows the head is not looked at.
-    ///
-    /// # Errors
-    ///
-    /// The first rule broken, in the order of the bytes. How they were split does not matter.
-    pub fn find(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
-        let window = input.get(..self.limits.max_bytes).unwrap_or(input);
-        while let Some(rest) = window.get(self.scanned..) {
-            if self.at_line_start
-                && let Some(first) = rest.first()
-            {
-                self.check_line_start(*first)?;
-                if *first != b'\r' {
-                    self.at_line_start = false;
-                }
-            }
-            let Some(offset) = memchr::memchr3(b'\r', b'\n', b'\0', rest) else {
-                self.scanned = window.len();
+impl<'a> Head<'a> {
+    /// Finds the end of a head; `None` when more bytes are needed.
+    fn find(input: &'a [u8], config: &Config) -> Result<Option<Self>, HandshakeError> {
+        let limit = config.settings.max_head_size;
+        let window = input.get(..limit).unwrap_or(input);
+        let (mut rest, mut lines) = (window, 0);
+        while let Some(first) = rest.first() {
+            check_line_start(*first, lines, config)?;
+            let Some(end) = memchr::memchr3(b'\r', b'\n', b'\0', rest) else {
                 break;
             };
-            self.scanned += offset;
-            let mut found = window.iter().skip(self.scanned);
-            match (found.next(), found.next()) {
-                (Some(b'\r'), Some(b'\n')) if self.at_line_start => {
-                    return Ok(Some(self.scanned + 2));
+            match rest.get(end..) {
+                Some([b'\r', b'\n', after @ ..]) if end == 0 => {
+                    let (bytes, _) = window.split_at(window.len() - after.len());
+                    let headers = lines - 1;
+                    return Ok(Some(Self { bytes, headers }));
                 }
-                (Some(b'\r'), Some(b'\n')) => self.end_line(),
-                (Some(b'\r'), Some(_)) => return Err(HandshakeError::BareCarriageReturn),
-                (Some(b'\n'), _) => return Err(HandshakeError::BareLineFeed),
-                (Some(b'\0'), _) => return Err(HandshakeError::NulInHead),
+                Some([b'\r', b'\n', after @ ..]) => rest = after,
+                Some([b'\r', _, ..]) => return Err(HandshakeError::BareCarriageReturn),
+                Some([b'\n', ..]) => return Err(HandshakeError::BareLineFeed),
+                Some([b'\0', ..]) => return Err(HandshakeError::NulInHead),
                 _ => break,
             }
+            lines += 1;
         }
-        if input.len() >= self.limits.max_bytes {
-            return Err(HandshakeError::HeadTooLarge {
-                limit: self.limits.max_bytes,
-            });
+        if input.len() >= limit {
+            return Err(HandshakeError::HeadTooLarge { limit });
         }
         Ok(None)
     }
+}
 
-    fn end_line(&mut self) {
-        self.scanned += 2;
-        self.lines += 1;
-        self.at_line_start = true;
-    }
-
-    fn check_line_start(&self, first: u8) -> Result<(), HandshakeError> {
-        if self.lines == 0 {
-            return match first {
-                b'\r' | b'\n' => Err(HandshakeError::LeadingBlankLine),
-                _ => Ok(()),
-            };
-        }
-        match first {
-            b'\r' => Ok(()),
-            b' ' | b'\t' => Err(HandshakeError::FoldedHeader),
-            _ if self.lines > self.limits.max_headers => Err(HandshakeError::TooManyHeaders {
-                limit: self.limits.max_headers,
-            }),
-            _ => Ok(()),
-        }
+/// Judges the first byte of a line, before which `lines` lines have ended.
+fn check_line_start(first: u8, lines: usize, config: &Config) -> Result<(), HandshakeError> {
+    let limit = config.settings.max_headers;
+    match first {
+        b'\r' | b'\n' if lines == 0 => Err(HandshakeError::LeadingBlankLine),
+        b' ' | b'\t' if lines > 0 => Err(HandshakeError::FoldedHeader),
+        b'\r' => Ok(()),
+        _ if lines > limit => Err(HandshakeError::TooManyHeaders { limit }),
+        _ => Ok(()),
     }
 }
 
-/// Parses a request head: exactly the bytes up to and with its closing blank line.
+/// Parses the request head at the start of `input`. Returns the request and the length of its head in bytes, or
+/// `None` when more bytes are needed.
 ///
 /// # Errors
 ///
-/// Whatever [`HeadReader::find`] refuses, [`IncompleteHead`](HandshakeError::IncompleteHead) if
-/// the bytes are less or more than one head, a malformed line, another version than HTTP/1.1, or a
-/// target in another form than the module describes.
-pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, HandshakeError> {
-    let mut lines = header_buffer(head, limits)?;
+/// A head that exceeds [`Config::max_head_size`] or [`Config::max_headers`], a malformed line, another version than
+/// HTTP/1.1, or a target in another form than the [module](self) describes.
+pub fn parse_request(
+    input: &[u8],
+    config: &Config,
+) -> Result<Option<(Request<()>, usize)>, HandshakeError> {
+    let Some(head) = Head::find(input, config)? else {
+        return Ok(None);
+    };
+    let mut lines = vec![httparse::EMPTY_HEADER; head.headers];
     let mut parsed = httparse::Request::new(&mut lines);
-    check_parsed(parsed.parse(head))?;
+    check_parsed(parsed.parse(head.bytes))?;
     if parsed.version != Some(1) {
         return Err(HandshakeError::HttpVersion);
     }
@@ -147,23 +94,30 @@ pub fn parse_request(head: &[u8], limits: &HeadLimits) -> Result<Request<()>, Ha
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = parse_target(parsed.path.unwrap_or_default())?;
-    *request.headers_mut() = collect(parsed.headers, limits)?;
-    Ok(request)
+    *request.headers_mut() = collect(parsed.headers)?;
+    Ok(Some((request, head.bytes.len())))
 }
 
-/// Parses a response head: exactly the bytes up to and with its closing blank line.
+/// Parses the response head at the start of `input`. Returns the response and the length of its head in bytes, or
+/// `None` when more bytes are needed.
 ///
-/// The reason phrase is checked and dropped. HTTP/1.0 is let pass: old servers refuse in it, and
-/// [`client::verify`](super::client::verify) does not take a 101 of it.
+/// The reason phrase is checked and dropped. HTTP/1.0 passes, because old servers refuse in it.
+/// [`client::verify`](super::client::verify) does not accept a 101 of HTTP/1.0.
 ///
 /// # Errors
 ///
-/// Whatever [`HeadReader::find`] refuses, [`IncompleteHead`](HandshakeError::IncompleteHead) if
-/// the bytes are less or more than one head, a malformed line, or a version other than 1.0 and 1.1.
-pub fn parse_response(head: &[u8], limits: &HeadLimits) -> Result<Response<()>, HandshakeError> {
-    let mut lines = header_buffer(head, limits)?;
+/// A head that exceeds [`Config::max_head_size`] or [`Config::max_headers`], a malformed line, or a version other
+/// than 1.0 and 1.1.
+pub fn parse_response(
+    input: &[u8],
+    config: &Config,
+) -> Result<Option<(Response<()>, usize)>, HandshakeError> {
+    let Some(head) = Head::find(input, config)? else {
+        return Ok(None);
+    };
+    let mut lines = vec![httparse::EMPTY_HEADER; head.headers];
     let mut parsed = httparse::Response::new(&mut lines);
-    check_parsed(parsed.parse(head))?;
+    check_parsed(parsed.parse(head.bytes))?;
     let code = parsed.code.unwrap_or_default();
     let status = StatusCode::from_u16(code).map_err(|_| malformed("status code"))?;
     let mut response = Response::new(());
@@ -172,20 +126,8 @@ pub fn parse_response(head: &[u8], limits: &HeadLimits) -> Result<Response<()>, 
         Some(0) => Version::HTTP_10,
         _ => Version::HTTP_11,
     };
-    *response.headers_mut() = collect(parsed.headers, limits)?;
-    Ok(response)
-}
-
-/// Checks that the bytes are one head within the limits, and makes room for its header lines.
-fn header_buffer<'a>(
-    head: &[u8],
-    limits: &HeadLimits,
-) -> Result<Vec<httparse::Header<'a>>, HandshakeError> {
-    let mut reader = HeadReader::new(*limits);
-    if reader.find(head)? != Some(head.len()) {
-        return Err(HandshakeError::IncompleteHead);
-    }
-    Ok(vec![httparse::EMPTY_HEADER; reader.lines.saturating_sub(1)])
+    *response.headers_mut() = collect(parsed.headers)?;
+    Ok(Some((response, head.bytes.len())))
 }
 
 fn check_parsed(
@@ -193,7 +135,7 @@ fn check_parsed(
 ) -> Result<(), HandshakeError> {
     match outcome {
         Ok(httparse::Status::Complete(_)) => Ok(()),
-        Ok(httparse::Status::Partial) => Err(HandshakeError::IncompleteHead),
+        Ok(httparse::Status::Partial) => Err(malformed("head")),
         Err(httparse::Error::Version) => Err(HandshakeError::HttpVersion),
         Err(httparse::Error::HeaderName) => Err(malformed("header name")),
         Err(httparse::Error::HeaderValue) => Err(malformed("header value")),
@@ -225,10 +167,7 @@ fn parse_target(target: &str) -> Result<Uri, HandshakeError> {
     Ok(uri)
 }
 
-fn collect(
-    lines: &[httparse::Header<'_>],
-    limits: &HeadLimits,
-) -> Result<HeaderMap, HandshakeError> {
+fn collect(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeError> {
     let mut headers = HeaderMap::new();
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes());
@@ -236,10 +175,10 @@ fn collect(
         let value = HeaderValue::from_bytes(line.value.trim_ascii());
         let mut value = value.map_err(|_| malformed("header value"))?;
         value.set_sensitive(headers::is_secret(&name));
-        // The map has a capacity of its own, below what the limits can be set to.
+        // The map holds fewer headers than `Config::max_headers` can allow.
         let appended = headers.try_append(name, value);
         appended.map_err(|_| HandshakeError::TooManyHeaders {
-            limit: limits.max_headers,
+            limit: headers.len(),
         })?;
     }
     Ok(headers)

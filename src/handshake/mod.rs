@@ -31,7 +31,6 @@ mod uri;
 
 pub use body::BodyReader;
 pub use error::{Excerpt, HandshakeError};
-pub use head::{HeadLimits, HeadReader};
 pub use origin::Origins;
 pub use uri::{Target, UriError};
 

@@ -4,8 +4,6 @@
 //! response for one that does not. A [`Policy`] holds what the application decides: origins,
 //! hosts, subprotocols, headers of its own.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
@@ -19,7 +17,7 @@ use super::{
     Excerpt, HandshakeError, Negotiated, Origins, VERSION, accept_key, check_connection,
     check_no_body, extensions, headers,
 };
-use crate::extension::Extension;
+use crate::config::Config;
 
 /// What a server accepts, beyond the rules of the protocol, and adds to its response.
 ///
@@ -30,12 +28,17 @@ pub struct Policy {
     origins: Origins,
     hosts: Option<Vec<Authority>>,
     subprotocols: Vec<String>,
-    extensions: Vec<Arc<dyn Extension>>,
     headers: HeaderMap,
 }
 
 impl Policy {
+    /// Creates a policy with the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Sets which origins are accepted: by default [`Origins::same_host`].
+    #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
@@ -82,16 +85,6 @@ impl Policy {
         Ok(self)
     }
 
-    /// Sets the extensions that are accepted: by default none.
-    ///
-    /// They are agreed on in the client's order. An offer that no extension accepts is declined, as is
-    /// a further one of the same name, and one whose reserved bits another extension has.
-    #[must_use]
-    pub fn extensions(mut self, extensions: &[Arc<dyn Extension>]) -> Self {
-        self.extensions = extensions.to_vec();
-        self
-    }
-
     /// Adds a header to the 101 response. At most 256 can be added.
     ///
     /// # Errors
@@ -132,9 +125,10 @@ impl Policy {
 /// # Errors
 ///
 /// The first check that failed; [`refuse`] makes the response.
-pub fn accept(
-    request: &Request<()>,
+pub fn accept<B>(
+    request: &Request<B>,
     policy: &Policy,
+    config: &Config,
 ) -> Result<(Response<()>, Negotiated), HandshakeError> {
     check_request_line(request)?;
     let fields = request.headers();
@@ -147,7 +141,7 @@ pub fn accept(
     let key = check_key(fields)?;
     check_origin(fields, &host, policy)?;
     let subprotocol = select_subprotocol(fields, policy)?;
-    let extensions = extensions::accept(fields, &policy.extensions)?;
+    let extensions = extensions::accept(fields, config.extensions())?;
     let negotiated = Negotiated {
         subprotocol,
         extensions,
@@ -156,7 +150,7 @@ pub fn accept(
     Ok((response, negotiated))
 }
 
-fn check_request_line(request: &Request<()>) -> Result<(), HandshakeError> {
+fn check_request_line<B>(request: &Request<B>) -> Result<(), HandshakeError> {
     let method = request.method();
     if method != Method::GET {
         return Err(HandshakeError::Method(Excerpt::new(
@@ -175,7 +169,7 @@ fn check_request_line(request: &Request<()>) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-fn check_host(request: &Request<()>) -> Result<Authority, HandshakeError> {
+fn check_host<B>(request: &Request<B>) -> Result<Authority, HandshakeError> {
     let value = headers::required(request.headers(), headers::HOST)?;
     let excerpt = || Excerpt::without_user_info(value);
     let host = Authority::from_bytes(value);

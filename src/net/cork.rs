@@ -47,7 +47,7 @@ pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
 
 /// The handler task's handle to the cork. Once it is dropped, the stream flushes the backlog itself.
 #[derive(Debug)]
-pub(crate) struct Task<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
+pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
 
 #[derive(Debug)]
 struct Shared<S> {
@@ -88,8 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     }
 
     /// Returns the handle of the task that polls the handler.
-    pub(crate) fn task(&self) -> Task<S> {
-        Task(Self(Arc::clone(&self.0)))
+    pub(crate) fn handler_task(&self) -> HandlerTask<S> {
+        HandlerTask(Self(Arc::clone(&self.0)))
     }
 
     /// Calls `look` with the socket.
@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> HandlerTask<S> {
     /// Polls the handler to its end. A handler that panics has ended, and the bytes that it sent still
     /// leave.
     pub(crate) async fn run<F: Future>(&self, mut handler: Pin<&mut F>) {
@@ -229,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Task<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Task<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for HandlerTask<S> {
     fn drop(&mut self) {
         let waiting = {
             let mut shared = self.0.shared();

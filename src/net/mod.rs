@@ -75,10 +75,10 @@ impl Stream {
         self.0.take_progress()
     }
 
-    /// Returns what the task of a handler polls it with.
+    /// Returns the cork's end for the task that polls the handler.
     #[cfg(feature = "server")]
-    pub(crate) fn task(&self) -> cork::Task {
-        self.0.task()
+    pub(crate) fn handler_task(&self) -> cork::HandlerTask {
+        self.0.handler_task()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     time::{Instant, timeout_at},
@@ -13,7 +13,7 @@ use crate::{
     connection::{Parts, WebSocket},
     error::{Error, Timeout},
     frame::Role,
-    handshake::{HeadLimits, HeadReader, Negotiated},
+    handshake::{HandshakeError, Negotiated},
 };
 
 /// How much is read at once during a handshake, in bytes: most heads fit.
@@ -22,11 +22,11 @@ const READ: usize = 4096;
 /// When an opening handshake that begins now has to be over.
 pub(crate) fn deadline(config: &Config) -> Instant {
     let now = Instant::now();
-    now.checked_add(config.values.open_timeout).unwrap_or(now)
+    now.checked_add(config.settings.open_timeout).unwrap_or(now)
 }
 
 /// Limits the time of an opening handshake.
-pub(crate) async fn by<T>(
+pub(crate) async fn with_deadline<T>(
     deadline: Instant,
     opening: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -35,32 +35,25 @@ pub(crate) async fn by<T>(
         .unwrap_or(Err(Error::Timeout(Timeout::Open)))
 }
 
-pub(crate) fn head_limits(config: &Config) -> HeadLimits {
-    HeadLimits {
-        max_bytes: config.values.max_head_size,
-        max_headers: config.values.max_headers,
-    }
-}
-
-/// Reads up to the end of a head and returns it; what was read beyond stays in `input`.
-pub(crate) async fn read_head<S: AsyncRead + Unpin>(
+/// Reads a head with `parse`, and removes it from `input`.
+pub(crate) async fn read_head<S: AsyncRead + Unpin, T>(
     io: &mut S,
     input: &mut BytesMut,
-    limits: HeadLimits,
-) -> Result<BytesMut, Error> {
-    let mut reader = HeadReader::new(limits);
+    parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, HandshakeError>,
+) -> Result<T, Error> {
     loop {
-        if let Some(len) = reader.find(input)? {
-            return Ok(input.split_to(len));
+        if let Some((head, len)) = parse(input)? {
+            input.advance(len);
+            return Ok(head);
         }
-        if read(io, input).await? == 0 {
+        if read_some(io, input).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
     }
 }
 
 /// Reads once and appends to `input`; zero at the end of the stream.
-pub(crate) async fn read<S: AsyncRead + Unpin>(
+pub(crate) async fn read_some<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut BytesMut,
 ) -> io::Result<usize> {
@@ -69,7 +62,7 @@ pub(crate) async fn read<S: AsyncRead + Unpin>(
 }
 
 /// Makes a connection after the handshake; `input` holds the first frames, if they came with it.
-pub(crate) fn open<S>(
+pub(crate) fn into_websocket<S>(
     io: S,
     role: Role,
     config: &Config,

@@ -6,7 +6,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    config::Values,
+    config::Settings,
     extension::{DecodeState, Decoders},
     frame::{FrameHeader, Opcode, ProtocolError},
     payload::Payload,
@@ -39,7 +39,7 @@ impl Assembler {
     }
 
     /// Sets the negotiated extensions.
-    pub(super) fn extend(&mut self, decoders: Decoders) {
+    pub(super) fn set_decoders(&mut self, decoders: Decoders) {
         self.decoding = (!decoders.is_empty()).then(|| Box::new(Decoding::new(decoders)));
     }
 
@@ -49,16 +49,16 @@ impl Assembler {
     }
 
     /// Returns the part of `input` that may be read in one step, and the limit of the next frame.
-    pub(super) fn next_step<'a>(&self, input: &'a [u8], values: &Values) -> (&'a [u8], Limit) {
+    pub(super) fn next_step<'a>(&self, input: &'a [u8], settings: &Settings) -> (&'a [u8], Limit) {
         let (visible, mut limit) = match &self.decoding {
-            None => (input, self.limit(values)),
-            Some(decoding) => (decoding.visible(input), decoding.limit(values)),
+            None => (input, self.limit(settings)),
+            Some(decoding) => (decoding.visible(input), decoding.limit(settings)),
         };
         let (fragments, len) = match &self.unfinished {
             Some(unfinished) => (unfinished.fragments, unfinished.payload.len()),
             None => (0, 0),
         };
-        let max_fragments = values.max_fragments(len);
+        let max_fragments = settings.max_fragments(len);
         if fragments >= max_fragments {
             limit.too_many = Some(ProtocolError::TooManyFragments {
                 limit: max_fragments,
@@ -72,13 +72,13 @@ impl Assembler {
     pub(super) fn take(
         &mut self,
         piece: &Piece<'_>,
-        values: &Values,
+        settings: &Settings,
         simd: Simd,
         work: &mut Work,
     ) -> Result<bool, ProtocolError> {
         work.piece();
         if piece.begins {
-            self.begin(&piece.header, values)?;
+            self.begin(&piece.header, settings)?;
         }
         // A frame has begun.
         let Some(Unfinished { payload, .. }) = self.unfinished.as_deref_mut() else {
@@ -90,7 +90,7 @@ impl Assembler {
             return Ok(is_last && piece.header.fin);
         };
         let is_ended = if decoding.is_active() {
-            let state = DecodeState::new(values.max_message_size, work.decodable(), simd);
+            let state = DecodeState::new(settings.max_message_size, work.decodable(), simd);
             decoding.decode(Some(piece), payload, state, work)?
         } else {
             append(piece, payload, simd)?;
@@ -102,7 +102,7 @@ impl Assembler {
     /// Lets extensions continue after a pause. Returns whether the message is complete.
     pub(super) fn resume(
         &mut self,
-        values: &Values,
+        settings: &Settings,
         simd: Simd,
         work: &mut Work,
     ) -> Result<bool, ProtocolError> {
@@ -110,12 +110,12 @@ impl Assembler {
             return Ok(false);
         };
         let payload = &mut unfinished.payload;
-        let state = DecodeState::new(values.max_message_size, work.decodable(), simd);
+        let state = DecodeState::new(settings.max_message_size, work.decodable(), simd);
         Ok(decoding.decode(None, payload, state, work)? && decoding.end(payload))
     }
 
     /// Begins a frame of a new message, or a continuation.
-    fn begin(&mut self, header: &FrameHeader, values: &Values) -> Result<(), ProtocolError> {
+    fn begin(&mut self, header: &FrameHeader, settings: &Settings) -> Result<(), ProtocolError> {
         let unfinished = self.unfinished.get_or_insert_with(|| {
             let payload = Payload::new(header.opcode == Opcode::Text);
             Box::new(Unfinished {
@@ -124,7 +124,7 @@ impl Assembler {
             })
         });
         unfinished.fragments = unfinished.fragments.saturating_add(1);
-        let plain = self.limit(values);
+        let plain = self.limit(settings);
         match &mut self.decoding {
             Some(decoding) => decoding.begin(header, plain),
             None => Ok(()),
@@ -132,10 +132,10 @@ impl Assembler {
     }
 
     /// Returns the limit of the next frame if no extension decodes it.
-    fn limit(&self, values: &Values) -> Limit {
+    fn limit(&self, settings: &Settings) -> Limit {
         let len = self.unfinished.as_ref().map_or(0, |it| it.payload.len());
-        let left = values.max_message_size - len as u64;
-        Limit::new(left, values.max_frame_size, values)
+        let left = settings.max_message_size - len as u64;
+        Limit::new(left, settings.max_frame_size, settings)
     }
 
     /// Returns whether extensions have yet to decode bytes that have arrived.
@@ -171,7 +171,7 @@ fn append(piece: &Piece<'_>, payload: &mut Payload, simd: Simd) -> Result<(), Pr
 impl Assembler {
     /// Returns the payload, for bytes of a frame to be appended as they come from the stream; `None`
     /// when the frame is decoded.
-    pub(super) fn direct(&mut self) -> Option<&mut Payload> {
+    pub(super) fn direct_payload(&mut self) -> Option<&mut Payload> {
         match &self.decoding {
             Some(decoding) if decoding.is_active() => None,
             _ => Some(&mut self.unfinished.as_mut()?.payload),

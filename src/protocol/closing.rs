@@ -23,20 +23,20 @@ pub struct Closing {
 
 impl Closing {
     /// Records the peer's Close frame.
-    pub fn received(&mut self, frame: CloseFrame) {
+    pub fn on_received(&mut self, frame: CloseFrame) {
         let closed = self.closed.get_or_insert_default();
         closed.received_first = closed.sent.is_none();
         closed.received = Some(frame);
     }
 
     /// Records our Close frame; the first one counts.
-    pub fn sent(&mut self, frame: CloseFrame) {
+    pub fn on_sent(&mut self, frame: CloseFrame) {
         let closed = self.closed.get_or_insert_default();
         closed.sent.get_or_insert(frame);
     }
 
     /// Returns the facts so far, as they stand if the connection ends now.
-    pub fn closed(&self) -> Closed {
+    pub fn close_frames(&self) -> Closed {
         self.closed.as_deref().cloned().unwrap_or_default()
     }
 }

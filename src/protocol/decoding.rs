@@ -5,7 +5,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    config::Values,
+    config::Settings,
     extension::{DecodeState, Decoders},
     frame::{FrameHeader, ProtocolError},
     payload::Payload,
@@ -42,8 +42,8 @@ impl Decoding {
         }
     }
 
-    pub(super) fn tidy(&mut self) {
-        self.decoders.tidy();
+    pub(super) fn release_idle(&mut self) {
+        self.decoders.release_idle();
     }
 
     /// Whether bytes that have arrived wait to be decoded.
@@ -65,9 +65,9 @@ impl Decoding {
     }
 
     /// Returns the limit of the next frame. An encoded frame may be a little larger than its content.
-    pub(super) fn limit(&self, values: &Values) -> Limit {
-        let message = encoded(values.max_message_size).saturating_sub(self.announced);
-        Limit::new(message, encoded(values.max_frame_size), values)
+    pub(super) fn limit(&self, settings: &Settings) -> Limit {
+        let message = max_encoded(settings.max_message_size).saturating_sub(self.announced);
+        Limit::new(message, max_encoded(settings.max_frame_size), settings)
     }
 
     /// Begins a frame. A frame that no extension decodes may be as large as `plain`.
@@ -122,6 +122,6 @@ impl Decoding {
 }
 
 /// Returns the largest size to which encoding brings so many bytes.
-const fn encoded(limit: u64) -> u64 {
+const fn max_encoded(limit: u64) -> u64 {
     limit.saturating_add(limit / 8).saturating_add(1024)
 }

@@ -35,7 +35,7 @@ use crate::{
 /// client.receive(&mut to_client, &mut to_server)?;
 /// server.receive(&mut to_server, &mut to_client)?;
 /// assert_eq!(server.next_step(), Step::Flush);
-/// assert!(server.closed().is_complete());
+/// assert!(server.close_frames().is_complete());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -64,8 +64,14 @@ impl Endpoint {
     /// rest of an unfinished message is dropped.
     pub fn set_extensions(&mut self, extensions: Extensions) {
         let (encoders, decoders) = extensions.split();
-        self.sender.extend(encoders);
-        self.receiver.extend(decoders);
+        self.sender.set_encoders(encoders);
+        self.receiver.set_decoders(decoders);
+    }
+
+    /// Takes the endpoint apart. A held pong is dropped. [`Sender::send`] appends the rest of an unfinished
+    /// message before its own.
+    pub fn into_parts(self) -> (Receiver, Sender, Closing) {
+        (self.receiver, self.sender, self.closing)
     }
 
     /// Receives the next event from `input`; `None` when more bytes are needed or the connection has
@@ -168,8 +174,8 @@ impl Endpoint {
     }
 
     /// Returns the Close frames so far, as they stand if the connection ends now.
-    pub fn closed(&self) -> Closed {
-        self.closing.closed()
+    pub fn close_frames(&self) -> Closed {
+        self.closing.close_frames()
     }
 
     /// Returns whether messages may be sent.
@@ -179,14 +185,14 @@ impl Endpoint {
     }
 
     /// Sets whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
-    pub const fn compress(&mut self, compress: Compress) {
-        self.sender.compress(compress);
+    pub const fn set_compress(&mut self, compress: Compress) {
+        self.sender.set_compress(compress);
     }
 
     /// Releases extension memory that was not used since the last call. Call it every 20 s or so.
-    pub fn tidy(&mut self) {
-        self.receiver.tidy();
-        self.sender.tidy();
+    pub fn release_idle(&mut self) {
+        self.receiver.release_idle();
+        self.sender.release_idle();
     }
 
     /// Returns the role of the endpoint.
@@ -197,7 +203,7 @@ impl Endpoint {
     /// Returns [`Config::close_timeout`]. It starts with our Close frame, or with the first step after
     /// [`Step::Continue`]. After it, [`abandon`](Self::abandon) the connection.
     pub fn close_timeout(&self) -> Duration {
-        self.config().values.close_timeout
+        self.config().settings.close_timeout
     }
 
     /// Returns the configuration of the endpoint.
@@ -220,8 +226,8 @@ impl Endpoint {
 
     /// Takes `len` bytes that were read to the [`Receiver::destination`].
     #[cfg(feature = "tokio")]
-    pub(crate) fn arrived(&mut self, len: usize, output: &mut impl Output) {
-        if let Err(error) = self.receiver.arrived(len) {
+    pub(crate) fn on_arrived(&mut self, len: usize, output: &mut impl Output) {
+        if let Err(error) = self.receiver.on_arrived(len) {
             self.on_violation(error, output);
         }
     }
@@ -239,7 +245,7 @@ impl Endpoint {
             }
             Event::Ping(payload) => self.held_pong = Some(Box::new(payload.clone())),
             Event::Close(frame) => {
-                self.closing.received(frame.clone());
+                self.closing.on_received(frame.clone());
                 self.close_now(frame.clone(), output);
                 self.end(Step::Flush);
             }

@@ -1,7 +1,7 @@
 //! [`FrameReader`]: bytes to frame headers and chunks of payload, as they arrive.
 
 use crate::{
-    config::Values,
+    config::Settings,
     frame::{Expected, FrameHeader, MaskingKey, ProtocolError, Role, Rsv, WholeFrame},
     simd::Simd,
 };
@@ -45,12 +45,12 @@ pub(crate) struct Limit {
 
 impl Limit {
     /// Returns the limit of a frame or the rest of the limit of its message, whichever is smaller.
-    pub(crate) const fn new(message: u64, frame: u64, values: &Values) -> Self {
+    pub(crate) const fn new(message: u64, frame: u64, settings: &Settings) -> Self {
         if message < frame {
             Self {
                 payload_len: message,
                 too_big: ProtocolError::MessageTooBig {
-                    limit: values.max_message_size,
+                    limit: settings.max_message_size,
                 },
                 too_many: None,
             }
@@ -58,7 +58,7 @@ impl Limit {
             Self {
                 payload_len: frame,
                 too_big: ProtocolError::FrameTooBig {
-                    limit: values.max_frame_size,
+                    limit: settings.max_frame_size,
                 },
                 too_many: None,
             }

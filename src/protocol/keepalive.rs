@@ -175,11 +175,11 @@ impl Keepalive {
     /// The time at which the peer is given up.
     fn due(&self) -> Nanos {
         self.since
-            .saturating_add(nanos(self.config.values.ping_timeout))
+            .saturating_add(nanos(self.config.settings.ping_timeout))
     }
 
     fn interval(&self) -> Option<Nanos> {
-        let interval = nanos(self.config.values.ping_interval?);
+        let interval = nanos(self.config.settings.ping_interval?);
         (interval < NEVER).then_some(interval.max(SHORTEST))
     }
 }

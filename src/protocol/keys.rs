@@ -16,7 +16,7 @@ use crate::{
 /// (RFC 6455 §5.1).
 pub(crate) fn masking_key(role: Role, config: &Config) -> Option<MaskingKey> {
     match role {
-        Role::Client => Some(config.values.masking_keys.unwrap_or(random_masking_key)()),
+        Role::Client => Some(config.settings.masking_keys.unwrap_or(random_masking_key)()),
         Role::Server => None,
     }
 }

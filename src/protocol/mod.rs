@@ -12,7 +12,7 @@
 //!
 //! [`Receiver`] and [`Sender`] are the two halves of an endpoint, for a program that wants the duties in
 //! its own hands. [`Receiver`] turns bytes into [`Event`]s, and [`Sender`] turns events into bytes. The
-//! program sends [`Event::reply`] for each event and [`ProtocolError::close_frame`] for an error, and
+//! program sends [`Event::reply`] for each event and [`ProtocolError::close_frame`](crate::ProtocolError::close_frame) for an error, and
 //! records Close frames in a [`Closing`]. [`Codec`](crate::Codec) consists of these parts.
 //!
 //! The opening handshake is in [`handshake`](crate::handshake).
@@ -32,7 +32,6 @@ mod sender;
 mod step;
 mod work;
 
-pub use crate::frame::{ProtocolError, Role, SendError};
 pub use closing::{Closed, Closing};
 pub use endpoint::Endpoint;
 pub use event::Event;

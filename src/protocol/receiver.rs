@@ -101,10 +101,11 @@ impl Receiver {
         Self::with_simd(role, config, Simd::detect())
     }
 
-    /// As [`new`](Self::new), with the kernels of `simd`.
+    /// Creates the receiving half as [`new`](Self::new) does, with the kernels of `simd`.
+    #[doc(hidden)]
     pub fn with_simd(role: Role, config: &Config, simd: Simd) -> Self {
         let mut frames = FrameReader::new(role.peer());
-        frames.allow_whole(config.values.max_fragments(0) > 0);
+        frames.allow_whole(config.settings.max_fragments(0) > 0);
         Self {
             frames,
             assembler: Assembler::new(),
@@ -115,19 +116,19 @@ impl Receiver {
     }
 
     /// Lets the extensions that were negotiated in the opening handshake decode the messages.
-    pub fn extend(&mut self, decoders: Decoders) {
+    pub fn set_decoders(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
         // Extensions have to see each frame.
-        let allows_whole = decoders.is_empty() && self.config.values.max_fragments(0) > 0;
+        let allows_whole = decoders.is_empty() && self.config.settings.max_fragments(0) > 0;
         self.frames.allow_whole(allows_whole);
-        self.assembler.extend(decoders);
+        self.assembler.set_decoders(decoders);
     }
 
     /// Releases extension memory that was not used since the last call. Call it periodically, for
     /// example every 20 s. [`WebSocket`](crate::WebSocket) calls it with every ping of its keepalive.
-    pub fn tidy(&mut self) {
+    pub fn release_idle(&mut self) {
         if let Some(decoding) = self.assembler.decoding() {
-            decoding.tidy();
+            decoding.release_idle();
         }
     }
 
@@ -165,8 +166,8 @@ impl Receiver {
         &mut self,
         input: &mut BytesMut,
     ) -> Option<Result<Received, ProtocolError>> {
-        let values = &self.config.values;
-        let max = values.max_frame_size.min(values.max_message_size);
+        let settings = &self.config.settings;
+        let max = settings.max_frame_size.min(settings.max_message_size);
         let frame = self.frames.whole_message(input, max)?;
         Some(self.take_whole(frame, input))
     }
@@ -196,7 +197,7 @@ impl Receiver {
         work: &mut Work,
     ) -> Result<Option<Received>, ProtocolError> {
         if self.end.is_some() {
-            return self.ended(input);
+            return self.discard(input);
         }
         let received = self.advance(input, work);
         match &received {
@@ -240,12 +241,12 @@ impl Receiver {
         input: &mut BytesMut,
         work: &mut Work,
     ) -> Result<Option<Received>, ProtocolError> {
-        let values = &self.config.values;
+        let settings = &self.config.settings;
         loop {
             let (is_complete, missing) = if self.assembler.is_paused() {
-                (self.assembler.resume(values, self.simd, work)?, 0)
+                (self.assembler.resume(settings, self.simd, work)?, 0)
             } else {
-                let (visible, limit) = self.assembler.next_step(input, values);
+                let (visible, limit) = self.assembler.next_step(input, settings);
                 let Some(piece) = self.frames.read(visible, limit)? else {
                     return Ok(None);
                 };
@@ -256,7 +257,7 @@ impl Receiver {
                     return Ok(event.map(Received::Control));
                 }
                 let missing = piece.missing;
-                let is_complete = self.assembler.take(&piece, values, self.simd, work)?;
+                let is_complete = self.assembler.take(&piece, settings, self.simd, work)?;
                 input.advance(len);
                 (is_complete, missing)
             };
@@ -273,7 +274,7 @@ impl Receiver {
 
     /// Discards the bytes that come after the end.
     #[cold]
-    fn ended(&self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
+    fn discard(&self, input: &mut BytesMut) -> Result<Option<Received>, ProtocolError> {
         input.clear();
         match self.end.as_deref() {
             Some(End::Failed(error)) => Err(*error),
@@ -287,18 +288,19 @@ impl Receiver {
 impl Receiver {
     /// Returns the buffer to which the next bytes from the stream may be appended, and the largest number
     /// of them; `None` unless much of a frame is missing. The bytes are then handed to
-    /// [`arrived`](Self::arrived).
+    /// [`on_arrived`](Self::on_arrived).
     pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let missing = self.frames.missing()?;
         if missing < MIN_DIRECT || self.end.is_some() {
             return None;
         }
-        Some(self.assembler.direct()?.tail(missing))
+        Some(self.assembler.direct_payload()?.tail(missing))
     }
 
     /// Takes the last `len` bytes that were appended to the [`destination`](Self::destination).
-    pub(crate) fn arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
-        let (Some(piece), Some(payload)) = (self.frames.skip(len), self.assembler.direct()) else {
+    pub(crate) fn on_arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
+        let (Some(piece), Some(payload)) = (self.frames.skip(len), self.assembler.direct_payload())
+        else {
             return Ok(());
         };
         payload

@@ -60,22 +60,22 @@ impl Sender {
 
     /// Lets the extensions that the opening handshake negotiated encode the messages. Call this method before
     /// the first message.
-    pub fn extend(&mut self, encoders: Encoders) {
+    pub fn set_encoders(&mut self, encoders: Encoders) {
         // Other encoders cannot continue a message.
         self.drop_unfinished();
         self.encoders = (!encoders.is_empty()).then(|| Box::new(encoders));
     }
 
     /// Sets whether the messages sent from now on are compressed. Default: [`Compress::Auto`].
-    pub const fn compress(&mut self, compress: Compress) {
+    pub const fn set_compress(&mut self, compress: Compress) {
         self.compress = compress;
     }
 
     /// Releases extension memory that was not used since the last call, as
-    /// [`Receiver::tidy`](super::Receiver::tidy).
-    pub fn tidy(&mut self) {
+    /// [`Receiver::release_idle`](super::Receiver::release_idle).
+    pub fn release_idle(&mut self) {
         if let Some(encoders) = &mut self.encoders {
-            encoders.tidy();
+            encoders.release_idle();
         }
     }
 
@@ -139,17 +139,17 @@ impl Sender {
         };
         let payload = message.payload_mut();
         match self.encoders {
-            Some(_) => self.encoded(opcode, payload, output),
-            None => self.plain(opcode, payload, output),
+            Some(_) => self.append_encoded(opcode, payload, output),
+            None => self.append_plain(opcode, payload, output),
         }
         Ok(())
     }
 
     /// Appends a message as it is, or its first frame.
     #[inline]
-    fn plain(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
-        if payload.len() <= self.config.values.outgoing_frame_size {
-            self.frame(opcode, payload, output);
+    fn append_plain(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+        if payload.len() <= self.config.settings.outgoing_frame_size {
+            self.append_frame(opcode, payload, output);
         } else {
             let message = Outgoing::new(opcode, Rsv::NONE, mem::take(payload));
             self.cut(message, output);
@@ -158,7 +158,7 @@ impl Sender {
 
     /// Encodes a message and appends it, or its first frame. Only begins a message of more than one piece.
     #[inline(never)]
-    fn encoded(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+    fn append_encoded(&mut self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
         let Some(encoders) = &mut self.encoders else {
             return;
         };
@@ -171,9 +171,9 @@ impl Sender {
         let piece = MessagePiece::whole(opcode, len, self.compress);
         let (rsv, encoded) = encoders.encode(piece, payload);
         let Some(mut encoded) = encoded else {
-            return self.plain(opcode, payload, output);
+            return self.append_plain(opcode, payload, output);
         };
-        if encoded.len() > self.config.values.outgoing_frame_size {
+        if encoded.len() > self.config.settings.outgoing_frame_size {
             return self.cut(Outgoing::new(opcode, rsv, encoded.into()), output);
         }
         let header = FrameHeader {
@@ -209,7 +209,7 @@ impl Sender {
     /// that has followed the last frame.
     pub(crate) fn advance(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
         let message = self.unfinished.as_mut()?;
-        let Some(fragment) = message.cut(self.config.values.outgoing_frame_size) else {
+        let Some(fragment) = message.cut(self.config.settings.outgoing_frame_size) else {
             message.encode(self.encoders.as_mut()?);
             return None;
         };
@@ -308,17 +308,17 @@ impl Sender {
                 size: payload.len(),
             });
         }
-        self.frame(opcode, &mut payload, output);
+        self.append_frame(opcode, &mut payload, output);
         Ok(())
     }
 
     fn append_close(&mut self, frame: &CloseFrame, output: &mut impl Output) {
-        self.frame(Opcode::Close, &mut frame.to_payload(), output);
+        self.append_frame(Opcode::Close, &mut frame.to_payload(), output);
     }
 
     /// Appends a frame that is no fragment.
     #[inline]
-    fn frame(&self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
+    fn append_frame(&self, opcode: Opcode, payload: &mut Bytes, output: &mut impl Output) {
         let header = self.header(opcode, payload);
         write_frame(self.simd, &header, payload, output);
     }
@@ -338,7 +338,7 @@ impl Sender {
 
 /// Checks that a message is not too large to be sent.
 pub(crate) fn check_size(message: &Message, config: &Config) -> Result<(), SendError> {
-    let limit = config.values.max_outgoing_message_size;
+    let limit = config.settings.max_outgoing_message_size;
     if message.len() > limit {
         return Err(SendError::MessageTooBig {
             size: message.len(),

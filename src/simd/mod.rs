@@ -210,6 +210,7 @@ impl fmt::Debug for Simd {
 }
 
 /// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`. Sealed.
+#[doc(hidden)]
 pub trait Append: private::Append {}
 
 impl Append for Vec<u8> {}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{process::Command, sync::mpsc, time::timeout};
-use wsimd::{Role, ServerBuilder, handshake::Origins};
+use wsimd::{Origins, Policy, Role, ServerBuilder};
 
 use super::{
     LIMIT,
@@ -20,22 +20,22 @@ async fn check(browser: &Path, setting: Setting, framed: bool) {
     let config = config(setting.ours(Role::Server));
     let server = ServerBuilder::new()
         .config(config.clone())
-        .origins(Origins::any());
+        .policy(Policy::new().origins(Origins::any()));
     let server = server.bind("127.0.0.1:0").await.unwrap();
     let uri = format!("ws://{}", server.local_addr().unwrap());
     let proxy = Proxy::start(&uri).await;
     let lens = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&lens);
     let (reports, mut reported) = mpsc::channel(1);
-    let serving = tokio::spawn(server.serve_request(move |mut ws, request| {
-        let (config, seen, reports) = (config.clone(), Arc::clone(&seen), reports.clone());
+    let serving = tokio::spawn(server.serve_with_request(move |mut ws, request| {
+        let (seen, reports) = (Arc::clone(&seen), reports.clone());
         async move {
             if request.uri().path() == "/report" {
                 let report = ws.recv().await.unwrap().unwrap();
                 reports.send(report).await.unwrap();
                 return;
             }
-            let connection = Connection::accepted(ws, &request, &config, framed);
+            let connection = Connection::accepted(ws, framed);
             connection.echo(seen).await.unwrap();
         }
     }));

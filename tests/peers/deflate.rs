@@ -5,23 +5,19 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures_util::{SinkExt, StreamExt};
-use http::Request;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::timeout,
 };
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, FramedParts};
 use wsimd::{
-    ClientBuilder, CloseCode, CloseFrame, Codec, Config, Error, Event, Message, Role,
+    ClientBuilder, CloseCode, CloseFrame, Codec, Config, Error, Event, Message, Offer, Role,
     ServerBuilder, WebSocket,
-    extension::{Deflate, Extensions},
-    handshake::{
-        HeadLimits, HeadReader, Origins, Target, client, head,
-        server::{self, Policy},
-    },
+    extension::Deflate,
+    handshake::{Target, client, head},
     net::Stream,
 };
 
@@ -150,11 +146,11 @@ pub(crate) enum Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn framed(io: S, read: &[u8], role: Role, config: &Config, extensions: Extensions) -> Self {
-        let codec = Codec::new(role, config).extensions(extensions);
-        let mut framed = Framed::with_capacity(io, codec, 65_536);
-        framed.read_buffer_mut().extend_from_slice(read);
-        Self::Framed(Box::new(framed))
+    fn framed(io: S, mut read: BytesMut, codec: Codec) -> Self {
+        read.reserve(65_536);
+        let mut parts = FramedParts::new::<Event>(io, codec);
+        parts.read_buf = read;
+        Self::Framed(Box::new(Framed::from_parts(parts)))
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Error> {
@@ -199,23 +195,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 impl Connection<Stream> {
     /// Goes on with what a server has accepted.
-    pub(crate) fn accepted(
-        ws: WebSocket<Stream>,
-        request: &Request<()>,
-        config: &Config,
-        framed: bool,
-    ) -> Self {
+    pub(crate) fn accepted(ws: WebSocket<Stream>, framed: bool) -> Self {
         if !framed {
             return Self::WebSocket(ws);
         }
-        // What was agreed on stays in the `WebSocket`, and the same request gives the same again.
-        let policy = Policy::default()
-            .origins(Origins::any())
-            .extensions(config.extensions());
-        let (_, negotiated) = server::accept(request, &policy).unwrap();
         let parts = ws.into_parts();
-        let extensions = negotiated.into_extensions();
-        Self::framed(parts.io, &parts.read_buf, Role::Server, config, extensions)
+        Self::framed(parts.io, parts.read_buf, Codec::from(parts.endpoint))
     }
 
     /// Sends every message back and notes how long they were.
@@ -231,27 +216,23 @@ impl Connection<Stream> {
 /// Connects with the functions of `handshake`, for a codec.
 async fn connect_framed(uri: &str, config: &Config) -> Connection<TcpStream> {
     let target = Target::parse(uri).unwrap();
-    let offer = client::Offer::default().extensions(config.extensions());
-    let request = client::request(&target, &offer).unwrap();
+    let request = client::request(&target, &Offer::new(), config).unwrap();
     let mut bytes = BytesMut::new();
     head::write_request(&request, &mut bytes);
     let address = (target.host(), target.port());
     let mut io = TcpStream::connect(address).await.unwrap();
     io.write_all(&bytes).await.unwrap();
     bytes.clear();
-    let limits = HeadLimits::default();
-    let mut reader = HeadReader::new(limits);
-    let len = loop {
+    let (response, len) = loop {
         assert!(io.read_buf(&mut bytes).await.unwrap() > 0);
-        if let Some(len) = reader.find(&bytes).unwrap() {
-            break len;
+        if let Some(parsed) = head::parse_response(&bytes, config).unwrap() {
+            break parsed;
         }
     };
-    let head = bytes.split_to(len);
-    let response = head::parse_response(&head, &limits).unwrap();
-    let negotiated = client::verify(&request, &offer, &response).unwrap();
-    let extensions = negotiated.into_extensions();
-    Connection::framed(io, &bytes, Role::Client, config, extensions)
+    bytes.advance(len);
+    let negotiated = client::verify(&request, config, &response).unwrap();
+    let codec = Codec::new(Role::Client, config).extensions(negotiated.into_extensions());
+    Connection::framed(io, bytes, codec)
 }
 
 /// As `tick` of the peers.
@@ -335,9 +316,9 @@ async fn check_server(peer: Peer, setting: Setting, asked_by_us: bool, framed: b
     let proxy = Proxy::start(&format!("ws://{}", server.local_addr().unwrap())).await;
     let lens = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&lens);
-    let serving = tokio::spawn(server.serve_request(move |ws, request| {
-        Connection::accepted(ws, &request, &config, framed).echo(Arc::clone(&seen))
-    }));
+    let serving = tokio::spawn(
+        server.serve(move |ws| Connection::accepted(ws, framed).echo(Arc::clone(&seen))),
+    );
     let mut child = peer.start(&["client", &proxy.uri, &theirs]);
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut lines = BufReader::new(stdout).lines();

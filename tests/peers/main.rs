@@ -122,7 +122,7 @@ async fn our_client_talks_to_their_server() {
         // Fragments that end inside characters.
         check_echo(&mut ws, "x€".repeat(100_000)).await;
 
-        let pong = ws.ping("are you there?").await.unwrap();
+        let pong = ws.ping_with("are you there?").await.unwrap();
         tokio::select! {
             round_trip = pong => drop(round_trip.unwrap()),
             received = ws.recv() => panic!("{received:?}"),

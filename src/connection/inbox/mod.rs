@@ -69,8 +69,8 @@ pub(super) enum Refused {
 impl Inbox {
     fn new(config: &Config) -> Self {
         let limits = Room {
-            messages: config.values.inbox_size,
-            bytes: config.values.inbox_bytes,
+            messages: config.settings.inbox_size,
+            bytes: config.settings.inbox_bytes,
         };
         Self {
             work: AtomicBool::new(false),

@@ -203,7 +203,7 @@ fn messages_that_stay_as_they_are_are_no_work_of_encoding() {
         ("below the threshold", short, Compress::Auto),
     ] {
         check(name, Role::Server, &config, &[], async |mut ws| {
-            ws.compress(compress);
+            ws.set_compress(compress);
             ws.send(message.clone()).await.unwrap();
         });
         let work = OF_A_POLL.get();

@@ -26,7 +26,7 @@ pub(super) struct Compressor {
     pub(super) threshold: usize,
     /// Whether a part of a message was compressed, and its rest was not.
     pub(super) within: bool,
-    /// Whether anything was compressed since the last [`tidy`](Encode::tidy).
+    /// Whether anything was compressed since the last [`release_idle`](Encode::release_idle).
     pub(super) used: bool,
     /// What the messages so far have left; may be given back between any two.
     pub(super) context: Option<Box<Deflate>>,
@@ -111,7 +111,7 @@ impl Encode for Compressor {
         }
     }
 
-    fn tidy(&mut self) {
+    fn release_idle(&mut self) {
         // Within a message what was sent of it is needed.
         if !mem::take(&mut self.used) && !self.within {
             self.give_back();

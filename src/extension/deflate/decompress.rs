@@ -49,7 +49,7 @@ pub(super) struct Decompressor {
     pub(super) fin: bool,
     /// Whether anything has been read of a message that is not at its end.
     pub(super) within: bool,
-    /// Whether anything was inflated since the last [`tidy`](Decode::tidy).
+    /// Whether anything was inflated since the last [`release_idle`](Decode::release_idle).
     pub(super) used: bool,
     /// What has been read of the message so far, and what it may refer to. None when a stream has
     /// ended, and between messages when nothing is referred to or `history` says it.
@@ -295,7 +295,7 @@ impl Decode for Decompressor {
         Ok(())
     }
 
-    fn tidy(&mut self) {
+    fn release_idle(&mut self) {
         // Within a message the history does not say all.
         if !mem::take(&mut self.used) && !self.within {
             self.give_back();

@@ -1,15 +1,15 @@
 use super::*;
-use crate::handshake::{HeadLimits, head, server};
+use crate::handshake::{head, server};
 
 const NONCE: [u8; 16] = *b"the sample nonce";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 fn make(uri: &str, offer: &Offer) -> Request<()> {
-    request_with_nonce(&Target::parse(uri).unwrap(), offer, NONCE).unwrap()
+    request_with_nonce(&Target::parse(uri).unwrap(), offer, &Config::new(), NONCE).unwrap()
 }
 
 fn sent(subprotocols: &[&str]) -> Request<()> {
-    let offer = Offer::default()
+    let offer = Offer::new()
         .subprotocols(subprotocols.iter().copied())
         .unwrap();
     make("ws://h", &offer)
@@ -32,7 +32,7 @@ fn with(name: &'static str, values: &[&'static str]) -> Response<()> {
 
 /// Judges a response to a request that offered no extension.
 fn judged(sent: &Request<()>, response: &Response<()>) -> Result<Negotiated, HandshakeError> {
-    verify(sent, &Offer::default(), response)
+    verify(sent, &Config::new(), response)
 }
 
 fn refused(name: &'static str, values: &[&'static str]) -> HandshakeError {
@@ -43,7 +43,7 @@ fn refused(name: &'static str, values: &[&'static str]) -> HandshakeError {
 
 #[test]
 fn the_request_has_the_headers_of_section_4_1_in_order() {
-    let offer = Offer::default()
+    let offer = Offer::new()
         .origin("http://o")
         .unwrap()
         .subprotocols(["a", "b"])
@@ -72,7 +72,7 @@ fn the_request_has_the_headers_of_section_4_1_in_order() {
 
 #[test]
 fn optional_headers_are_absent_by_default() {
-    let request = make("ws://h", &Offer::default());
+    let request = make("ws://h", &Offer::new());
     for name in [
         "authorization",
         "origin",
@@ -87,7 +87,7 @@ fn optional_headers_are_absent_by_default() {
 #[test]
 fn an_ipv6_host_has_brackets() {
     assert_eq!(
-        make("ws://[::1]:9000", &Offer::default()).headers()["host"],
+        make("ws://[::1]:9000", &Offer::new()).headers()["host"],
         "[::1]:9000"
     );
 }
@@ -96,7 +96,8 @@ fn an_ipv6_host_has_brackets() {
 fn each_request_has_a_fresh_key_of_16_bytes() {
     let target = Target::parse("ws://h").unwrap();
     let keys = [(); 2].map(|()| {
-        request(&target, &Offer::default()).unwrap().headers()["sec-websocket-key"].clone()
+        let request = request(&target, &Offer::new(), &Config::new()).unwrap();
+        request.headers()["sec-websocket-key"].clone()
     });
     assert_ne!(keys[0], keys[1]);
     assert_eq!(STANDARD.decode(&keys[0]).unwrap().len(), 16);
@@ -104,7 +105,7 @@ fn each_request_has_a_fresh_key_of_16_bytes() {
 
 #[test]
 fn host_authorization_and_user_agent_can_be_replaced() {
-    let mut offer = Offer::default();
+    let mut offer = Offer::new();
     for (name, value) in [
         ("Host", "x"),
         ("Host", "y"),
@@ -122,7 +123,7 @@ fn host_authorization_and_user_agent_can_be_replaced() {
         let values: Vec<_> = request.headers().get_all(name).iter().collect();
         assert_eq!(values, [value]);
     }
-    let silent = Offer::default().header("User-Agent", "").unwrap();
+    let silent = Offer::new().header("User-Agent", "").unwrap();
     assert!(!make("ws://h", &silent).headers().contains_key("user-agent"));
 }
 
@@ -134,23 +135,18 @@ fn reserved_and_malformed_settings_are_refused() {
         "Origin",
         "Transfer-Encoding",
     ] {
-        let error = Offer::default().header(name, "x").unwrap_err();
+        let error = Offer::new().header(name, "x").unwrap_err();
         assert!(matches!(error, HandshakeError::ReservedHeader(_)), "{name}");
     }
-    assert!(Offer::default().header("X", "a\r\nb").is_err());
-    assert!(Offer::default().origin("a\nb").is_err());
-    assert!(Offer::default().subprotocols(["a", "a"]).is_err());
-    assert!(
-        !Offer::default()
-            .subprotocols([""])
-            .unwrap_err()
-            .is_peer_fault()
-    );
+    assert!(Offer::new().header("X", "a\r\nb").is_err());
+    assert!(Offer::new().origin("a\nb").is_err());
+    assert!(Offer::new().subprotocols(["a", "a"]).is_err());
+    assert!(!Offer::new().subprotocols([""]).unwrap_err().is_peer_fault());
 }
 
 #[test]
 fn credentials_stay_out_of_debug() {
-    let offer = Offer::default().header("Cookie", "secret").unwrap();
+    let offer = Offer::new().header("Cookie", "secret").unwrap();
     let request = make("ws://user:secret@h", &offer);
     assert_eq!(request.headers()["authorization"], "Basic dXNlcjpzZWNyZXQ=");
     let debug = format!("{offer:?} {request:?}");
@@ -170,17 +166,18 @@ fn the_sample_response_is_accepted() {
 
 #[test]
 fn both_sides_of_this_crate_agree() {
-    let offer = Offer::default().subprotocols(["a", "b"]).unwrap();
+    let offer = Offer::new().subprotocols(["a", "b"]).unwrap();
     let target = Target::parse("ws://user:pw@[::1]:80/?q").unwrap();
-    let request = request(&target, &offer).unwrap();
+    let config = Config::new();
+    let request = request(&target, &offer, &config).unwrap();
     let mut wire = bytes::BytesMut::new();
     head::write_request(&request, &mut wire);
-    let received = head::parse_request(&wire, &HeadLimits::default()).unwrap();
+    let (received, _) = head::parse_request(&wire, &config).unwrap().unwrap();
     let policy = server::Policy::default().subprotocols(["b"]).unwrap();
-    let (response, accepted) = server::accept(&received, &policy).unwrap();
+    let (response, accepted) = server::accept(&received, &policy, &config).unwrap();
     wire.clear();
     head::write_response(&response, &mut wire);
-    let response = head::parse_response(&wire, &HeadLimits::default()).unwrap();
+    let (response, _) = head::parse_response(&wire, &config).unwrap().unwrap();
     let negotiated = judged(&request, &response).unwrap();
     assert_eq!(negotiated.subprotocol(), accepted.subprotocol());
     assert_eq!(negotiated.subprotocol(), Some("b"));

@@ -5,43 +5,54 @@ use super::*;
 const REQUEST: &[u8] =
     b"GET /chat?q=1 HTTP/1.1\r\nHost: example.com\r\nX-A:  one \r\nx-a: two\r\n\r\n";
 
-fn limits(max_bytes: usize, max_headers: usize) -> HeadLimits {
-    HeadLimits {
-        max_bytes,
-        max_headers,
-    }
+fn limits(max_bytes: usize, max_headers: usize) -> Config {
+    Config::new()
+        .max_head_size(max_bytes)
+        .max_headers(max_headers)
 }
 
-fn find_whole(input: &[u8], limits: HeadLimits) -> Result<Option<usize>, HandshakeError> {
-    HeadReader::new(limits).find(input)
+fn defaults() -> Config {
+    Config::new()
 }
 
-/// Feeds one more byte at a time, and returns the outcome with the bytes it took.
-fn find_bytewise(
-    input: &[u8],
-    limits: HeadLimits,
-) -> (usize, Result<Option<usize>, HandshakeError>) {
-    let mut reader = HeadReader::new(limits);
+/// Returns the length of the head.
+fn find(input: &[u8], config: &Config) -> Result<Option<usize>, HandshakeError> {
+    let head = Head::find(input, config)?;
+    Ok(head.map(|head| head.bytes.len()))
+}
+
+/// Feeds one more byte at a time, and returns the outcome with the number of bytes that led to it.
+fn find_bytewise(input: &[u8], config: &Config) -> (usize, Result<Option<usize>, HandshakeError>) {
     for len in 0..input.len() {
-        match reader.find(&input[..len]) {
+        match find(&input[..len], config) {
             Ok(None) => {}
             outcome => return (len, outcome),
         }
     }
-    (input.len(), reader.find(input))
+    (input.len(), find(input, config))
 }
 
 /// Asserts that a head is refused, split or not, at its byte number `at`.
-fn refused(input: &[u8], limits: HeadLimits, at: usize) -> HandshakeError {
-    let whole = find_whole(input, limits).unwrap_err();
-    let (fed, split) = find_bytewise(input, limits);
+fn refused(input: &[u8], config: &Config, at: usize) -> HandshakeError {
+    let whole = find(input, config).unwrap_err();
+    let (fed, split) = find_bytewise(input, config);
     assert_eq!(split.unwrap_err().to_string(), whole.to_string());
     assert_eq!(fed, at, "{whole}");
     whole
 }
 
+/// Parses a whole head.
 fn parse(input: &[u8]) -> Result<Request<()>, HandshakeError> {
-    parse_request(input, &HeadLimits::default())
+    let (request, len) = parse_request(input, &defaults())?.expect("a whole head");
+    assert_eq!(len, input.len());
+    Ok(request)
+}
+
+/// Parses a whole head.
+fn response(input: &[u8]) -> Result<Response<()>, HandshakeError> {
+    let (response, len) = parse_response(input, &defaults())?.expect("a whole head");
+    assert_eq!(len, input.len());
+    Ok(response)
 }
 
 fn parse_line(line: &str) -> Result<Request<()>, HandshakeError> {
@@ -50,76 +61,75 @@ fn parse_line(line: &str) -> Result<Request<()>, HandshakeError> {
 
 #[test]
 fn the_default_limits_are_16_kib_and_64_headers() {
-    assert_eq!(HeadLimits::default(), limits(16384, 64));
+    let head = |len: usize, headers: usize| {
+        let line = "a: ".len() + "\r\n".len();
+        let padding = "x".repeat(len - "GET / HTTP/1.1\r\n\r\n".len() - headers * line);
+        let more = "a: \r\n".repeat(headers - 1);
+        format!("GET / HTTP/1.1\r\na: {padding}\r\n{more}\r\n")
+    };
+    for (len, headers) in [(16384, 1), (16384, 64)] {
+        let found = find(head(len, headers).as_bytes(), &defaults());
+        assert_eq!(found.unwrap(), Some(len));
+    }
+    find(head(16385, 1).as_bytes(), &defaults()).unwrap_err();
+    find(head(1000, 65).as_bytes(), &defaults()).unwrap_err();
 }
 
 #[test]
 fn the_end_is_found_whole_and_byte_by_byte() {
     let len = REQUEST.len();
-    assert_eq!(
-        find_whole(REQUEST, HeadLimits::default()).unwrap(),
-        Some(len)
-    );
-    let (fed, found) = find_bytewise(REQUEST, HeadLimits::default());
+    assert_eq!(find(REQUEST, &defaults()).unwrap(), Some(len));
+    let (fed, found) = find_bytewise(REQUEST, &defaults());
     assert_eq!((fed, found.unwrap()), (len, Some(len)));
 }
 
 #[test]
-fn the_end_is_found_at_every_split_and_bytes_after_it_are_left() {
+fn bytes_after_the_head_are_left() {
     let input = [REQUEST, b"\x81\x00\0\r\n"].concat();
-    for split in 0..=input.len() {
-        let mut reader = HeadReader::new(HeadLimits::default());
-        let first = reader.find(&input[..split]).unwrap();
-        assert_eq!(first.is_some(), split >= REQUEST.len());
-        assert_eq!(reader.find(&input).unwrap(), Some(REQUEST.len()));
-        assert_eq!(reader.find(&input).unwrap(), Some(REQUEST.len()));
+    for len in 0..=input.len() {
+        let found = find(&input[..len], &defaults()).unwrap();
+        let is_there = len >= REQUEST.len();
+        assert_eq!(found, is_there.then_some(REQUEST.len()));
     }
+    let (request, len) = parse_request(&input, &defaults()).unwrap().unwrap();
+    assert_eq!((request.uri().path(), len), ("/chat", REQUEST.len()));
 }
 
 #[test]
 fn a_head_of_exactly_the_limit_is_accepted_and_one_byte_more_refused() {
     let len = REQUEST.len();
-    assert_eq!(find_whole(REQUEST, limits(len, 64)).unwrap(), Some(len));
+    assert_eq!(find(REQUEST, &limits(len, 64)).unwrap(), Some(len));
     assert_eq!(
-        find_bytewise(REQUEST, limits(len, 64)).1.unwrap(),
+        find_bytewise(REQUEST, &limits(len, 64)).1.unwrap(),
         Some(len)
     );
-    let error = refused(REQUEST, limits(len - 1, 64), len - 1);
+    let error = refused(REQUEST, &limits(len - 1, 64), len - 1);
     assert!(matches!(error, HandshakeError::HeadTooLarge { limit } if limit == len - 1));
     assert_eq!(error.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 }
 
 #[test]
 fn a_line_that_never_ends_is_refused_at_the_limit() {
-    let error = refused(&[b'a'; 100], limits(50, 64), 50);
+    let error = refused(&[b'a'; 100], &limits(50, 64), 50);
     assert!(matches!(error, HandshakeError::HeadTooLarge { limit: 50 }));
-    refused(b"", limits(0, 0), 0);
+    refused(b"", &limits(0, 0), 0);
 }
 
 #[test]
 fn as_many_headers_as_the_limit_are_accepted_and_one_more_refused_at_its_first_byte() {
     let input = b"GET / HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
-    assert_eq!(
-        find_whole(input, limits(100, 2)).unwrap(),
-        Some(input.len())
-    );
-    assert_eq!(
-        parse_request(input, &limits(100, 2))
-            .unwrap()
-            .headers()
-            .len(),
-        2
-    );
-    let error = refused(input, limits(100, 1), 23);
+    assert_eq!(find(input, &limits(100, 2)).unwrap(), Some(input.len()));
+    assert_eq!(parse(input).unwrap().headers().len(), 2);
+    let error = refused(input, &limits(100, 1), 23);
     assert!(matches!(error, HandshakeError::TooManyHeaders { limit: 1 }));
-    let error = refused(input, limits(100, 0), 17);
+    let error = refused(input, &limits(100, 0), 17);
     assert!(matches!(error, HandshakeError::TooManyHeaders { limit: 0 }));
     assert!(parse_request(b"GET / HTTP/1.1\r\n\r\n", &limits(100, 0)).is_ok());
 }
 
 #[test]
 fn line_ends_other_than_crlf_are_refused_at_once() {
-    let all = HeadLimits::default();
+    let all = &defaults();
     for (input, at) in [
         (&b"GET /\nX"[..], 6),
         (b"GET /\r\nA: b\n\r\n", 12),
@@ -149,7 +159,7 @@ fn a_leading_blank_line_is_refused_at_its_first_byte() {
         b"\nGET / HTTP/1.1\r\n\r\n",
         b"\r\n\r\n",
     ] {
-        let error = refused(input, HeadLimits::default(), 1);
+        let error = refused(input, &defaults(), 1);
         assert!(matches!(error, HandshakeError::LeadingBlankLine));
     }
 }
@@ -161,18 +171,18 @@ fn a_nul_is_refused_wherever_it_stands() {
         (b"GET /\0", 6),
         (b"GET /\r\nA: b\0c\r\n\r\n", 12),
     ] {
-        let error = refused(input, HeadLimits::default(), at);
+        let error = refused(input, &defaults(), at);
         assert!(matches!(error, HandshakeError::NulInHead));
     }
     // What a TLS client sends to a plain port.
-    refused(b"\x16\x03\x01\x00\xa5\x01\x00", HeadLimits::default(), 4);
+    refused(b"\x16\x03\x01\x00\xa5\x01\x00", &defaults(), 4);
 }
 
 #[test]
 fn a_folded_header_is_refused() {
     for fold in [" ", "\t"] {
         let input = format!("GET / HTTP/1.1\r\nA: b\r\n{fold}c\r\n\r\n");
-        let error = refused(input.as_bytes(), HeadLimits::default(), 23);
+        let error = refused(input.as_bytes(), &defaults(), 23);
         assert!(matches!(error, HandshakeError::FoldedHeader));
     }
 }
@@ -191,15 +201,13 @@ fn a_request_is_parsed_with_its_repeated_headers_trimmed_and_in_order() {
 #[test]
 fn only_a_whole_head_is_parsed() {
     for len in 0..REQUEST.len() {
-        let error = parse(&REQUEST[..len]).unwrap_err();
-        assert!(matches!(error, HandshakeError::IncompleteHead), "{len}");
+        let parsed = parse_request(&REQUEST[..len], &defaults());
+        assert!(parsed.unwrap().is_none(), "{len}");
     }
-    let error = parse(&[REQUEST, b"x"].concat()).unwrap_err();
-    assert!(matches!(error, HandshakeError::IncompleteHead));
 }
 
 #[test]
-fn parsing_applies_the_rules_of_the_reader() {
+fn parsing_applies_the_rules_of_heads() {
     let error = parse(b"GET / HTTP/1.1\nHost: h\r\n\r\n").unwrap_err();
     assert!(matches!(error, HandshakeError::BareLineFeed));
     let error = parse_request(REQUEST, &limits(10, 64)).unwrap_err();
@@ -216,14 +224,14 @@ fn other_versions_are_505() {
         );
         assert_eq!(error.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
     }
-    let error = parse_response(b"HTTP/2.0 101 x\r\n\r\n", &HeadLimits::default()).unwrap_err();
+    let error = response(b"HTTP/2.0 101 x\r\n\r\n").unwrap_err();
     assert!(matches!(error, HandshakeError::HttpVersion));
 }
 
 #[test]
 fn a_refusal_in_http_1_0_is_read() {
     let head = b"HTTP/1.0 503 Busy\r\nRetry-After: 5\r\n\r\n";
-    let response = parse_response(head, &HeadLimits::default()).unwrap();
+    let response = response(head).unwrap();
     assert_eq!(response.version(), Version::HTTP_10);
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "5");
@@ -302,7 +310,7 @@ fn a_password_in_a_target_is_not_shown() {
 fn a_response_is_parsed_with_or_without_a_reason() {
     for reason in [" Switching Protocols", " ", "", " \u{e9}"] {
         let input = format!("HTTP/1.1 101{reason}\r\nUpgrade: websocket\r\n\r\n");
-        let response = parse_response(input.as_bytes(), &HeadLimits::default()).unwrap();
+        let response = response(input.as_bytes()).unwrap();
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(response.headers()["upgrade"], "websocket");
     }
@@ -318,10 +326,7 @@ fn a_malformed_status_line_is_refused() {
         "SSH-2.0",
     ] {
         let input = format!("{line}\r\n\r\n");
-        assert!(
-            parse_response(input.as_bytes(), &HeadLimits::default()).is_err(),
-            "{line}"
-        );
+        assert!(response(input.as_bytes()).is_err(), "{line}");
     }
 }
 
@@ -370,7 +375,8 @@ fn a_response_is_written_with_its_reason() {
         output,
         "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n"
     );
-    let parsed = parse_response(&output, &HeadLimits::default()).unwrap();
+    let parsed = parse_response(&output, &defaults()).unwrap();
+    let (parsed, _) = parsed.unwrap();
     assert_eq!(parsed.status(), 426);
 }
 
@@ -398,16 +404,17 @@ fn head_like() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic_and_splitting_never_matters(
+    fn arbitrary_bytes_never_panic_and_are_judged_alike_when_they_trickle_in(
         input in head_like(),
         max_bytes in 0_usize..100,
         max_headers in 0_usize..4,
     ) {
-        let limits = limits(max_bytes, max_headers);
-        let whole = format!("{:?}", find_whole(&input, limits));
-        prop_assert_eq!(whole, format!("{:?}", find_bytewise(&input, limits).1));
-        let request = parse_request(&input, &limits);
-        let response = parse_response(&input, &limits);
+        let config = limits(max_bytes, max_headers);
+        let whole = format!("{:?}", find(&input, &config));
+        let (_, bytewise) = find_bytewise(&input, &config);
+        prop_assert_eq!(whole, format!("{bytewise:?}"));
+        let request = parse_request(&input, &config);
+        let response = parse_response(&input, &config);
         for error in [request.err(), response.err()].into_iter().flatten() {
             prop_assert!(error.to_string().bytes().all(|byte| (0x20..0x7f).contains(&byte)));
         }

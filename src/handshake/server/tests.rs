@@ -32,7 +32,7 @@ fn with(name: &'static str, values: &[&str]) -> Request<()> {
 }
 
 fn judge(request: &Request<()>) -> Result<(Response<()>, Negotiated), HandshakeError> {
-    accept(request, &Policy::default())
+    accept(request, &Policy::new(), &Config::new())
 }
 
 fn refused(request: &Request<()>, status: u16) -> HandshakeError {
@@ -176,20 +176,30 @@ fn a_target_without_a_path_is_refused() {
 
 #[test]
 fn only_listed_hosts_are_served() {
-    let policy = Policy::default()
+    let policy = Policy::new()
         .hosts(["Example.com", "h:8080", "[::1]"])
         .unwrap();
     for host in ["example.COM", "example.com:99", "h:8080", "[::1]:9"] {
-        assert!(accept(&with("host", &[host]), &policy).is_ok(), "{host}");
+        assert!(
+            accept(&with("host", &[host]), &policy, &Config::new()).is_ok(),
+            "{host}"
+        );
     }
     for host in ["evil.com", "h", "h:80", "sub.example.com"] {
-        let error = accept(&with("host", &[host]), &policy).unwrap_err();
+        let error = accept(&with("host", &[host]), &policy, &Config::new()).unwrap_err();
         assert!(matches!(error, HandshakeError::HostNotAllowed(_)), "{host}");
         assert_eq!(error.status(), StatusCode::MISDIRECTED_REQUEST);
     }
     let nobody: [&str; 0] = [];
-    assert!(accept(&build(&valid()), &Policy::default().hosts(nobody).unwrap()).is_err());
-    assert!(Policy::default().hosts(["http://h"]).is_err());
+    assert!(
+        accept(
+            &build(&valid()),
+            &Policy::new().hosts(nobody).unwrap(),
+            &Config::new()
+        )
+        .is_err()
+    );
+    assert!(Policy::new().hosts(["http://h"]).is_err());
 }
 
 #[test]
@@ -315,24 +325,35 @@ fn a_foreign_origin_is_403_and_the_text_says_which_rule() {
         assert!(matches!(error, HandshakeError::OriginNotAllowed(_)));
         assert!(refuse(&error).body().contains("list of origins"), "{error}");
     }
-    let policy = Policy::default().origins(Origins::any());
-    assert!(accept(&with("origin", &["http://evil.com"]), &policy).is_ok());
+    let policy = Policy::new().origins(Origins::any());
+    assert!(
+        accept(
+            &with("origin", &["http://evil.com"]),
+            &policy,
+            &Config::new()
+        )
+        .is_ok()
+    );
 }
 
 #[test]
 fn the_servers_preference_selects_the_subprotocol() {
-    let policy = Policy::default().subprotocols(["b", "a"]).unwrap();
-    let (response, negotiated) =
-        accept(&with("sec-websocket-protocol", &["c, a", "b"]), &policy).unwrap();
+    let policy = Policy::new().subprotocols(["b", "a"]).unwrap();
+    let (response, negotiated) = accept(
+        &with("sec-websocket-protocol", &["c, a", "b"]),
+        &policy,
+        &Config::new(),
+    )
+    .unwrap();
     assert_eq!(negotiated.subprotocol(), Some("b"));
     assert_eq!(response.headers()["sec-websocket-protocol"], "b");
 }
 
 #[test]
 fn without_a_common_subprotocol_there_is_none() {
-    let policy = Policy::default().subprotocols(["a"]).unwrap();
+    let policy = Policy::new().subprotocols(["a"]).unwrap();
     for request in [with("sec-websocket-protocol", &["A, b"]), build(&valid())] {
-        let (response, negotiated) = accept(&request, &policy).unwrap();
+        let (response, negotiated) = accept(&request, &policy, &Config::new()).unwrap();
         assert_eq!(negotiated.subprotocol(), None);
         assert!(!response.headers().contains_key("sec-websocket-protocol"));
     }
@@ -345,7 +366,7 @@ fn a_malformed_subprotocol_list_is_refused() {
         refused(&with("sec-websocket-protocol", &[value]), 400);
     }
     for names in [vec!["a b"], vec![""], vec!["a", "a"], vec!["a,b"]] {
-        let error = Policy::default().subprotocols(names).unwrap_err();
+        let error = Policy::new().subprotocols(names).unwrap_err();
         assert!(matches!(error, HandshakeError::InvalidSetting { .. }));
     }
 }
@@ -363,17 +384,17 @@ fn offered_extensions_are_declined_where_none_is_accepted() {
 
 #[test]
 fn headers_of_the_policy_are_added_and_cannot_replace_ours() {
-    let policy = Policy::default().header("Server", "x").unwrap();
+    let policy = Policy::new().header("Server", "x").unwrap();
     let policy = policy
         .header("Set-Cookie", "a=1")
         .unwrap()
         .header("Set-Cookie", "b=2")
         .unwrap();
-    let (response, _) = accept(&build(&valid()), &policy).unwrap();
+    let (response, _) = accept(&build(&valid()), &policy, &Config::new()).unwrap();
     assert_eq!(response.headers()["server"], "x");
     assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
     for name in ["Upgrade", "sec-websocket-accept", "content-length"] {
-        let error = Policy::default().header(name, "x").unwrap_err();
+        let error = Policy::new().header(name, "x").unwrap_err();
         assert!(matches!(error, HandshakeError::ReservedHeader(_)));
     }
 }

@@ -66,7 +66,7 @@ impl Endpoint {
             return false;
         }
         if self.sender.close(&frame, output) {
-            self.closing.sent(frame);
+            self.closing.on_sent(frame);
         }
         true
     }
@@ -102,7 +102,7 @@ impl Endpoint {
 
     #[inline]
     pub(super) fn takes_control(&self, output: &impl Output) -> bool {
-        output.len() <= self.config().values.write_high_water
+        output.len() <= self.config().settings.write_high_water
     }
 
     /// Returns the number of bytes of the unfinished message that are not in the output.
@@ -114,7 +114,7 @@ impl Endpoint {
     /// extensions may encode at once.
     #[cfg(feature = "tokio")]
     pub(crate) fn room(&self, output: &impl Output) -> usize {
-        let above = self.config().values.write_high_water.saturating_add(1);
+        let above = self.config().settings.write_high_water.saturating_add(1);
         let left = above.saturating_sub(output.len() + self.unfinished_len());
         left.min(self.sender.piece_len())
     }
@@ -133,9 +133,12 @@ impl Endpoint {
         self.sender.is_unfinished()
     }
 
-    /// Appends the rest of the unfinished message to `output`, room or not.
+    /// Appends the held pong and the rest of the unfinished message to `output`, room or not.
     #[cfg(feature = "tokio")]
-    pub(crate) fn finish_message(&mut self, output: &mut impl Output) {
+    pub(crate) fn append_unsent(&mut self, output: &mut impl Output) {
+        if let Some(payload) = self.held_pong.take() {
+            self.sender.reply(&payload, output);
+        }
         while self.sender.is_unfinished() {
             self.advance_message(output);
         }
@@ -165,7 +168,7 @@ impl Endpoint {
     /// Appends the next frame of the unfinished message, and then our Close frame if one waits.
     fn advance_message(&mut self, output: &mut impl Output) {
         if let Some(frame) = self.sender.advance(output) {
-            self.closing.sent(frame);
+            self.closing.on_sent(frame);
         }
     }
 

@@ -1,5 +1,7 @@
 //! `Codec` and `FrameCodec` under `Framed`, `FramedRead`, `FramedWrite` and by hand.
 
+mod parts;
+
 use std::io;
 
 use bytes::{Bytes, BytesMut};
@@ -74,7 +76,7 @@ async fn a_client_and_a_server_echo_over_framed() {
             }
         }
         server.close().await?;
-        Ok::<_, Error>(server.codec().closed())
+        Ok::<_, Error>(server.codec().close_frames())
     };
     let talk = async {
         for message in [
@@ -90,7 +92,7 @@ async fn a_client_and_a_server_echo_over_framed() {
         client.send(close_event(1000, "bye")).await?;
         assert_eq!(client.next().await.unwrap()?, close_event(1000, "bye"));
         assert!(client.next().await.is_none());
-        Ok::<_, Error>(client.codec().closed())
+        Ok::<_, Error>(client.codec().close_frames())
     };
     let (server, client) = tokio::join!(echo, talk);
     let (server, client) = (server.unwrap(), client.unwrap());
@@ -124,7 +126,7 @@ async fn every_kind_of_message_is_sent_without_naming_a_type() {
     assert!(seen.shut_down());
     // Closing the sink is not the closing handshake.
     assert_eq!(seen.written(), expected.concat());
-    assert_eq!(framed.codec().closed(), Closed::default());
+    assert_eq!(framed.codec().close_frames(), Closed::default());
 }
 
 #[tokio::test]
@@ -145,7 +147,7 @@ async fn the_halves_of_a_split_work_for_both_roles() {
         let sent = [frame(role, FIN | TEXT, b"out"), close(role, 1000, "")];
         assert_eq!(seen.written(), sent.concat());
         let framed = sink.reunite(stream).unwrap();
-        assert!(framed.codec().closed().is_clean());
+        assert!(framed.codec().close_frames().is_clean());
     }
 }
 
@@ -314,7 +316,7 @@ async fn the_error_of_an_early_end_knows_the_close_frame_that_was_sent() {
     };
     assert_eq!(closed.received, None);
     assert_eq!(closed.sent.as_ref().unwrap().reason(), "away");
-    assert_eq!(*closed, framed.codec().closed());
+    assert_eq!(*closed, framed.codec().close_frames());
 }
 
 #[tokio::test]
@@ -405,7 +407,10 @@ async fn one_close_frame_is_sent_and_no_message_after_it() {
         framed.send(Event::Close(CloseFrame::EMPTY)).await.unwrap();
         assert!(framed.write_buffer().is_empty());
         assert_eq!(seen.written(), sent);
-        assert_eq!(framed.codec().closed().sent.unwrap().reason(), "first");
+        assert_eq!(
+            framed.codec().close_frames().sent.unwrap().reason(),
+            "first"
+        );
         // The other direction is open, and pongs may still be sent.
         assert_eq!(framed.next().await.unwrap().unwrap(), "still coming".into());
         framed.send(Event::Pong("p".into())).await.unwrap();
@@ -422,7 +427,7 @@ async fn the_codec_knows_who_said_close_first() {
         let input = close(peer(role), 1001, "theirs");
         let (mut first, _) = framed(role, Script::whole(&input));
         first.send(close_event(1000, "ours")).await.unwrap();
-        let half = first.codec().closed();
+        let half = first.codec().close_frames();
         assert_eq!(
             (half.code(), half.is_complete()),
             (CloseCode::ABNORMAL, false)
@@ -430,7 +435,7 @@ async fn the_codec_knows_who_said_close_first() {
         first.next().await.unwrap().unwrap();
         let (mut second, _) = framed(role, Script::whole(&input));
         second.next().await.unwrap().unwrap();
-        let half = second.codec().closed();
+        let half = second.codec().close_frames();
         assert_eq!(
             (half.code(), half.is_complete()),
             (CloseCode::GOING_AWAY, false)
@@ -438,7 +443,7 @@ async fn the_codec_knows_who_said_close_first() {
         assert_eq!(half.sent, None);
         second.send(close_event(1000, "ours")).await.unwrap();
         for (framed, received_first) in [(first, false), (second, true)] {
-            let closed = framed.codec().closed();
+            let closed = framed.codec().close_frames();
             assert!(closed.is_complete() && closed.is_clean());
             assert_eq!(closed.received_first, received_first);
             assert_eq!(

@@ -140,7 +140,7 @@ async fn ping_and_pong_dropped_at_every_poll_accept_all_of_a_frame_or_nothing() 
     for role in ROLES {
         for polls in 0..300 {
             let (_, ping) = dropped_after!(polls, role, |ws| async {
-                drop(ws.ping("p").await);
+                drop(ws.ping_with("p").await);
             });
             assert!(ping.is_empty() || ping == frame(role, FIN | PING, b"p"));
             let (_, pong) = dropped_after!(polls, role, |ws| ws.pong("p"));

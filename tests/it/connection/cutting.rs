@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wsimd::{
-    CloseCode, Error, Message, ProtocolError, Role, Timeout, TryFeedError, WebSocket,
+    CloseCode, Error, Message, ProtocolError, Role, Timeout, TrySendError, WebSocket,
     extension::Compress,
 };
 
@@ -55,12 +55,12 @@ async fn there_is_no_room_beside_the_rest_of_a_message() {
     for case in cases() {
         let (mut ws, mut far) = case.half_cut(&config());
         let full = ws.try_feed("more").unwrap_err();
-        assert!(matches!(full, TryFeedError::Full(Message::Text(_))));
+        assert!(matches!(full, TrySendError::Full(Message::Text(_))));
         assert!(poll_once(ws.reserve()).is_pending());
         assert!(poll_once(ws.feed("not accepted")).is_pending());
         assert!(poll_once(ws.send("not accepted")).is_pending());
         let task = tokio::spawn(async move {
-            ws.reserve().await.unwrap().send(next()).unwrap();
+            ws.reserve().await.unwrap().feed(next()).unwrap();
             ws.flush().await.unwrap();
             ws.try_feed(next()).unwrap();
             ws.flush().await.unwrap();
@@ -81,7 +81,7 @@ async fn there_is_no_room_beside_the_rest_of_a_message_whose_frames_are_short() 
         let long = long();
         assert!(poll_once(ws.send(long.clone())).is_pending());
         let full = ws.try_feed("more").unwrap_err();
-        assert!(matches!(full, TryFeedError::Full(Message::Text(_))));
+        assert!(matches!(full, TrySendError::Full(Message::Text(_))));
         let task = tokio::spawn(async move { ws.send(next()).await });
         far.expect(BINARY, &long).await;
         far.expect(BINARY, &next()).await;
@@ -230,7 +230,7 @@ async fn a_half_sends_behind_the_message_that_was_half_sent_before_the_split() {
         let (ws, mut far) = case.half_cut(&config());
         let (mut read, mut write) = ws.split();
         let full = write.try_feed("more").unwrap_err();
-        assert!(matches!(full, TryFeedError::Full(Message::Text(_))));
+        assert!(matches!(full, TrySendError::Full(Message::Text(_))));
         let writer = tokio::spawn(async move { write.send(next()).await });
         let reader = tokio::spawn(async move { read.recv().await });
         far.send(PING, b"now").await;
@@ -308,7 +308,7 @@ async fn abort_drops_the_rest_and_ends_the_send_that_waits() {
         far.expect_half_a_frame().await;
 
         let (ws, far) = case.half_cut(&config());
-        ws.abort();
+        drop(ws);
         far.expect_half_a_frame().await;
     }
 }
@@ -350,7 +350,7 @@ async fn a_close_that_waits_for_the_message_is_in_the_parts() {
 async fn the_rest_stays_compressed_when_compression_is_switched_off() {
     for case in cases() {
         let (mut ws, mut far) = case.half_cut(&config());
-        ws.compress(Compress::Never);
+        ws.set_compress(Compress::Never);
         let task = tokio::spawn(async move { ws.flush().await });
         far.expect(BINARY, &payload()).await;
         task.await.unwrap().unwrap();

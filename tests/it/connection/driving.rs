@@ -71,7 +71,7 @@ async fn every_wait_gives_up_a_peer_that_takes_nothing() {
             Box::pin(async { ws.reserve().await.map(drop) })
         }),
         ("ping", |ws| {
-            Box::pin(async { ws.ping("m").await.map(drop) })
+            Box::pin(async { ws.ping_with("m").await.map(drop) })
         }),
         ("pong", |ws| Box::pin(ws.pong("m"))),
     ];
@@ -93,7 +93,7 @@ async fn every_wait_of_a_write_half_gives_up_a_peer_that_takes_nothing() {
         ("feed", |ws| Box::pin(ws.feed("m"))),
         ("flush", |ws| Box::pin(ws.flush())),
         ("ping", |ws| {
-            Box::pin(async { ws.ping("m").await.map(drop) })
+            Box::pin(async { ws.ping_with("m").await.map(drop) })
         }),
         ("pong", |ws| Box::pin(ws.pong("m"))),
     ];

@@ -16,7 +16,7 @@ use tokio::{
     task::{JoinSet, coop, yield_now},
     time::{advance, sleep, timeout},
 };
-use wsimd::{Config, Error, Message, Role, Timeout, TryFeedError, WebSocket, net::Stream};
+use wsimd::{Config, Error, Message, Role, Timeout, TrySendError, WebSocket, net::Stream};
 
 use crate::support::{
     endless::Endless,
@@ -300,7 +300,7 @@ async fn a_loop_over_an_operation_that_fails_lets_other_tasks_run() {
     repetitions(async || drop(ws.send("m").await.unwrap_err())).await;
     repetitions(async || drop(ws.feed("m").await.unwrap_err())).await;
     repetitions(async || drop(ws.reserve().await.map(drop).unwrap_err())).await;
-    repetitions(async || drop(ws.ping("m").await.map(drop).unwrap_err())).await;
+    repetitions(async || drop(ws.ping_with("m").await.map(drop).unwrap_err())).await;
     repetitions(async || drop(ws.flush().await)).await;
     let handle = ws.handle();
     repetitions(async || drop(handle.send("m").await.unwrap_err())).await;
@@ -323,7 +323,7 @@ async fn a_loop_over_a_full_queue_lets_other_tasks_run() {
     let config = Config::new().write_high_water(0);
     let mut ws = WebSocket::new(Script::new([]).silent(), Role::Server, &config);
     repetitions(async || {
-        while !matches!(ws.try_feed("m"), Err(TryFeedError::Full(_))) {}
+        while !matches!(ws.try_feed("m"), Err(TrySendError::Full(_))) {}
         ws.flush().await.unwrap();
     })
     .await;

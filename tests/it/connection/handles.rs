@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     task::{JoinSet, yield_now},
 };
-use wsimd::{CloseCode, Config, Error, Handle, Message, Role, SendError, TryFeedError, WebSocket};
+use wsimd::{CloseCode, Config, Error, Handle, Message, Role, SendError, TrySendError, WebSocket};
 
 use crate::support::{
     expect,
@@ -106,7 +106,7 @@ async fn a_full_inbox_gives_the_message_back() {
         }
         let other = handle.clone();
         match other.try_send("too much") {
-            Err(TryFeedError::Full(message)) => assert_eq!(message, Message::from("too much")),
+            Err(TrySendError::Full(message)) => assert_eq!(message, Message::from("too much")),
             other => panic!("{other:?}"),
         }
         assert!(poll_once(handle.send("too much")).is_pending());
@@ -177,7 +177,7 @@ async fn what_may_not_be_sent_is_refused_by_the_handle_and_changes_nothing() {
     );
     let too_large = handle.try_send("123456").unwrap_err();
     assert!(
-        matches!(too_large, TryFeedError::Error(Error::Send(_))),
+        matches!(too_large, TrySendError::Error(Error::Send(_))),
         "{too_large:?}"
     );
     let forbidden = handle.close(CloseCode::ABNORMAL, "").await.unwrap_err();
@@ -207,7 +207,7 @@ async fn refusal(handle: &Handle) -> wsimd::Closed {
         }
     }
     match handle.try_send("late") {
-        Err(TryFeedError::Error(Error::Closed(facts))) => assert_eq!(*facts, closed),
+        Err(TrySendError::Error(Error::Closed(facts))) => assert_eq!(*facts, closed),
         other => panic!("{other:?}"),
     }
     closed
@@ -284,7 +284,7 @@ async fn a_send_that_waits_fails_when_the_connection_ends() {
     handle.send("one").await.unwrap();
     let waiting = tokio::spawn(async move { handle.send("two").await });
     yield_now().await;
-    ws.abort();
+    drop(ws);
     assert!(soon(waiting).await.unwrap().unwrap_err().is_closed());
 }
 
@@ -308,7 +308,7 @@ async fn a_handle_closes_a_connection_whose_recv_waits() {
     .await;
     assert!(poll_once(handle.closed()).is_pending());
     match handle.try_send("late") {
-        Err(TryFeedError::Error(Error::Closed(so_far))) => {
+        Err(TrySendError::Error(Error::Closed(so_far))) => {
             assert_eq!(so_far.sent.unwrap().reason(), "shutdown");
         }
         other => panic!("{other:?}"),

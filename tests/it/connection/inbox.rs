@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use wsimd::{
-    CloseCode, Closed, Config, Error, Handle, Message, Role, SendError, Timeout, TryFeedError,
+    CloseCode, Closed, Config, Error, Handle, Message, Role, SendError, Timeout, TrySendError,
     WebSocket,
 };
 
@@ -64,8 +64,8 @@ fn texts(payloads: &[&str]) -> Vec<u8> {
     frames.collect::<Vec<_>>().concat()
 }
 
-fn is_full(sent: Result<(), TryFeedError>) -> bool {
-    matches!(sent, Err(TryFeedError::Full(_)))
+fn is_full(sent: Result<(), TrySendError>) -> bool {
+    matches!(sent, Err(TrySendError::Full(_)))
 }
 
 fn secs(secs: u64) -> Duration {

@@ -303,7 +303,7 @@ async fn an_interval_without_end_is_none() {
 #[tokio::test(start_paused = true)]
 async fn a_ping_of_the_application_and_those_of_the_keepalive_do_not_meet() {
     let (mut ws, mut far) = server(&config(20, 20));
-    let mine = ws.ping("mine").await.unwrap();
+    let mine = ws.ping_with("mine").await.unwrap();
     expect(&mut far, &frame(Role::Server, FIN | PING, b"mine")).await;
     assert!(timeout(secs(20), ws.recv()).await.is_err());
     let payload = ping(&mut far).await;

@@ -210,7 +210,7 @@ impl User {
         match self.last {
             Last::Abort => {
                 self.log.borrow_mut().abrupt = true;
-                return ws.abort();
+                return;
             }
             Last::Close => {
                 self.log.borrow_mut().discards = true;
@@ -250,12 +250,12 @@ impl User {
             7 => {
                 let message = self.message();
                 let permit = attempt(&mut self.random, ws.reserve()).await;
-                let sent = permit.and_then(Result::ok).map(|it| it.send(message));
+                let sent = permit.and_then(Result::ok).map(|it| it.feed(message));
                 self.on_feed(sent);
             }
             8 => drop(attempt(&mut self.random, ws.flush()).await),
             9 => {
-                let ping = attempt(&mut self.random, ws.ping("ping")).await;
+                let ping = attempt(&mut self.random, ws.ping_with("ping")).await;
                 let waiter = ping.and_then(Result::ok);
                 self.log.borrow_mut().waiters.extend(waiter);
             }
@@ -310,7 +310,7 @@ impl User {
                 }
                 7 => drop(attempt(&mut self.random, writer.flush()).await),
                 8 => {
-                    let ping = attempt(&mut self.random, writer.ping("ping")).await;
+                    let ping = attempt(&mut self.random, writer.ping_with("ping")).await;
                     let waiter = ping.and_then(Result::ok);
                     self.log.borrow_mut().waiters.extend(waiter);
                 }

@@ -4,7 +4,7 @@ use std::{pin::pin, task::Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, duplex};
-use wsimd::{CloseCode, Config, Error, Message, Role, SendError, TryFeedError, WebSocket};
+use wsimd::{CloseCode, Config, Error, Message, Role, SendError, TrySendError, WebSocket};
 
 use crate::support::{
     frames::{BINARY, FIN, TEXT, close, frame, key, peer},
@@ -45,7 +45,7 @@ async fn reserve_waits_above_the_high_water_mark_and_its_permit_is_kept() {
             panic!("there is room")
         };
         let before = seen.written();
-        permit.unwrap().send("for sure").unwrap();
+        permit.unwrap().feed("for sure").unwrap();
         assert_eq!(seen.written(), before, "a permit writes nothing");
         assert!(poll_once(ws.recv()).is_pending());
         let expected = [first(role), frame(role, FIN | TEXT, b"for sure")];
@@ -60,7 +60,7 @@ async fn a_reserve_that_waits_goes_on_when_the_peer_reads() {
     let mut ws = WebSocket::new(near, Role::Server, &config);
     ws.feed(vec![0; 101]).await.unwrap();
     let task = tokio::spawn(async move {
-        ws.reserve().await.unwrap().send("m").unwrap();
+        ws.reserve().await.unwrap().feed("m").unwrap();
         ws.flush().await.unwrap();
     });
     let mut bytes = vec![0; 103 + 3];
@@ -94,13 +94,13 @@ async fn a_permit_refuses_what_may_not_be_sent_and_the_connection_is_as_before()
         let seen = script.seen.clone();
         let config = Config::new().masking_keys(key).max_outgoing_message_size(5);
         let mut ws = WebSocket::new(script, role, &config);
-        let refused = ws.reserve().await.unwrap().send("123456").unwrap_err();
+        let refused = ws.reserve().await.unwrap().feed("123456").unwrap_err();
         assert!(
             matches!(refused, Error::Send(SendError::MessageTooBig { .. })),
             "{refused:?}"
         );
         assert_eq!(ws.buffered(), 0);
-        ws.reserve().await.unwrap().send("12345").unwrap();
+        ws.reserve().await.unwrap().feed("12345").unwrap();
         ws.flush().await.unwrap();
         assert_eq!(seen.written(), frame(role, FIN | TEXT, b"12345"));
     }
@@ -115,14 +115,14 @@ async fn reserve_and_try_feed_say_how_the_connection_was_closed() {
         let error = ws.reserve().await.unwrap_err();
         assert_eq!(error.close_code(), Some(CloseCode::from(4000)));
         match ws.try_feed("late") {
-            Err(TryFeedError::Error(Error::Closed(closed))) => assert_eq!(closed.reason(), "bye"),
+            Err(TrySendError::Error(Error::Closed(closed))) => assert_eq!(closed.reason(), "bye"),
             other => panic!("{other:?}"),
         }
     }
     let mut ws = WebSocket::new(Script::new([]).silent(), Role::Server, &Config::new());
     ws.send_close(CloseCode::NORMAL, "").await.unwrap();
     assert!(ws.reserve().await.unwrap_err().is_closed());
-    assert!(matches!(ws.try_feed("late"), Err(TryFeedError::Error(_))));
+    assert!(matches!(ws.try_feed("late"), Err(TrySendError::Error(_))));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn try_feed_writes_nothing_and_gives_the_same_message_back_when_there_is_n
         let (mut ws, seen) = full(role, [Write::Some(usize::MAX)]).await;
         let payload = Bytes::from(vec![7; 5000]);
         match ws.try_feed(payload.clone()) {
-            Err(TryFeedError::Full(Message::Binary(back))) => {
+            Err(TrySendError::Full(Message::Binary(back))) => {
                 assert_eq!((back.as_ptr(), back.len()), (payload.as_ptr(), 5000));
             }
             other => panic!("{other:?}"),
@@ -151,7 +151,7 @@ async fn try_feed_of_the_write_half_is_that_of_the_connection() {
     let (ws, seen) = full(Role::Server, [Write::Some(usize::MAX)]).await;
     let (mut read, mut write) = ws.split();
     let back = write.try_feed("m").unwrap_err();
-    assert!(matches!(back, TryFeedError::Full(message) if message == Message::from("m")));
+    assert!(matches!(back, TrySendError::Full(message) if message == Message::from("m")));
     assert!(poll_once(read.recv()).is_pending());
     write.try_feed("m").unwrap();
     assert!(poll_once(read.recv()).is_pending());
@@ -166,7 +166,7 @@ async fn try_feed_refuses_what_may_not_be_sent_and_the_connection_is_as_before()
     let mut ws = WebSocket::new(script, Role::Server, &config);
     let refused = ws.try_feed("123456").unwrap_err();
     assert!(
-        matches!(refused, TryFeedError::Error(Error::Send(_))),
+        matches!(refused, TrySendError::Error(Error::Send(_))),
         "{refused:?}"
     );
     assert_eq!(ws.buffered(), 0);
@@ -181,7 +181,7 @@ async fn a_permit_that_waits_in_a_future_is_dropped_with_it() {
         let mut waiting = pin!(async {
             let permit = ws.reserve().await.unwrap();
             std::future::pending::<()>().await;
-            permit.send("never")
+            permit.feed("never")
         });
         assert!(poll_once(waiting.as_mut()).is_pending());
     }

@@ -36,7 +36,9 @@ const METHODS: [(&str, Method); 6] = [
     ("feed", |ws, cx| pin!(ws.feed("m")).poll(cx)),
     ("flush", |ws, cx| pin!(ws.flush()).poll(cx)),
     ("reserve", |ws, cx| pin!(ws.reserve()).poll(cx).map_ok(drop)),
-    ("ping", |ws, cx| pin!(ws.ping("m")).poll(cx).map_ok(drop)),
+    ("ping", |ws, cx| {
+        pin!(ws.ping_with("m")).poll(cx).map_ok(drop)
+    }),
     ("pong", |ws, cx| pin!(ws.pong("m")).poll(cx)),
 ];
 

@@ -25,9 +25,9 @@ use tokio::{
 };
 use tokio_util::codec::Framed;
 use wsimd::{
-    ClientBuilder, CloseCode, Codec, Config, Error, Event, Message, ProtocolError, Role,
-    ServerBuilder, WebSocket,
-    handshake::{HandshakeError, Origins, accept_key},
+    ClientBuilder, CloseCode, Codec, Config, Error, Event, Message, Offer, Origins, Policy,
+    ProtocolError, Role, ServerBuilder, WebSocket,
+    handshake::{HandshakeError, accept_key},
     net::Stream,
 };
 
@@ -453,7 +453,7 @@ async fn both_ends_know_each_others_address() {
 async fn a_handler_is_given_the_request() {
     let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
-    let task = tokio::spawn(server.serve_request(async |mut ws, request| {
+    let task = tokio::spawn(server.serve_with_request(async |mut ws, request| {
         ws.send(request.uri().to_string()).await?;
         ws.close(CloseCode::NORMAL, "").await
     }));
@@ -565,7 +565,11 @@ async fn handlers_go_on_when_serving_stops() {
 
 #[tokio::test]
 async fn a_foreign_origin_is_refused_unless_any_is_accepted() {
-    let foreign = ClientBuilder::new().origin("http://evil.example").unwrap();
+    let page_of = |origin: &str| {
+        let offer = Offer::new().origin(origin).unwrap();
+        ClientBuilder::new().offer(offer)
+    };
+    let foreign = page_of("http://evil.example");
     let default = Running::start(ServerBuilder::new(), echo).await;
     let error = foreign.connect(&default.uri()).await.unwrap_err();
     let Error::Handshake(error) = error else {
@@ -578,10 +582,12 @@ async fn a_foreign_origin_is_refused_unless_any_is_accepted() {
     let body = str::from_utf8(response.body()).unwrap();
     assert!(body.contains("http://evil.example"), "{body}");
 
-    let own = ClientBuilder::new()
-        .origin(&format!("http://{}", default.address))
-        .unwrap();
-    let any = Running::start(ServerBuilder::new().origins(Origins::any()), echo).await;
+    let own = page_of(&format!("http://{}", default.address));
+    let any = Running::start(
+        ServerBuilder::new().policy(Policy::new().origins(Origins::any())),
+        echo,
+    )
+    .await;
     for (client, server) in [(own, &default), (foreign, &any)] {
         let mut ws = client.connect(&server.uri()).await.unwrap();
         ws.send("Hello").await.unwrap();

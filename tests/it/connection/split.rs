@@ -119,7 +119,7 @@ async fn a_ping_of_the_write_half_is_completed_by_the_read_half() {
         read.recv().await.unwrap();
         read.latency()
     });
-    let pong = write.ping("1").await.unwrap();
+    let pong = write.ping_with("1").await.unwrap();
     expect(&mut far, &frame(Role::Server, FIN | PING, b"1")).await;
     tokio::time::sleep(Duration::from_millis(30)).await;
     let answer = [

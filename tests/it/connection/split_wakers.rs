@@ -51,7 +51,7 @@ async fn send_all(write: &mut WriteHalf<DuplexStream>, seed: u64) {
         match random.below(4) {
             0 => write.feed(message).await.unwrap(),
             1 => {
-                drop(write.ping(vec![number]).await.unwrap());
+                drop(write.ping_with(vec![number]).await.unwrap());
                 write.send(message).await.unwrap();
             }
             _ => write.send(message).await.unwrap(),

@@ -109,13 +109,13 @@ fn a_close_frame_follows_the_message_and_is_recorded_then() {
         assert!(endpoint.close(CloseFrame::EMPTY, &mut output));
         assert!(!endpoint.close(CloseFrame::EMPTY, &mut output));
         assert!(!endpoint.is_open());
-        assert_eq!(endpoint.closed().sent, None);
+        assert_eq!(endpoint.close_frames().sent, None);
         let mut wire = BytesMut::new();
         while !output.is_empty() {
             wire.unsplit(output.split());
             endpoint.on_written(&mut output);
         }
-        assert_eq!(endpoint.closed().sent, Some(CloseFrame::EMPTY));
+        assert_eq!(endpoint.close_frames().sent, Some(CloseFrame::EMPTY));
         let expected = [(BINARY, payload()), (CLOSE, vec![])];
         assert_eq!(case.decoder().all(&wire), expected);
     }

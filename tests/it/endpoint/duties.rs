@@ -317,10 +317,10 @@ fn an_abandoned_endpoint_has_no_step_left() {
     for role in ROLES {
         for way in WAYS {
             let mut endpoint = leave(way, role).endpoint;
-            let closed = endpoint.closed();
+            let closed = endpoint.close_frames();
             endpoint.abandon();
             assert_eq!(endpoint.next_step(), Step::Done);
-            assert_eq!(endpoint.closed(), closed, "{way:?}");
+            assert_eq!(endpoint.close_frames(), closed, "{way:?}");
         }
     }
 }
@@ -344,7 +344,7 @@ fn a_violation_is_told_once_and_returned_by_every_call() {
             assert!(input.is_empty());
             assert_eq!(output, told);
             assert_eq!(endpoint.violation(), Some(error));
-            assert_eq!(endpoint.closed().received, None);
+            assert_eq!(endpoint.close_frames().received, None);
         }
     }
 }

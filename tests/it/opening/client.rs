@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wsimd::{
-    ClientBuilder, Config, Error, Fault, Role, ServerBuilder, Timeout,
+    ClientBuilder, Config, Error, Fault, Offer, Role, ServerBuilder, Timeout,
     handshake::{HandshakeError, UriError},
 };
 
@@ -240,7 +240,8 @@ async fn a_response_that_breaks_a_rule_is_an_error() {
 
 #[tokio::test]
 async fn a_subprotocol_that_was_not_offered_is_an_error() {
-    let offering = ClientBuilder::new().subprotocols(["chat", "echo"]).unwrap();
+    let offer = Offer::new().subprotocols(["chat", "echo"]).unwrap();
+    let offering = ClientBuilder::new().offer(offer);
     let cases = [
         (&offering, "Sec-WebSocket-Protocol: other\r\n"),
         (&offering, "Sec-WebSocket-Protocol: Chat\r\n"),

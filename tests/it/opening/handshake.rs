@@ -8,8 +8,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 use wsimd::{
-    ClientBuilder, CloseCode, Config, Error, Fault, Message, Role, ServerBuilder, Timeout,
-    WebSocket, handshake::HandshakeError,
+    ClientBuilder, CloseCode, Config, Error, Fault, Message, Offer, Policy, Role, ServerBuilder,
+    Timeout, WebSocket, handshake::HandshakeError,
 };
 
 use crate::support::opening::*;
@@ -37,6 +37,16 @@ async fn client_and_server_open_a_connection_over_any_stream() {
     assert_eq!(server.closed().unwrap().reason(), "bye");
 }
 
+fn speaking_client(subprotocols: &[&str]) -> ClientBuilder {
+    let offer = Offer::new().subprotocols(subprotocols.iter().copied());
+    ClientBuilder::new().offer(offer.unwrap())
+}
+
+fn speaking_server(subprotocols: &[&str]) -> ServerBuilder {
+    let policy = Policy::new().subprotocols(subprotocols.iter().copied());
+    ServerBuilder::new().policy(policy.unwrap())
+}
+
 #[tokio::test]
 async fn both_sides_name_the_subprotocol_that_the_server_prefers() {
     let cases: [(&[&str], &[&str], Option<&str>); 5] = [
@@ -47,12 +57,8 @@ async fn both_sides_name_the_subprotocol_that_the_server_prefers() {
         (&["A"], &["a"], None),
     ];
     for (offered, spoken, expected) in cases {
-        let client = ClientBuilder::new()
-            .subprotocols(offered.iter().copied())
-            .unwrap();
-        let server = ServerBuilder::new()
-            .subprotocols(spoken.iter().copied())
-            .unwrap();
+        let client = speaking_client(offered);
+        let server = speaking_server(spoken);
         let ((client, response), (server, request)) = meet(&client, &server, URI).await;
         assert_eq!(client.subprotocol(), expected);
         assert_eq!(server.subprotocol(), expected);
@@ -68,8 +74,8 @@ async fn both_sides_name_the_subprotocol_that_the_server_prefers() {
 
 #[tokio::test]
 async fn a_subprotocol_stays_with_a_connection_that_is_taken_apart() {
-    let client = ClientBuilder::new().subprotocols(["chat"]).unwrap();
-    let server = ServerBuilder::new().subprotocols(["chat"]).unwrap();
+    let client = speaking_client(&["chat"]);
+    let server = speaking_server(&["chat"]);
     let ((client, _), _) = meet(&client, &server, URI).await;
     let client = WebSocket::from_parts(client.into_parts());
     assert_eq!(client.subprotocol(), Some("chat"));
@@ -77,13 +83,14 @@ async fn a_subprotocol_stays_with_a_connection_that_is_taken_apart() {
 
 #[tokio::test]
 async fn the_server_sees_path_query_and_headers() {
-    let client = ClientBuilder::new()
+    let offer = Offer::new()
         .origin("http://example.com:8080")
         .unwrap()
         .header("X-Twice", "1")
         .unwrap()
         .header("x-twice", "2")
         .unwrap();
+    let client = ClientBuilder::new().offer(offer);
     let uri = "ws://example.com:8080/a%20b/%C3%A9?x=1&y=%20&z";
     let (_, (_, request)) = meet(&client, &ServerBuilder::new(), uri).await;
     assert_eq!(request.method(), "GET");
@@ -106,13 +113,14 @@ async fn a_uri_without_a_path_asks_for_the_root() {
 
 #[tokio::test]
 async fn the_server_adds_headers_to_its_response() {
-    let server = ServerBuilder::new()
+    let policy = Policy::new()
         .header("server", "test")
         .unwrap()
         .header("set-cookie", "a=1")
         .unwrap()
         .header("set-cookie", "b=2")
         .unwrap();
+    let server = ServerBuilder::new().policy(policy);
     let ((_, response), _) = meet(&ClientBuilder::new(), &server, URI).await;
     assert_eq!(response.headers()["server"], "test");
     let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
@@ -129,7 +137,7 @@ async fn user_agent_names_the_crate_or_whatever_it_is_told() {
     ] {
         let mut client = ClientBuilder::new();
         if let Some(agent) = set {
-            client = client.header("user-agent", agent).unwrap();
+            client = client.offer(Offer::new().header("user-agent", agent).unwrap());
         }
         let (_, (_, request)) = meet(&client, &ServerBuilder::new(), URI).await;
         let mut sent = request.headers().get_all("user-agent").iter();
@@ -492,7 +500,8 @@ async fn a_slow_handshake_within_the_timeout_succeeds_and_the_timeout_ends_with_
 #[tokio::test(start_paused = true)]
 async fn credentials_are_in_no_error() {
     const URI: &str = "ws://user:sesame@server.example.com/";
-    let client = ClientBuilder::new().header("cookie", "id=sesame").unwrap();
+    let offer = Offer::new().header("cookie", "id=sesame").unwrap();
+    let client = ClientBuilder::new().offer(offer);
     let mut shown = vec![format!("{client:?}")];
     let show = |error: Error| format!("{error} {error:?}");
 
@@ -527,9 +536,8 @@ async fn credentials_are_in_no_error() {
             client.connect(&URI.replacen(part, by, 1)).await,
         )));
     }
-    shown.push(show(error_of(
-        ClientBuilder::new().header("authorization", "sesame\r\n"),
-    )));
+    let refused = Offer::new().header("authorization", "sesame\r\n");
+    shown.push(show(refused.unwrap_err().into()));
 
     // A server does not print what it was sent, either.
     let basic = "Authorization: Basic dXNlcjpzZXNhbWU=\r\nCookie: id=sesame";
@@ -551,7 +559,8 @@ async fn credentials_are_in_no_error() {
 #[tokio::test]
 async fn credentials_are_not_in_the_debug_output_of_a_request() {
     let uri = "ws://user:sesame@h/";
-    let client = ClientBuilder::new().header("cookie", "id=sesame").unwrap();
+    let offer = Offer::new().header("cookie", "id=sesame").unwrap();
+    let client = ClientBuilder::new().offer(offer);
     let (_, (_, request)) = meet(&client, &ServerBuilder::new(), uri).await;
     assert_eq!(request.headers()["authorization"], "Basic dXNlcjpzZXNhbWU=");
     let shown = format!("{request:?}");
@@ -571,10 +580,10 @@ fn headers_that_the_handshake_owns_cannot_be_set() {
         "sec-websocket-x",
     ] {
         for result in [
-            ClientBuilder::new().header(name, "x").map(drop),
-            ServerBuilder::new().header(name, "x").map(drop),
+            Offer::new().header(name, "x").map(drop),
+            Policy::new().header(name, "x").map(drop),
         ] {
-            let error = handshake_error(error_of(result));
+            let error = result.unwrap_err();
             assert!(
                 matches!(error, HandshakeError::ReservedHeader(_)),
                 "{name}: {error:?}"
@@ -582,13 +591,13 @@ fn headers_that_the_handshake_owns_cannot_be_set() {
         }
     }
     for value in ["a\r\nb", "a\nb", "\0"] {
-        assert!(ClientBuilder::new().header("x", value).is_err());
-        assert!(ServerBuilder::new().header("x", value).is_err());
-        assert!(ClientBuilder::new().origin(value).is_err());
+        assert!(Offer::new().header("x", value).is_err());
+        assert!(Policy::new().header("x", value).is_err());
+        assert!(Offer::new().origin(value).is_err());
     }
     for names in [["a", "a"], ["a b", "c"], ["", "c"]] {
-        assert!(ClientBuilder::new().subprotocols(names).is_err());
-        assert!(ServerBuilder::new().subprotocols(names).is_err());
+        assert!(Offer::new().subprotocols(names).is_err());
+        assert!(Policy::new().subprotocols(names).is_err());
     }
 }
 
@@ -604,7 +613,7 @@ fn futures_are_send(io: TcpStream, again: TcpStream, third: TcpStream) {
         send(ws.send("x"));
         send(ws.feed(b"x".as_slice()));
         send(ws.flush());
-        send(ws.ping("x"));
+        send(ws.ping_with("x"));
         send(ws.pong("x"));
         send(ws.send_close(CloseCode::NORMAL, ""));
         send(ws.close(CloseCode::NORMAL, ""));
@@ -616,12 +625,12 @@ fn futures_are_send(io: TcpStream, again: TcpStream, third: TcpStream) {
     send(ClientBuilder::new().connect(""));
     send(ClientBuilder::new().handshake("", io));
     send(wsimd::accept(again));
-    send(ServerBuilder::new().accept_request(third));
+    send(ServerBuilder::new().accept_with_request(third));
     send(ServerBuilder::new().bind("127.0.0.1:0"));
     send(wsimd::serve("127.0.0.1:0", async |mut ws| ws.recv().await));
     fn serve(server: wsimd::Server, other: wsimd::Server) {
         send(server.serve(async |mut ws| ws.send("x").await));
-        send(other.serve_request(async |mut ws, _| ws.recv().await));
+        send(other.serve_with_request(async |mut ws, _| ws.recv().await));
     }
     let _ = serve;
 }

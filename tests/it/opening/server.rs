@@ -1,10 +1,7 @@
 //! RFC 6455 §4.2: requests that a server refuses, and what it answers.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use wsimd::{
-    Config, Error, Role, ServerBuilder,
-    handshake::{HandshakeError, Origins},
-};
+use wsimd::{Config, Error, Origins, Policy, Role, ServerBuilder, handshake::HandshakeError};
 
 use crate::support::opening::*;
 use crate::support::{
@@ -152,7 +149,8 @@ async fn a_foreign_origin_is_answered_with_403() {
         assert!(matches!(error, HandshakeError::OriginNotAllowed(_)));
         assert!(answer.body.contains("list of origins"), "{}", answer.body);
     }
-    let listed = ServerBuilder::new().origins(Origins::list(["https://example.com"]).unwrap());
+    let admitting = |origins| ServerBuilder::new().policy(Policy::new().origins(origins));
+    let listed = admitting(Origins::list(["https://example.com"]).unwrap());
     check_refusal(
         &listed,
         &request_and("Origin: http://server.example.com"),
@@ -160,7 +158,7 @@ async fn a_foreign_origin_is_answered_with_403() {
     )
     .await;
     for (server, origin) in [
-        (ServerBuilder::new().origins(Origins::any()), "null"),
+        (admitting(Origins::any()), "null"),
         (listed, "https://example.com:443"),
     ] {
         let request = request_and(&format!("Origin: {origin}"));
@@ -183,9 +181,8 @@ async fn another_method_is_answered_with_405_and_what_is_allowed() {
 
 #[tokio::test]
 async fn a_host_that_is_not_served_is_answered_with_421() {
-    let server = ServerBuilder::new()
-        .hosts(["example.com", "[::1]:8080"])
-        .unwrap();
+    let policy = Policy::new().hosts(["example.com", "[::1]:8080"]).unwrap();
+    let server = ServerBuilder::new().policy(policy);
     check_refusal(&server, REQUEST, 421).await;
     let request = request_with("server.example.com", "[::1]:8081");
     check_refusal(&server, &request, 421).await;

@@ -115,7 +115,7 @@ async fn nothing_is_sent_after_our_close_frame() {
         let sent = seen.written();
         assert_eq!(code(&ws.send("late").await.unwrap_err()), Some(1006));
         assert!(ws.feed("late").await.unwrap_err().is_closed());
-        assert!(ws.ping("late").await.unwrap_err().is_closed());
+        assert!(ws.ping_with("late").await.unwrap_err().is_closed());
         assert!(ws.pong("late").await.unwrap_err().is_closed());
         ws.flush().await.unwrap();
         assert_eq!(seen.written(), sent);
@@ -178,9 +178,9 @@ fn close_frames_without_a_complaint_are_a_clean_end_and_others_are_not() {
         });
         let frame = CloseFrame::new(number.into(), "r").unwrap();
         let mut closing = wsimd::protocol::Closing::default();
-        closing.received(frame.clone());
-        closing.sent(frame);
-        assert_eq!(closing.closed().is_clean(), clean);
+        closing.on_received(frame.clone());
+        closing.on_sent(frame);
+        assert_eq!(closing.close_frames().is_clean(), clean);
     }
 }
 
@@ -384,10 +384,10 @@ async fn both_sides_may_close_at_once() {
 }
 
 #[tokio::test]
-async fn an_aborted_connection_sends_no_close_frame() {
+async fn a_dropped_connection_sends_no_close_frame() {
     let (mut ws, seen) = connection(Role::Server, Script::new([]).silent());
     ws.feed("never sent").await.unwrap();
-    ws.abort();
+    drop(ws);
     assert!(seen.written().is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use wsimd::{
-    ClientBuilder, CloseCode, Config, Event, Message, ProtocolError, Role, ServerBuilder,
+    ClientBuilder, CloseCode, Config, Event, Message, Offer, ProtocolError, Role, ServerBuilder,
     extension::{
         Coders, DataFrame, Decode, Decoded, Deflate, Encode, Extension, MessagePiece,
         NegotiationError, Params,
@@ -203,7 +203,7 @@ fn combined_extensions_decode_alike_in_every_chunking() {
             let (client, server) = agree(&config, &config);
             let extensions = if peer == Role::Client { client } else { server };
             let mut sender = wsimd::protocol::Sender::new(peer, &config);
-            sender.extend(extensions.split().0);
+            sender.set_encoders(extensions.split().0);
             let mut wire = BytesMut::new();
             for text in ["κόσμε κόσμε", "", "κόσμε"] {
                 sender.send(text, &mut wire).unwrap();
@@ -415,9 +415,8 @@ fn names_and_parameters_that_are_no_tokens_are_not_sent() {
         name: "x add",
         ..ADD
     });
-    let offer = wsimd::handshake::client::Offer::default().extensions(config.extensions());
     let target = wsimd::handshake::Target::parse("ws://a").unwrap();
-    let error = wsimd::handshake::client::request(&target, &offer).unwrap_err();
+    let error = wsimd::handshake::client::request(&target, &Offer::new(), &config).unwrap_err();
     assert!(
         matches!(error, HandshakeError::InvalidSetting { .. }),
         "{error:?}"
@@ -551,9 +550,8 @@ fn an_extension_sets_no_bit_that_it_does_not_own() {
 #[test]
 fn a_client_offers_each_name_once() {
     let config = Config::new().extension(deflate()).extension(deflate());
-    let offer = wsimd::handshake::client::Offer::default().extensions(config.extensions());
     let target = wsimd::handshake::Target::parse("ws://a").unwrap();
-    let error = wsimd::handshake::client::request(&target, &offer).unwrap_err();
+    let error = wsimd::handshake::client::request(&target, &Offer::new(), &config).unwrap_err();
     assert_eq!(
         error.to_string(),
         "unusable second extension: \"permessage-deflate\""

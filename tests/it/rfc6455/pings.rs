@@ -23,7 +23,7 @@ async fn a_pong_completes_its_ping_and_says_how_long_it_took() {
     let (near, far) = tokio::io::duplex(1024);
     let mut client = WebSocket::new(near, Role::Client, &Config::new());
     let mut server = WebSocket::new(far, Role::Server, &Config::new());
-    let pong = client.ping("1").await.unwrap();
+    let pong = client.ping_with("1").await.unwrap();
     tokio::time::advance(Duration::from_millis(20)).await;
     assert!(poll_once(server.recv()).is_pending());
     assert!(poll_once(client.recv()).is_pending());
@@ -34,9 +34,9 @@ async fn a_pong_completes_its_ping_and_says_how_long_it_took() {
 async fn a_pong_completes_the_pings_before_its_own_too() {
     let (near, mut far) = tokio::io::duplex(1024);
     let mut ws = WebSocket::new(near, Role::Client, &Config::new().masking_keys(key));
-    let mut one = ws.ping("1").await.unwrap();
-    let mut two = ws.ping("2").await.unwrap();
-    let mut three = ws.ping("3").await.unwrap();
+    let mut one = ws.ping_with("1").await.unwrap();
+    let mut two = ws.ping_with("2").await.unwrap();
+    let mut three = ws.ping_with("3").await.unwrap();
     let sent = ["1", "2", "3"].map(|p| frame(Role::Client, FIN | PING, p.as_bytes()));
     expect(&mut far, &sent.concat()).await;
     let pongs = [
@@ -54,14 +54,14 @@ async fn a_pong_completes_the_pings_before_its_own_too() {
 #[tokio::test]
 async fn who_waits_for_a_pong_learns_how_the_connection_ended() {
     let (mut ws, _) = client(Script::whole(&close(Role::Server, 1011, "oops")));
-    let pong = ws.ping("1").await.unwrap();
+    let pong = ws.ping_with("1").await.unwrap();
     ws.recv().await.unwrap_err();
     match pong.await {
         Err(Error::Closed(closed)) => assert_eq!(closed.reason(), "oops"),
         other => panic!("{other:?}"),
     }
     let (mut ws, _) = client(Script::new([]).silent());
-    let pong = ws.ping("1").await.unwrap();
+    let pong = ws.ping_with("1").await.unwrap();
     drop(ws);
     assert!(pong.await.unwrap_err().is_closed());
 }
@@ -71,13 +71,13 @@ async fn a_ping_that_may_not_be_sent_leaves_nothing_behind() {
     // The seed library registers a waiter before it finds the payload too long.
     let pong = frame(Role::Server, FIN | PONG, &[b'x'; 125]);
     let (mut ws, seen) = client(Script::whole(&pong).silent());
-    let error = ws.ping(vec![b'x'; 126]).await.unwrap_err();
+    let error = ws.ping_with(vec![b'x'; 126]).await.unwrap_err();
     assert!(matches!(
         error,
         Error::Send(SendError::ControlTooLong { size: 126 })
     ));
     assert!(seen.written().is_empty());
-    let pong = ws.ping(vec![b'x'; 125]).await.unwrap();
+    let pong = ws.ping_with(vec![b'x'; 125]).await.unwrap();
     assert!(poll_once(ws.recv()).is_pending());
     pong.await.unwrap();
 }

@@ -39,8 +39,8 @@ fn a_message_does_not_reach_what_another_connection_received() {
                     let end = Bits::new().stored(true, b"").bytes();
                     secret.message(&end).unwrap();
                 }
-                secret.0.tidy();
-                secret.0.tidy();
+                secret.0.release_idle();
+                secret.0.release_idle();
                 let error = Inbound::new(&config)
                     .message(&stolen(distance))
                     .unwrap_err();
@@ -61,12 +61,12 @@ fn a_message_does_not_reach_further_than_what_this_connection_received() {
         let own = Bits::new().fixed(false).literals(b"abc").end().message();
         inbound.message(&own).unwrap();
         for _ in 0..tidy {
-            inbound.0.tidy();
+            inbound.0.release_idle();
         }
         let reaches = Bits::new().fixed(false).copy(3, 3).end().message();
         assert_eq!(inbound.message(&reaches).unwrap(), b"abc");
         for _ in 0..tidy {
-            inbound.0.tidy();
+            inbound.0.release_idle();
         }
         assert_eq!(inbound.message(&stolen(7)).unwrap_err(), DAMAGED);
     }
@@ -89,8 +89,8 @@ fn what_was_compressed_for_one_connection_is_not_referred_to_on_another() {
         let secret = noise(5000, 7);
         let mut other = Outbound::new(&config);
         other.message(&[&secret[..], &secret].concat());
-        other.0.tidy();
-        other.0.tidy();
+        other.0.release_idle();
+        other.0.release_idle();
         let mut outbound = Outbound::new(&config);
         let message = [&secret[..], &secret].concat();
         let payload = outbound.message(&message);
@@ -115,8 +115,8 @@ fn contexts_that_were_given_back_leave_both_sides_able_to_go_on() {
                 assert_eq!(received.unwrap(), message.as_bytes());
             }
             for _ in 0..round % 4 {
-                outbound.0.tidy();
-                inbound.0.tidy();
+                outbound.0.release_idle();
+                inbound.0.release_idle();
             }
         }
     }
@@ -127,13 +127,13 @@ fn a_context_that_was_given_back_does_not_refer_to_messages_before() {
     let mut outbound = Outbound::new(&config(deflate(15, true)));
     let message = noise(2000, 3);
     let first = outbound.message(&message).len();
-    outbound.0.tidy();
+    outbound.0.release_idle();
     assert!(
         outbound.message(&message).len() < 100,
         "given back too early"
     );
-    outbound.0.tidy();
-    outbound.0.tidy();
+    outbound.0.release_idle();
+    outbound.0.release_idle();
     let last = outbound.message(&message);
     assert!(last.len() >= first);
     assert_eq!(Inflater::default().message(&last), message);
@@ -154,8 +154,8 @@ fn nothing_is_given_back_within_a_message() {
             for cut in 1..input.len() {
                 let mut inbound = Inbound::new(&config(deflate(15, takeover)));
                 assert_eq!(inbound.bytes(&input[..cut]), Ok(None));
-                inbound.0.tidy();
-                inbound.0.tidy();
+                inbound.0.release_idle();
+                inbound.0.release_idle();
                 let received = inbound.bytes(&input[cut..]).unwrap();
                 let expected = Event::Message(message.as_bytes().to_vec().into());
                 assert_eq!(received, Some(expected), "cut at {cut}");

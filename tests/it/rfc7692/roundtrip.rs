@@ -16,12 +16,12 @@ fn messages_of_all_sizes_arrive() {
             let config = config(deflate(bits, takeover));
             let (client, server) = agree(&config, &config);
             let mut sender = Sender::new(Role::Client, &config);
-            sender.extend(client.split().0);
+            sender.set_encoders(client.split().0);
             let mut receiver = Receiver::new(Role::Server, &config);
-            receiver.extend(server.split().1);
+            receiver.set_decoders(server.split().1);
             for len in [0, 1, 10, 1000, 0, 40_000, 100, 1_000_000] {
                 for compress in [Compress::Auto, Compress::Never, Compress::Always] {
-                    sender.compress(compress);
+                    sender.set_compress(compress);
                     let text = "{\"price\": 12.5, \"é\": [1,2,3]}".repeat(len / 20 + 1);
                     let len = (0..=len)
                         .rev()

@@ -42,15 +42,15 @@ fn each_message_may_be_compressed_or_not_whatever_its_size() {
     let long = "y".repeat(200);
     let mut inflater = Inflater::default();
     for _ in 0..3 {
-        outbound.0.compress(Compress::Never);
+        outbound.0.set_compress(Compress::Never);
         assert_eq!(
             outbound.frames(long.as_str()),
             sent(FIN | TEXT, long.as_bytes())
         );
-        outbound.0.compress(Compress::Always);
+        outbound.0.set_compress(Compress::Always);
         let short = outbound.message(b"z");
         assert_eq!(inflater.message(&short), b"z");
-        outbound.0.compress(Compress::Auto);
+        outbound.0.set_compress(Compress::Auto);
         let compressed = outbound.message(long.as_bytes());
         assert_eq!(inflater.message(&compressed), long.as_bytes());
     }
@@ -124,7 +124,7 @@ fn a_compressed_message_is_cut_into_frames_and_flushed_at_its_end_only() {
 fn a_message_in_fragments_is_compressed_as_a_whole_or_not_at_all() {
     let config = config(Deflate::new().threshold(1000)).outgoing_frame_size(100);
     let mut outbound = Outbound::new(&config);
-    outbound.0.compress(Compress::Never);
+    outbound.0.set_compress(Compress::Never);
     let message = text(250);
     let plain = outbound.frames(message.as_str());
     let firsts: Vec<u8> = plain.iter().map(|fragment| fragment.first).collect();
@@ -152,13 +152,13 @@ fn a_message_that_is_not_compressed_leaves_both_windows_as_they_were() {
         assert!(round == 0 || payload.len() < 50, "{} bytes", payload.len());
         assert_eq!(inflater.message(&payload), message);
         assert_eq!(inbound.message(&payload).unwrap(), message);
-        outbound.0.compress(Compress::Never);
+        outbound.0.set_compress(Compress::Never);
         let other = noise(40_000, round);
         let plain = outbound.frames(other.clone());
         assert_eq!(plain, sent(FIN | BINARY, &other));
         let received = inbound.frame(FIN | BINARY, &other).unwrap();
         assert_eq!(received, Some(Event::Message(other.into())));
-        outbound.0.compress(Compress::Auto);
+        outbound.0.set_compress(Compress::Auto);
     }
 }
 
@@ -230,7 +230,7 @@ fn what_waits_to_be_sent_takes_hardly_more_memory_than_it_is_long() {
 #[test]
 fn control_frames_are_never_compressed() {
     let mut outbound = Outbound::new(&config(deflate(15, true)));
-    outbound.0.compress(Compress::Always);
+    outbound.0.set_compress(Compress::Always);
     let mut wire = BytesMut::new();
     let payload = "p".repeat(125);
     outbound
@@ -249,9 +249,9 @@ async fn a_connection_sends_compressed_unless_it_is_told_not_to() {
     let mut ws = WebSocket::from_parts(parts.extensions(agree(&config, &config).1));
     let message = "a".repeat(1000);
     ws.send(message.as_str()).await.unwrap();
-    ws.compress(Compress::Never);
+    ws.set_compress(Compress::Never);
     ws.send(message.as_str()).await.unwrap();
-    ws.compress(Compress::Always);
+    ws.set_compress(Compress::Always);
     ws.send("a").await.unwrap();
     let firsts: Vec<u8> = frames(&seen.written()).iter().map(|it| it.first).collect();
     assert_eq!(firsts, [FIN | RSV1 | TEXT, FIN | TEXT, FIN | RSV1 | TEXT]);

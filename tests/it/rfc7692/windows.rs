@@ -50,7 +50,7 @@ fn what_is_compressed_never_refers_beyond_the_window() {
             for takeover in [true, false] {
                 let deflate = deflate(bits, takeover).level(*level).memory_level(*memory);
                 let mut outbound = Outbound::new(&config(deflate));
-                outbound.0.compress(wsimd::extension::Compress::Always);
+                outbound.0.set_compress(wsimd::extension::Compress::Always);
                 let mut inflater = Inflater::default();
                 let mut unzlib = Unzlib::new(bits.max(9));
                 for message in &messages {
@@ -95,8 +95,8 @@ fn what_zlib_compresses_with_the_window_is_inflated() {
                     let received = inbound.message(&zlib.message(&message)).unwrap();
                     assert!(received == message, "{bits} bits, message {round}");
                     if round % 3 == 2 {
-                        inbound.0.tidy();
-                        inbound.0.tidy();
+                        inbound.0.release_idle();
+                        inbound.0.release_idle();
                     }
                 }
             }
@@ -122,7 +122,7 @@ fn the_whole_window_can_be_referred_to_also_after_contexts_were_given_back() {
                 assert_eq!(inbound.message(&stored.message()).unwrap(), part);
             }
             for _ in 0..tidy {
-                inbound.0.tidy();
+                inbound.0.release_idle();
             }
             let furthest = u16::try_from(window).unwrap();
             let refers = Bits::new()

@@ -184,7 +184,7 @@ async fn answers_while_it_only_sends(pause: Option<Duration>) {
         },
         |mut ws| async move {
             for payload in ["1", "2"] {
-                let mut pong = Box::pin(ws.ping(payload).await?);
+                let mut pong = Box::pin(ws.ping_with(payload).await?);
                 let start = Instant::now();
                 while poll_once(pong.as_mut()).is_pending() {
                     ws.recv().await?;

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use wsimd::{
-    Config, Event, Message, ProtocolError, Role,
+    Config, Event, Message, Offer, Policy, ProtocolError, Role,
     extension::{Deflate, Extensions},
     handshake::{Target, client, server},
     protocol::{Receiver, Sender},
@@ -20,11 +20,10 @@ pub(crate) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// What a client and a server with these configurations agree on.
 pub(crate) fn agree(client: &Config, server: &Config) -> (Extensions, Extensions) {
-    let offer = client::Offer::default().extensions(client.extensions());
-    let policy = server::Policy::default().extensions(server.extensions());
-    let request = client::request(&Target::parse("ws://a").unwrap(), &offer).unwrap();
-    let (response, at_server) = server::accept(&request, &policy).unwrap();
-    let at_client = client::verify(&request, &offer, &response).unwrap();
+    let target = Target::parse("ws://a").unwrap();
+    let request = client::request(&target, &Offer::new(), client).unwrap();
+    let (response, at_server) = server::accept(&request, &Policy::new(), server).unwrap();
+    let at_client = client::verify(&request, client, &response).unwrap();
     (at_client.into_extensions(), at_server.into_extensions())
 }
 
@@ -51,7 +50,7 @@ impl Inbound {
     /// A server that has agreed with a client of the same configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let mut receiver = Receiver::new(Role::Server, config);
-        receiver.extend(agree(config, config).1.split().1);
+        receiver.set_decoders(agree(config, config).1.split().1);
         Self(receiver, BytesMut::new())
     }
 
@@ -93,7 +92,7 @@ impl Outbound {
     /// A server that has agreed with a client of the same configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let mut sender = Sender::new(Role::Server, config);
-        sender.extend(agree(config, config).1.split().0);
+        sender.set_encoders(agree(config, config).1.split().0);
         Self(sender)
     }
 

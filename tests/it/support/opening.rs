@@ -132,7 +132,7 @@ pub(crate) async fn accept(
     script: Script,
 ) -> (Opened<Script, Request<()>>, Seen) {
     let seen = script.seen.clone();
-    (server.accept_request(script).await, seen)
+    (server.accept_with_request(script).await, seen)
 }
 
 pub(crate) fn error_of<T>(result: Result<T, Error>) -> Error {
@@ -196,6 +196,7 @@ pub(crate) async fn meet(
     (WebSocket<DuplexStream>, Request<()>),
 ) {
     let (near, far) = duplex(4096);
-    let (client, server) = tokio::join!(client.handshake(uri, near), server.accept_request(far));
+    let (client, server) =
+        tokio::join!(client.handshake(uri, near), server.accept_with_request(far));
     (client.unwrap(), server.unwrap())
 }

@@ -73,7 +73,7 @@ impl Vector {
     pub(crate) fn check_refused_after(&self, len: usize) {
         assert!(self.error.is_some(), "no violation is expected");
         let mut receiver = Receiver::new(self.role, &self.config);
-        receiver.extend(self.extensions().split().1);
+        receiver.set_decoders(self.extensions().split().1);
         let mut input = BytesMut::new();
         for (taken, byte) in self.input[..len - 1].iter().enumerate() {
             input.extend_from_slice(&[*byte]);
@@ -113,7 +113,7 @@ impl Vector {
 
     fn check_receiver(&self, chunks: &[&[u8]]) {
         let mut receiver = Receiver::new(self.role, &self.config);
-        receiver.extend(self.extensions().split().1);
+        receiver.set_decoders(self.extensions().split().1);
         let mut input = BytesMut::new();
         let mut events = Vec::new();
         let mut error = None;

@@ -82,7 +82,7 @@ impl Side {
     }
 
     pub(crate) fn closed(&self) -> Closed {
-        self.endpoint.closed()
+        self.endpoint.close_frames()
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -12,7 +12,7 @@ use std::{
 use loom::thread::{self, JoinHandle};
 
 use crate::{
-    cork::{Cork, Task},
+    cork::{Cork, HandlerTask},
     socket::{Peer, Socket},
     task::{check, poll_once, wait, wait_locked},
     waiters::Side,
@@ -54,7 +54,7 @@ impl Drop for Stream {
 }
 
 /// What `serve` does with a handler, for a peer that reads within `close_timeout`.
-fn serve(cork: Task<Socket>, handler: impl Future) {
+fn serve(cork: HandlerTask<Socket>, handler: impl Future) {
     {
         let mut handler = pin!(handler);
         wait(|cx| cork.poll(handler.as_mut(), cx));
@@ -62,11 +62,11 @@ fn serve(cork: Task<Socket>, handler: impl Future) {
     let _ = wait(|cx| cork.poll_kept(cx));
 }
 
-fn connection() -> (Stream, Task<Socket>, Peer) {
+fn connection() -> (Stream, HandlerTask<Socket>, Peer) {
     let socket = Socket::default();
     let peer = socket.peer();
     let cork = Cork::new(socket);
-    let task = cork.task();
+    let task = cork.handler_task();
     (Stream { cork, queue: "" }, task, peer)
 }
 

@@ -1,6 +1,6 @@
 //! The parts that the programs of the crate under test share.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use contestant::{
     BoxError, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings, announce,
@@ -10,8 +10,8 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Framed;
 use wsimd::{
-    Codec, Config, Error, Event, Message, Parts, Role, ServerBuilder, WebSocket,
-    extension::{Deflate, Extension, Extensions},
+    Codec, Config, Error, Event, Message, Offer, Parts, Policy, Role, ServerBuilder, WebSocket,
+    extension::{Deflate, Extensions},
     handshake::{Target, client, server},
     net::Stream,
 };
@@ -35,7 +35,6 @@ fn deflate(settings: &Settings) -> Deflate {
 
 /// Negotiates with a client that offers these settings.
 fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
-    let list = |deflate| [Arc::new(deflate) as Arc<dyn Extension>];
     let mut offered = deflate(settings);
     if !settings.takeover {
         offered = offered.no_context_takeover();
@@ -45,10 +44,10 @@ fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
             .server_max_window_bits(settings.window_bits)
             .client_max_window_bits(settings.window_bits);
     }
-    let offer = client::Offer::default().extensions(&list(offered));
-    let policy = server::Policy::default().extensions(&list(deflate(settings)));
-    let request = client::request(&Target::parse("ws://localhost")?, &offer)?;
-    let (_, accepted) = server::accept(&request, &policy)?;
+    let target = Target::parse("ws://localhost")?;
+    let request = client::request(&target, &Offer::new(), &Config::new().extension(offered))?;
+    let config = Config::new().extension(deflate(settings));
+    let (_, accepted) = server::accept(&request, &Policy::new(), &config)?;
     Ok(accepted.into_extensions())
 }
 
