@@ -117,7 +117,7 @@ peers: ## Python websockets, Node ws and Chromium over loopback (installs them)
 claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	ci/claimed_lengths.sh $(CONNECTIONS)
 
-compare: ## the comparison with other libraries, about 20 minutes (compare-memory, -loopback …: a part)
+compare: ## the comparison with other libraries, about 25 minutes (compare-memory, -loopback …: a part)
 	$(COMPARE) run --quick
 
 compare-full: ## the same over all scenarios and more rounds: hours
