@@ -11,11 +11,12 @@ backend! {
     is_available: is_x86_feature_detected!("avx2"),
 }
 
-/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+/// A vector of 32 bytes. It exists only if the CPU has the instructions, because the callers of the
+/// constructors guarantee them.
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(__m256i);
 
-// SAFETY: as the intrinsics say; AVX2 includes SSSE3 and SSE4.1.
+// SAFETY: the intrinsics of `load` and `store` access 32 bytes; AVX2 includes SSSE3 and SSE4.1.
 unsafe impl Vector for Avx2 {
     const LANES: usize = 32;
     const SHORTEST: usize = Self::LANES;
@@ -24,25 +25,25 @@ unsafe impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm256_set1_epi32(word.cast_signed()) })
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm256_set_epi32(word.cast_signed(), 0, 0, 0, 0, 0, 0, 0) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm256_loadu_si256(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { _mm256_storeu_si256(to.cast(), self.0) }
     }
 
@@ -81,7 +82,8 @@ unsafe impl Vector for Avx2 {
     fn back(self, previous: Self) -> [Self; 3] {
         // SAFETY: the vectors exist.
         unsafe {
-            // `alignr` shifts within halves: what is before a half has to be in the same one.
+            // `alignr` shifts within 128-bit halves, so each half of `before` holds the bytes before that
+            // half.
             let before = _mm256_permute2x128_si256(previous.0, self.0, 0x21);
             [
                 Self(_mm256_alignr_epi8(self.0, before, 15)),
@@ -118,7 +120,7 @@ unsafe impl Vector for Avx2 {
     }
 }
 
-/// Loads a table twice, once for each half.
+/// Loads a table into both halves.
 ///
 /// # Safety
 ///
@@ -127,6 +129,6 @@ unsafe impl Vector for Avx2 {
 unsafe fn load_table(table: &[u8; 16]) -> __m256i {
     // SAFETY: SSE2 is part of x86-64, and the table has 16 bytes.
     let table = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     unsafe { _mm256_broadcastsi128_si256(table) }
 }

@@ -1,6 +1,7 @@
 //! 512-bit vectors of x86-64: AVX-512 F, BW, VL, VBMI and VBMI2, with BMI2.
 //!
-//! VBMI2 is not used. It tells the CPUs that do not slow down for such vectors.
+//! The kernels use no instruction of VBMI2. Its presence identifies CPUs that do not slow down for 512-bit
+//! vectors.
 
 use std::arch::x86_64::*;
 
@@ -13,8 +14,9 @@ use super::{
     vector::Vector,
 };
 
-/// The longest chunk that is validated without asking for ASCII: the answer is different with every
-/// short message, and a wrong guess costs more than validating two vectors.
+/// The length, in bytes, of the longest chunk that is validated without a test for ASCII. The result of the
+/// test would vary between short messages, and a misprediction costs more than the validation of two
+/// vectors.
 const SHORT: usize = 128;
 
 pub(super) static BACKEND: Backend = Backend {
@@ -36,18 +38,18 @@ pub(super) static BACKEND: Backend = Backend {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
-    // SAFETY: `Backend` asks for what the kernel does.
+    // SAFETY: `Backend` has the contract of the kernel.
     let _ = unsafe { kernel::run::<Avx512, true, false>(source, target, len, key, 0) };
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
 unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
     if len <= SHORT {
-        // SAFETY: `Backend` says that the bytes are valid.
+        // SAFETY: `Backend` guarantees that the bytes are valid.
         return unsafe { validate_short(source, len, 0, carry) };
     }
     let target = source.cast_mut();
-    // SAFETY: `Backend` asks for what the kernel does, which writes nothing here.
+    // SAFETY: `Backend` has the contract of the kernel, which writes nothing without `MASK`.
     unsafe { kernel::run::<Avx512, false, true>(source, target, len, 0, carry) }
 }
 
@@ -60,19 +62,20 @@ unsafe fn unmask_validate(
     carry: u32,
 ) -> Verdict {
     if len <= SHORT {
-        // SAFETY: `Backend` says that the bytes are valid.
+        // SAFETY: `Backend` guarantees that the bytes are valid.
         let verdict = unsafe { validate_short(source, len, key, carry) };
-        // SAFETY: `Backend` asks for what the kernel does.
+        // SAFETY: `Backend` has the contract of the kernel.
         let _ = unsafe { kernel::run::<Avx512, true, false>(source, target, len, key, 0) };
         return verdict;
     }
-    // SAFETY: `Backend` asks for what the kernel does.
+    // SAFETY: `Backend` has the contract of the kernel.
     unsafe { kernel::run::<Avx512, true, true>(source, target, len, key, carry) }
 }
 
-/// Validates a short chunk as two vectors of which not all lanes are filled.
+/// Validates a short chunk as two partially filled vectors.
 ///
-/// It is not stored from them: what is read next would have to wait for such a store.
+/// The function does not store the vectors, because the next read of the bytes would have to wait for a
+/// masked store.
 ///
 /// # Safety
 ///
@@ -105,7 +108,7 @@ unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) ->
         return Err(InvalidUtf8);
     }
     let last = if let Some(at) = len.checked_sub(4) {
-        // SAFETY: they are the last four bytes.
+        // SAFETY: the four bytes are the last of the chunk.
         let word = unsafe { source.wrapping_add(at).cast::<[u8; 4]>().read() };
         u32::from_le_bytes(word) ^ key.rotate_right(8 * (at as u32 % 4))
     } else {
@@ -116,7 +119,7 @@ unsafe fn validate_short(source: *const u8, len: usize, key: u32, carry: u32) ->
     Carry::after(last)
 }
 
-/// The first `len` lanes of at most 128, of which there are 64.
+/// Returns the mask of the first `len` lanes of 64, and of all lanes from 64 to 128.
 #[inline]
 #[target_feature(enable = "bmi2")]
 #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
@@ -124,39 +127,40 @@ fn lanes(len: usize) -> __mmask64 {
     _bzhi_u64(u64::MAX, len as u32)
 }
 
-/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+/// A vector of 64 bytes. It exists only if the CPU has the instructions, because the callers of the
+/// constructors guarantee them.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512i);
 
-// SAFETY: as the intrinsics say; AVX-512 F includes AVX2.
+// SAFETY: the intrinsics of `load` and `store` access 64 bytes; AVX-512 F includes AVX2.
 unsafe impl Vector for Avx512 {
     const LANES: usize = 64;
-    /// Up to [`SHORT`], four vectors of half the size are as good.
+    /// Up to [`SHORT`] bytes, four vectors of half the size are as fast.
     const SHORTEST: usize = SHORT + 1;
 
     type Half = Avx2;
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm512_set1_epi32(word.cast_signed()) })
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm512_maskz_set1_epi32(0x8000, word.cast_signed()) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm512_loadu_si512(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { _mm512_storeu_si512(to.cast(), self.0) }
     }
 
@@ -227,8 +231,8 @@ unsafe impl Vector for Avx512 {
     }
 }
 
-/// Loads a table four times: a lookup takes six bits of an index, of which the upper two are then
-/// without effect.
+/// Loads a table four times. A lookup uses six bits of an index, and four copies make the upper two
+/// irrelevant.
 ///
 /// # Safety
 ///
@@ -237,7 +241,7 @@ unsafe impl Vector for Avx512 {
 unsafe fn load_table(table: &[u8; 16]) -> __m512i {
     // SAFETY: SSE2 is part of x86-64, and the table has 16 bytes.
     let table = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
-    // SAFETY: as the caller says.
+    // SAFETY: guaranteed by the caller.
     unsafe { _mm512_broadcast_i32x4(table) }
 }
 
@@ -245,8 +249,8 @@ const ONE_BACK: [u8; 64] = back(1);
 const TWO_BACK: [u8; 64] = back(2);
 const THREE_BACK: [u8; 64] = back(3);
 
-/// For each byte of a vector, where the byte `distance` before it is in the previous vector and
-/// this one.
+/// Returns, for each byte of a vector, the index of the byte `distance` positions before it. Indices count
+/// from the first byte of the previous vector, and continue in this one.
 const fn back(distance: u8) -> [u8; 64] {
     let mut lanes = [64 - distance; 64];
     let mut i = 1;

@@ -2,20 +2,21 @@
 
 use super::carry::Verdict;
 
-/// The kernels that CPUs with certain instructions can run.
+/// The kernels for CPUs with certain instructions.
 ///
-/// A key is four bytes, the first the lowest, and a carry is the word of a [`Carry`](super::Carry).
+/// A key is a word whose lowest byte is the first byte of the key. A carry is the word of a
+/// [`Carry`](super::Carry).
 ///
 /// # Safety of the functions
 ///
-/// The CPU has the instructions: `is_available` answers true. `source` is valid for reading `len`
-/// bytes. `target`, where there is one, is valid for reading and writing as many, though they need
-/// not be initialised, and is `source` itself or does not overlap it.
+/// The CPU has the instructions: `is_available` returns `true`. `source` is valid for reading `len` bytes.
+/// `target`, if the function has one, is valid for reading and writing `len` bytes, which may be
+/// uninitialised. `target` is equal to `source` or does not overlap it.
 ///
-/// In return, all of `target` has been written in the end, whatever the verdict.
+/// In return, the functions write all `len` bytes of `target`, even if the text is invalid.
 pub(super) struct Backend {
     pub(super) name: &'static str,
-    /// Whether `--cfg wsimd_backend="…"` names it.
+    /// Whether `--cfg wsimd_backend="…"` names this backend.
     pub(super) is_forced: bool,
     pub(super) is_available: fn() -> bool,
     pub(super) mask: unsafe fn(source: *const u8, target: *mut u8, len: usize, key: u32),
@@ -24,7 +25,7 @@ pub(super) struct Backend {
         unsafe fn(source: *const u8, target: *mut u8, len: usize, key: u32, carry: u32) -> Verdict,
 }
 
-/// Makes `BACKEND` of a vector: compiles the kernel for the CPUs that have its instructions.
+/// Defines `BACKEND` for a vector type. Compiles the kernel for the CPUs that have its instructions.
 macro_rules! backend {
     (
         name: $name:literal,
@@ -44,7 +45,7 @@ macro_rules! backend {
 
         #[target_feature(enable = $features)]
         unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
-            // SAFETY: `Backend` asks for what the kernel does.
+            // SAFETY: `Backend` has the contract of the kernel.
             let _ = unsafe {
                 $crate::simd::kernel::run::<$vector, true, false>(source, target, len, key, 0)
             };
@@ -56,7 +57,7 @@ macro_rules! backend {
             len: usize,
             carry: u32,
         ) -> $crate::simd::carry::Verdict {
-            // SAFETY: `Backend` asks for what the kernel does, which writes nothing here.
+            // SAFETY: `Backend` has the contract of the kernel, which writes nothing without `MASK`.
             unsafe {
                 $crate::simd::kernel::run::<$vector, false, true>(
                     source,
@@ -76,7 +77,7 @@ macro_rules! backend {
             key: u32,
             carry: u32,
         ) -> $crate::simd::carry::Verdict {
-            // SAFETY: `Backend` asks for what the kernel does.
+            // SAFETY: `Backend` has the contract of the kernel.
             unsafe {
                 $crate::simd::kernel::run::<$vector, true, true>(source, target, len, key, carry)
             }

@@ -1,10 +1,10 @@
-//! What a UTF-8 validator remembers between two chunks of one text.
+//! [`Carry`]: the state of a UTF-8 validator between two chunks of one text.
 
 use std::{error, fmt};
 
-/// The bytes, at most three, of a UTF-8 sequence that has begun and not ended.
+/// The bytes of an unfinished UTF-8 sequence, at most three.
 ///
-/// [`Carry::NONE`] between whole characters: a text may end there and nowhere else.
+/// Between whole characters it is [`Carry::NONE`]. A text may end only there.
 ///
 /// ```
 /// use wsimd::simd::{Carry, Simd};
@@ -15,22 +15,22 @@ use std::{error, fmt};
 /// assert!(simd.validate(b"\xa9", carry)?.is_none());
 /// # Ok::<(), wsimd::simd::InvalidUtf8>(())
 /// ```
-// The newest byte is the top one and unused bytes are zero, which no unfinished sequence contains:
-// a vector kernel puts the word into the last lanes of the "previous" register as it is.
+// The newest byte is the top byte of the word. Unused bytes are zero, which no unfinished sequence
+// contains. A vector kernel copies the word unchanged into the last lanes of the "previous" register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "a text that ends with a carry is not valid"]
 pub struct Carry(u32);
 
 impl Carry {
-    /// No sequence is unfinished.
+    /// The carry without an unfinished sequence.
     pub const NONE: Self = Self(0);
 
-    /// Whether no sequence is unfinished.
+    /// Returns whether no sequence is unfinished.
     pub const fn is_none(self) -> bool {
         self.0 == 0
     }
 
-    /// Returns the number of bytes that end the unfinished sequence.
+    /// Returns the number of bytes that the unfinished sequence lacks.
     pub(crate) fn missing(self) -> u32 {
         let unused = self.0.trailing_zeros() / 8;
         match self.0.to_le_bytes().get(unused as usize) {
@@ -39,7 +39,7 @@ impl Carry {
         }
     }
 
-    /// The word that vector kernels compute with.
+    /// Returns the word with which vector kernels compute.
     pub(super) const fn to_word(self) -> u32 {
         self.0
     }
@@ -48,14 +48,14 @@ impl Carry {
         Self(word)
     }
 
-    /// The sequence that the last four bytes of a text leave unfinished.
+    /// Returns the sequence that the last four bytes of a text leave unfinished.
     ///
-    /// All of the text has been validated but for the newest byte: whether that can begin a sequence
-    /// at all (C0, C1 and F5..FF cannot) is only asked here.
+    /// The text was already validated, except for its newest byte. Fails if the newest byte cannot occur in
+    /// UTF-8: C0, C1 and F5..FF.
     #[inline(always)]
     pub(super) const fn after(last: u32) -> Verdict {
         let [_, two_back, one_back, newest] = last.to_le_bytes();
-        // One question, to which whole texts always give the same answer.
+        // A single test, which has the same result for every text that ends with a whole character.
         if !((newest >= 0xc0) | (one_back >= 0xe0) | (two_back >= 0xf0)) {
             return Ok(Self::NONE);
         }
@@ -68,7 +68,7 @@ impl Carry {
         Ok(Self(last & unfinished))
     }
 
-    /// Appends a byte: none is left when it ends the sequence.
+    /// Appends a byte. Returns [`Carry::NONE`] when the byte ends the sequence.
     pub(super) fn push(self, byte: u8) -> Result<Self, InvalidUtf8> {
         let next = Self((self.0 >> 8) | (u32::from(byte) << 24));
         match str::from_utf8(&next.0.to_le_bytes()[next.unused()..]) {
@@ -83,7 +83,7 @@ impl Carry {
     }
 }
 
-/// What a validating kernel answers.
+/// The result of a validating kernel.
 pub(super) type Verdict = Result<Carry, InvalidUtf8>;
 
 /// A text contains bytes that are not UTF-8.

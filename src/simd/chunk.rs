@@ -1,11 +1,11 @@
-//! [`Chunk`]: the bytes that the kernel is called with, and every access to them.
+//! [`Chunk`]: the bytes that the kernel processes, and all accesses to them.
 
 use super::vector::Vector;
 
-/// What [`kernel::run`](super::kernel::run) was called with.
+/// The arguments of [`kernel::run`](super::kernel::run).
 ///
-/// All unsafe methods rely on what the caller of `run` said: `source` and, if `MASK`, `target` are
-/// valid for `len` bytes, and the CPU has the instructions of `V`. What else they need, they name.
+/// All unsafe methods rely on the contract of `run`: `source` and, if `MASK`, `target` are valid for `len`
+/// bytes, and the CPU has the instructions of `V`. Each method documents its further requirements.
 #[derive(Clone, Copy)]
 pub(super) struct Chunk<const MASK: bool, const CHECK: bool> {
     pub(super) source: *const u8,
@@ -16,7 +16,7 @@ pub(super) struct Chunk<const MASK: bool, const CHECK: bool> {
 }
 
 impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
-    /// The key as it applies from byte `at` on.
+    /// Returns the key, rotated so that it applies from byte `at` on.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "below four")]
     pub(super) fn key_at(self, at: usize) -> u32 {
@@ -30,13 +30,13 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     /// `at + V::LANES <= len`.
     #[inline(always)]
     pub(super) unsafe fn load<V: Vector>(self, at: usize, key: u32) -> V {
-        // SAFETY: the caller of `run` said that the CPU has the instructions.
+        // SAFETY: the caller of `run` guarantees that the CPU has the instructions.
         let key = unsafe { V::splat(key) };
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.load_with(at, key) }
     }
 
-    /// As [`load`](Self::load), with the key repeated in a vector.
+    /// Loads a vector and unmasks it with a vector of the repeated key.
     ///
     /// # Safety
     ///
@@ -44,7 +44,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     #[inline(always)]
     pub(super) unsafe fn load_with<V: Vector>(self, at: usize, key: V) -> V {
         debug_assert!(at + V::LANES <= self.len);
-        // SAFETY: as the caller says, all lanes lie in `source`.
+        // SAFETY: the caller guarantees that all lanes lie in `source`.
         let vector = unsafe { V::load(self.source.wrapping_add(at)) };
         if MASK { vector.xor(key) } else { vector }
     }
@@ -58,25 +58,25 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     pub(super) unsafe fn store<V: Vector>(self, vector: V, at: usize) {
         debug_assert!(at + V::LANES <= self.len);
         if MASK {
-            // SAFETY: as the caller says, all lanes lie in `target`.
+            // SAFETY: the caller guarantees that all lanes lie in `target`.
             unsafe { vector.store(self.target.wrapping_add(at)) };
         }
     }
 
-    /// Stores vectors.
+    /// Stores four vectors.
     ///
     /// # Safety
     ///
-    /// Each `at + V::LANES <= len`.
+    /// `at + V::LANES <= len` for each position.
     #[inline(always)]
     pub(super) unsafe fn store_all<V: Vector>(self, vectors: [V; 4], at: [usize; 4]) {
         for i in 0..4 {
-            // SAFETY: as the caller says.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.store(vectors[i], at[i]) };
         }
     }
 
-    /// Loads `N` bytes, at most eight, and unmasks them. The first is the lowest of the integer.
+    /// Loads `N` bytes, at most eight, and unmasks them. The first byte becomes the lowest of the integer.
     ///
     /// # Safety
     ///
@@ -85,7 +85,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     pub(super) unsafe fn integer<const N: usize>(self, at: usize) -> u64 {
         debug_assert!(at + N <= self.len);
         let source = self.source.wrapping_add(at).cast::<[u8; N]>();
-        // SAFETY: as the caller says, the bytes lie in `source`; an array of bytes needs no alignment.
+        // SAFETY: the caller guarantees that the bytes lie in `source`; an array of bytes needs no alignment.
         let bytes = unsafe { source.read() };
         let mut wide = [0; 8];
         wide[..N].copy_from_slice(&bytes);
@@ -97,7 +97,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         (integer ^ (key << 32 | key)) & (u64::MAX >> (64 - 8 * N))
     }
 
-    /// Stores the lowest `N` bytes of an integer, the first the lowest.
+    /// Stores the lowest `N` bytes of an integer, the lowest byte first.
     ///
     /// # Safety
     ///
@@ -109,7 +109,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             let mut bytes = [0; N];
             bytes.copy_from_slice(&integer.to_le_bytes()[..N]);
             let target = self.target.wrapping_add(at).cast::<[u8; N]>();
-            // SAFETY: as the caller says, the bytes lie in `target`.
+            // SAFETY: the caller guarantees that the bytes lie in `target`.
             unsafe { target.write(bytes) };
         }
     }
@@ -121,11 +121,12 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     /// `at + 4 <= len`.
     #[inline(always)]
     pub(super) unsafe fn word(self, at: usize) -> u32 {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         low_word(u128::from(unsafe { self.integer::<4>(at) }))
     }
 
-    /// The four bytes of the text before byte `at`, in the last lanes: the chunk's and the carry.
+    /// Returns a vector whose last lanes are the four bytes of the text before byte `at`. They come from
+    /// the carry, from the chunk, or from both.
     ///
     /// # Safety
     ///
@@ -133,7 +134,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     #[inline(always)]
     pub(super) unsafe fn before<V: Vector>(self, at: usize) -> V {
         let word = if at < 4 {
-            // SAFETY: as the caller says, there are four bytes.
+            // SAFETY: the caller guarantees that there are four bytes.
             let first = unsafe { self.integer::<4>(0) };
             let joined = u128::from(first << 32 | u64::from(self.carry));
             low_word(joined >> (8 * at))
@@ -141,12 +142,12 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             // SAFETY: `4 <= at`, and `at <= len`.
             unsafe { self.word(at - 4) }
         };
-        // SAFETY: the caller of `run` said that the CPU has the instructions.
+        // SAFETY: the caller of `run` guarantees that the CPU has the instructions.
         unsafe { V::last_lanes(word) }
     }
 }
 
-/// The lowest four bytes.
+/// Returns the lowest four bytes.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the rest is not wanted")]
 pub(super) fn low_word(wide: u128) -> u32 {

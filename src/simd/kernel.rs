@@ -1,9 +1,9 @@
 //! The kernel: unmasks a chunk of bytes, validates it, or does both in one pass over memory.
 //!
-//! One body for all CPUs: [`Vector`] says what differs, `MASK` and `CHECK` what is done. Short
-//! chunks are covered by vectors that overlap instead of by loops, and no byte outside the chunk is
-//! ever touched. Unmasking twice masks again, so of vectors that overlap in place all are loaded
-//! before the first is stored; the bytes they share are then written twice, with the same value.
+//! All CPUs share one body. [`Vector`] hides their differences, and `MASK` and `CHECK` select the work.
+//! Overlapping vectors cover short chunks without a loop, and no byte outside the chunk is accessed.
+//! Unmasking a byte twice would mask it again. The kernel therefore loads all overlapping vectors before it
+//! stores the first one. The bytes that they share are then written twice, with the same value.
 
 use super::{
     carry::{Carry, InvalidUtf8, Verdict},
@@ -12,29 +12,30 @@ use super::{
     vector::Vector,
 };
 
-/// From this length on, vectors are aligned to where they are stored: stores across cache lines
-/// cost up to half of the time there. Below it, the vector spent on aligning costs more.
+/// The length, in bytes, from which stores are aligned to the vector size. In such chunks, stores across
+/// cache lines cost up to half of the time. In shorter chunks, the additional vector for the alignment
+/// costs more.
 const ALIGN_FROM: usize = 1024;
 
-/// The vectors between two questions whether there is anything but ASCII: a wrong guess of the
-/// answer costs the CPU as much as validating two of them.
+/// The number of vectors between two tests for ASCII. A mispredicted test costs as much as the validation
+/// of two vectors.
 const GROUP: usize = 4;
 
-/// The lanes of the smallest vectors.
+/// The number of lanes of the smallest vectors.
 const SMALLEST: usize = 16;
 
-/// The last of four bytes. If it is ASCII, no sequence is unfinished.
+/// Selects the last of four bytes. If that byte is ASCII, no sequence is unfinished.
 const NEWEST: u32 = 0xff00_0000;
 
-/// Copies `len` bytes from `source` to `target`, unmasked with `key` (if `MASK`; else nothing is
-/// written), and validates them as the next of a text that began with `carry` (if `CHECK`).
+/// Copies `len` bytes from `source` to `target` and unmasks them with `key` (if `MASK`; otherwise writes
+/// nothing). Validates the unmasked bytes as the next bytes of a text after `carry` (if `CHECK`).
 ///
 /// # Safety
 ///
-/// The CPU has the instructions of `V`. `source` is valid for reading `len` bytes; if `MASK`,
-/// `target` is valid for writing as many, and is `source` itself or does not overlap it.
+/// The CPU has the instructions of `V`. `source` is valid for reading `len` bytes. If `MASK`, `target` is
+/// valid for writing `len` bytes, and is equal to `source` or does not overlap it.
 ///
-/// All of `target` has been written in the end, whatever the verdict.
+/// If `MASK`, all `len` bytes of `target` are written, even if the text is invalid.
 #[inline(always)]
 pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
     source: *const u8,
@@ -50,12 +51,12 @@ pub(super) unsafe fn run<V: Vector, const MASK: bool, const CHECK: bool>(
         key,
         carry,
     };
-    // SAFETY: what this function asks for is what `Chunk::run` does.
+    // SAFETY: `Chunk::run` has the same contract as this function.
     unsafe { chunk.run::<V>() }
 }
 
 impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
-    /// Chooses by length.
+    /// Processes the chunk with the method for its length.
     ///
     /// # Safety
     ///
@@ -100,7 +101,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         }
     }
 
-    /// Processes the first `N` bytes and the last `N`, which are all.
+    /// Processes the first `N` and the last `N` bytes, which together are the whole chunk.
     ///
     /// # Safety
     ///
@@ -119,7 +120,8 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         if !CHECK || (self.carry == 0 && (first | last) & 0x8080_8080_8080_8080 == 0) {
             return Ok(Carry::NONE);
         }
-        // The text so far, at the end of two vectors: the carry and then the bytes.
+        // `previous` and `text` are two adjacent vectors, which end with the carry and the bytes of the
+        // chunk.
         let carry = u128::from(self.carry);
         let previous = carry << (8 * (SMALLEST - len));
         let text = ((carry << 96) >> (8 * len))
@@ -127,14 +129,15 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
             | (u128::from(last) << (8 * (SMALLEST - N)));
         // SAFETY: `V` has as many lanes as the array has bytes.
         let vector = unsafe { V::load(text.to_le_bytes().as_ptr()) };
-        // SAFETY: the caller of `run` said that the CPU has the instructions.
+        // SAFETY: the caller of `run` guarantees that the CPU has the instructions.
         let previous = unsafe { V::last_lanes(low_word(previous)) };
         let errors = Classified::new(vector).errors(Classified::new(previous));
         verdict(errors, low_word(text >> 96))
     }
 
-    /// Processes up to four vectors as four, the last two as far from the end as the first two are
-    /// from the start: a branch for each number would be guessed wrong more often than it pays.
+    /// Processes a chunk of one to four vectors as four vectors, which may overlap. The last two are as far
+    /// from the end as the first two are from the start. A branch on the number of vectors would be
+    /// mispredicted too often.
     ///
     /// # Safety
     ///
@@ -145,7 +148,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         let step = tail.min(V::LANES) & !3;
         let at = [0, step, tail - step, tail];
         let keys = [self.key, self.key, self.key_at(tail), self.key_at(tail)];
-        // SAFETY: the caller of `run` said that the CPU has the instructions.
+        // SAFETY: the caller of `run` guarantees that the CPU has the instructions.
         let zero = unsafe { V::splat(0) };
         let mut vectors = [zero; 4];
         let mut all = zero;
@@ -173,7 +176,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         verdict(errors, last)
     }
 
-    /// Processes a vector at the start, groups of vectors, single vectors, and one at the end.
+    /// Processes a vector at the start, groups of vectors, single vectors, and a vector at the end.
     ///
     /// # Safety
     ///
@@ -185,7 +188,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         if MASK && self.len >= ALIGN_FROM {
             at -= self.target.addr() % lanes;
         }
-        // Loaded before anything is stored: the vectors that overlap others, and what stands before.
+        // Load the vectors that overlap others, and the bytes before them, before the first store.
         // SAFETY: `LANES <= len`.
         let head = unsafe { self.load::<V>(0, self.key) };
         // SAFETY: `tail_at + LANES == len`.
@@ -198,7 +201,7 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
         let before_tail = unsafe { self.before::<V>(tail_at) };
         // SAFETY: a vector is longer than four bytes.
         let last = unsafe { self.word(self.len - 4) };
-        // SAFETY: the caller of `run` said that the CPU has the instructions.
+        // SAFETY: the caller of `run` guarantees that the CPU has the instructions.
         let key = unsafe { V::splat(self.key_at(at)) };
 
         // SAFETY: as above.
@@ -235,13 +238,13 @@ impl<const MASK: bool, const CHECK: bool> Chunk<MASK, CHECK> {
     }
 }
 
-/// The validation of vector after vector, of which ASCII is only looked at.
+/// The state of validation between vectors. Vectors of ASCII are only tested.
 struct Check<V, const CHECK: bool> {
     errors: V,
-    /// The vector before the next one. While there is but ASCII, one before that: to those that
-    /// follow it is all the same.
+    /// The vector before the next one. While the input is ASCII, it may be an older vector that ends with
+    /// ASCII. Neither has an effect on the next vector.
     previous: Classified<V>,
-    /// Not ASCII if single vectors have to be validated.
+    /// Contains a byte that is not ASCII if single vectors have to be validated.
     seen: V,
     /// Selects the last lane.
     newest: V,
@@ -253,9 +256,9 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
     /// The CPU has the instructions of `V`.
     #[inline(always)]
     unsafe fn new(previous: V) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let zero = unsafe { V::splat(0) };
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let newest = unsafe { V::last_lanes(NEWEST) };
         Self {
             errors: zero,
@@ -279,14 +282,14 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
         }
     }
 
-    /// Says that single vectors follow.
+    /// Ends the groups. Single vectors follow.
     #[inline(always)]
     fn end_groups(&mut self) {
         self.seen = self.previous.bytes.and(self.newest);
     }
 
-    /// Validates the next vector, unless it and those since the last group are ASCII: the answer
-    /// changes at most once.
+    /// Validates the next vector, unless all vectors since the last group are ASCII. The result of this
+    /// test changes at most once.
     #[inline(always)]
     fn single(&mut self, vector: V) {
         self.seen = self.seen.or(vector);
@@ -303,7 +306,7 @@ impl<V: Vector, const CHECK: bool> Check<V, CHECK> {
     }
 }
 
-/// Judges a chunk by the errors in it and by the last four bytes of the text so far.
+/// Returns the verdict on a chunk, given its errors and the last four bytes of the text so far.
 #[inline(always)]
 fn verdict<V: Vector>(errors: V, last: u32) -> Verdict {
     if errors.is_zero() {

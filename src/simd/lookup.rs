@@ -1,13 +1,15 @@
 //! [`Classified`]: UTF-8 validation by table lookup.
 //!
 //! After J. Keiser and D. Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte" (Software:
-//! Practice and Experience 51(5), 2021). Each bit of a table is a way in which two neighbouring bytes
-//! can be wrong. A table says for one nibble which of them it does not rule out; a pair is wrong in
-//! the ways that all three nibbles leave: both of the first byte, and the high one of the second.
+//! Practice and Experience 51(5), 2021).
+//!
+//! Each bit of a table stands for one kind of error in a pair of neighbouring bytes. A table maps a nibble
+//! to the errors that the nibble does not rule out. Three nibbles are looked up: both nibbles of the first
+//! byte, and the high nibble of the second. The pair has the errors that all three lookups return.
 
 use super::vector::Vector;
 
-/// A vector of text, and the ways in which each of its bytes can be wrong as the first of a pair.
+/// A vector of text, with the possible errors of each byte as the first byte of a pair.
 #[derive(Clone, Copy)]
 pub(super) struct Classified<V> {
     pub(super) bytes: V,
@@ -15,7 +17,7 @@ pub(super) struct Classified<V> {
 }
 
 impl<V: Vector> Classified<V> {
-    /// Looks the bytes up.
+    /// Looks up the possible errors of each byte.
     #[inline(always)]
     pub(super) fn new(bytes: V) -> Self {
         let class = bytes
@@ -24,10 +26,11 @@ impl<V: Vector> Classified<V> {
         Self { bytes, class }
     }
 
-    /// Marks the bytes that prove the text invalid, given the vector `previous` to them.
+    /// Returns a vector whose nonzero bytes prove the text invalid. `previous` is the vector before this
+    /// one.
     ///
-    /// A byte is judged with the three before it. What a sequence that is unfinished at the end
-    /// lacks is the next vector's concern.
+    /// A byte is judged with the three bytes before it. A sequence that is unfinished at the end of this
+    /// vector is judged with the next vector.
     #[inline(always)]
     pub(super) fn errors(self, previous: Self) -> V {
         let [first, _, _] = self.class.back(previous.class);
@@ -42,9 +45,9 @@ impl<V: Vector> Classified<V> {
     }
 }
 
-/// A first byte of a sequence, not followed by a continuation.
+/// The first byte of a sequence without a continuation byte after it.
 const TOO_SHORT: u8 = 1 << 0;
-/// A continuation that follows ASCII.
+/// A continuation byte after ASCII.
 const TOO_LONG: u8 = 1 << 1;
 /// E0 and 80..9F.
 const OVERLONG_3: u8 = 1 << 2;
@@ -56,17 +59,18 @@ const SURROGATE: u8 = 1 << 4;
 const OVERLONG_2: u8 = 1 << 5;
 /// F0 and 80..8F.
 const OVERLONG_4: u8 = 1 << 6;
-/// F5..FF and 80..8F: the bit of the above, told apart by the low nibble of the first byte.
+/// F5..FF and 80..8F. Shares the bit of `OVERLONG_4`: the low nibble of the first byte distinguishes them.
 const TOO_LARGE_1000: u8 = OVERLONG_4;
-/// Two continuations: wrong unless the byte before them, or the one before that, asks for so many.
+/// Two continuation bytes. They are wrong unless the byte before them is E0 or above, or the byte before
+/// that is F0 or above.
 ///
-/// The top bit, so that the test for those bytes can be compared with it.
+/// This is the top bit, so that it can be compared with the test for those two bytes.
 const TWO_CONTINUATIONS: u8 = 1 << 7;
 
-/// The ways that do not depend on the low nibble of the first byte.
+/// The errors that do not depend on the low nibble of the first byte.
 const ANY_LOW: u8 = TOO_SHORT | TOO_LONG | TWO_CONTINUATIONS;
 
-/// By the high nibble of the first byte.
+/// The possible errors by the high nibble of the first byte.
 const FIRST_HIGH: [u8; 16] = {
     let mut table = [TOO_LONG; 16];
     table[0x8] = TWO_CONTINUATIONS;
@@ -80,7 +84,7 @@ const FIRST_HIGH: [u8; 16] = {
     table
 };
 
-/// By the low nibble of the first byte.
+/// The possible errors by the low nibble of the first byte.
 const FIRST_LOW: [u8; 16] = {
     let mut table = [ANY_LOW | TOO_LARGE | TOO_LARGE_1000; 16];
     table[0x0] = ANY_LOW | OVERLONG_2 | OVERLONG_3 | OVERLONG_4;
@@ -92,7 +96,7 @@ const FIRST_LOW: [u8; 16] = {
     table
 };
 
-/// By the high nibble of the second byte.
+/// The possible errors by the high nibble of the second byte.
 const SECOND_HIGH: [u8; 16] = {
     const CONTINUATION: u8 = TOO_LONG | OVERLONG_2 | TWO_CONTINUATIONS;
     let mut table = [TOO_SHORT; 16];
@@ -103,8 +107,9 @@ const SECOND_HIGH: [u8; 16] = {
     table
 };
 
-/// Subtracted, saturating, from the byte two back: the top bit is then set for E0 and above only.
+/// Subtracted, saturating, from the byte two back. The top bit of the result is set only for E0 and above.
 const THIRD: u8 = 0xe0 - 0x80;
 
-/// Subtracted, saturating, from the byte three back: the top bit is then set for F0 and above only.
+/// Subtracted, saturating, from the byte three back. The top bit of the result is set only for F0 and
+/// above.
 const FOURTH: u8 = 0xf0 - 0x80;

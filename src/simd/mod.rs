@@ -1,11 +1,11 @@
 //! Byte kernels: masking (RFC 6455 §5.3) and UTF-8 validation (§8.1), apart and in one pass.
 //!
-//! [`Simd`] is a witness: a value of it exists only for a backend that this CPU can run, so holding
-//! one is the proof that its kernels may be called. A connection detects once and keeps the value.
+//! A [`Simd`] value exists only for a backend that this CPU can run. Holding the value proves that the
+//! kernels of the backend may be called. A connection detects the backend once and keeps the value.
 //!
-//! A masking key is given as four bytes already rotated to the phase of the first byte
-//! ([`MaskingKey::rotate`](crate::frame::MaskingKey::rotate)); the key `[0; 4]` leaves bytes as they
-//! are, which is how payloads that carry no mask take the same path.
+//! A masking key is four bytes, rotated to the phase of the first payload byte
+//! ([`MaskingKey::rotate`](crate::frame::MaskingKey::rotate)). The key `[0; 4]` leaves bytes unchanged, so
+//! that unmasked payloads take the same path.
 //!
 //! | backend | CPU | chosen |
 //! | --- | --- | --- |
@@ -14,10 +14,10 @@
 //! | `sse` | x86-64 with SSSE3 and SSE4.1 | at run time |
 //! | `neon` | aarch64, little-endian | at run time |
 //! | `simd128` | wasm32 | when built with `-C target-feature=+simd128` |
-//! | `scalar` | any | where there is no other |
+//! | `scalar` | any | if no other backend is available |
 //!
-//! [`Simd::detect`] takes the first that is there. To have another, build with
-//! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`, or hand one of [`Simd::available`] to
+//! [`Simd::detect`] chooses the first available backend of the table. To choose another one, build with
+//! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`, or pass a value of [`Simd::available`] to
 //! [`Receiver::with_simd`](crate::protocol::Receiver::with_simd).
 
 mod backend;
@@ -48,7 +48,7 @@ use bytes::BytesMut;
 use backend::Backend;
 pub use carry::{Carry, InvalidUtf8};
 
-/// The backends for this kind of CPU, the reference first and the fastest last.
+/// The backends for this architecture, from the reference to the fastest.
 const BACKENDS: &[&Backend] = &[
     &scalar::BACKEND,
     #[cfg(target_arch = "x86_64")]
@@ -63,7 +63,7 @@ const BACKENDS: &[&Backend] = &[
     &simd128::BACKEND,
 ];
 
-/// Proof that this CPU can run a set of kernels, and the way to call them.
+/// Proof that this CPU can run a backend, and the interface to its kernels.
 ///
 /// ```
 /// use wsimd::simd::{Carry, Simd};
@@ -78,15 +78,14 @@ const BACKENDS: &[&Backend] = &[
 /// ```
 #[derive(Clone, Copy)]
 pub struct Simd {
-    /// INVARIANT: available, so the CPU has the instructions that its functions ask for.
+    /// INVARIANT: this backend is available, so the CPU has the instructions that its functions need.
     backend: &'static Backend,
 }
 
 impl Simd {
     /// Chooses the fastest backend that this CPU can run.
     ///
-    /// If the crate was built with `--cfg wsimd_backend="…"` it is the one of that name, unless this
-    /// CPU cannot run it.
+    /// In a build with `--cfg wsimd_backend="…"`, chooses the backend of that name if this CPU can run it.
     pub fn detect() -> Self {
         let mut fastest = Self {
             backend: &scalar::BACKEND,
@@ -100,53 +99,54 @@ impl Simd {
         fastest
     }
 
-    /// Lists every backend that this CPU can run, the reference first and the fastest last.
+    /// Returns every backend that this CPU can run, from the reference to the fastest.
     pub fn available() -> impl Iterator<Item = Self> {
         let available = BACKENDS.iter().filter(|it| (it.is_available)());
         available.map(|backend| Self { backend })
     }
 
-    /// Names the backend, for logs and benchmarks.
+    /// Returns the name of the backend, for logs and benchmarks.
     pub fn name(self) -> &'static str {
         self.backend.name
     }
 
-    /// Masks or unmasks `bytes` in place (RFC 6455 §5.3). The key applies from their first on.
+    /// Masks or unmasks `bytes` in place (RFC 6455 §5.3). The key applies from the first byte on.
     pub fn mask(self, bytes: &mut [u8], key: [u8; 4]) {
         if key == [0; 4] {
             return;
         }
         let start = bytes.as_mut_ptr();
-        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        // SAFETY: the CPU has the instructions by the invariant of `backend`, and the slice is valid.
         unsafe { (self.backend.mask)(start, start, bytes.len(), u32::from_le_bytes(key)) }
     }
 
-    /// Appends `bytes` to `output`, masked or unmasked. The key applies from their first on.
+    /// Appends `bytes` to `output`, masked or unmasked. The key applies from the first byte on.
     #[inline]
     pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let target = output.room(len);
         if key == [0; 4] {
-            // SAFETY: `bytes` and the room, of no fewer bytes, are valid, and apart because `output` is
-            // borrowed exclusively.
+            // SAFETY: `bytes` and the room of `len` bytes are valid. They do not overlap, because `output`
+            // is borrowed exclusively.
             unsafe { source.copy_to_nonoverlapping(target, len) };
         } else {
-            // SAFETY: as above, and by the invariant of `backend` the CPU can.
+            // SAFETY: as above, and the CPU has the instructions by the invariant of `backend`.
             unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
         }
-        // SAFETY: all of them have been written; `Backend` says so of its functions.
+        // SAFETY: `len` bytes were written above. `Backend` guarantees this for its functions.
         unsafe { output.grow(len) };
     }
 
-    /// Validates the next `bytes` of a text, after what the call before returned.
+    /// Validates `bytes` as the next bytes of a text. `carry` is the result of the previous call.
     ///
-    /// Begin a text with [`Carry::NONE`]. It is valid when it ends with it, too.
+    /// The first call of a text takes [`Carry::NONE`]. The text is valid if the last call returns
+    /// [`Carry::NONE`].
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] as soon as no continuation could make the text valid.
+    /// [`InvalidUtf8`] as soon as no further bytes can make the text valid.
     pub fn validate(self, bytes: &[u8], carry: Carry) -> Result<Carry, InvalidUtf8> {
-        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        // SAFETY: the CPU has the instructions by the invariant of `backend`, and the slice is valid.
         unsafe { (self.backend.validate)(bytes.as_ptr(), bytes.len(), carry.to_word()) }
     }
 
@@ -154,7 +154,7 @@ impl Simd {
     ///
     /// # Errors
     ///
-    /// As [`validate`](Self::validate). What `bytes` holds after an error is unspecified.
+    /// As [`validate`](Self::validate). After an error, the content of `bytes` is unspecified.
     pub fn unmask_validate(
         self,
         bytes: &mut [u8],
@@ -165,16 +165,16 @@ impl Simd {
             return self.validate(bytes, carry);
         }
         let (start, key) = (bytes.as_mut_ptr(), u32::from_le_bytes(key));
-        // SAFETY: by the invariant of `backend` the CPU can; the slice is valid.
+        // SAFETY: the CPU has the instructions by the invariant of `backend`, and the slice is valid.
         unsafe { (self.backend.unmask_validate)(start, start, bytes.len(), key, carry.to_word()) }
     }
 
-    /// Appends `bytes` to `output`, unmasked with `key`, and validates them as the next of a text.
+    /// Appends `bytes` to `output`, unmasked with `key`, and validates them as the next bytes of a text.
     ///
     /// # Errors
     ///
-    /// As [`validate`](Self::validate). As many bytes are appended after an error, of unspecified
-    /// value.
+    /// As [`validate`](Self::validate). After an error, `output` has grown by `bytes.len()` bytes as well,
+    /// but their content is unspecified.
     #[inline]
     pub fn copy_unmask_validate(
         self,
@@ -186,10 +186,10 @@ impl Simd {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let (key, carry) = (u32::from_le_bytes(key), carry.to_word());
         let target = output.room(len);
-        // SAFETY: by the invariant of `backend` the CPU can; `bytes` and the room are valid and apart,
-        // as in `copy_mask`.
+        // SAFETY: the CPU has the instructions by the invariant of `backend`. `bytes` and the room are
+        // valid and do not overlap, as in `copy_mask`.
         let verdict = unsafe { (self.backend.unmask_validate)(source, target, len, key, carry) };
-        // SAFETY: `Backend` says that all of them have been written, whatever the verdict.
+        // SAFETY: `Backend` guarantees that `len` bytes were written, even if the text is invalid.
         unsafe { output.grow(len) };
         verdict
     }
@@ -209,7 +209,7 @@ impl fmt::Debug for Simd {
     }
 }
 
-/// A growable buffer that the copying kernels append to: `Vec<u8>` or `BytesMut`. Sealed.
+/// A growable buffer to which the copying kernels append: `Vec<u8>` or `BytesMut`. The trait is sealed.
 #[doc(hidden)]
 pub trait Append: private::Append {}
 
@@ -224,14 +224,14 @@ mod private {
         reason = "sealed: kernels rely on what these methods do"
     )]
     pub trait Append {
-        /// Makes room for `len` more bytes, and returns where they are to be written.
+        /// Reserves room for `len` more bytes, and returns the address of the room.
         fn room(&mut self, len: usize) -> *mut u8;
 
-        /// Takes in bytes that were written into the room.
+        /// Adds the first `len` bytes of the room to the buffer.
         ///
         /// # Safety
         ///
-        /// So many bytes have been written to where the last [`room`](Self::room) was.
+        /// `len` bytes were written to the address that the last call of [`room`](Self::room) returned.
         unsafe fn grow(&mut self, len: usize);
     }
 
@@ -243,7 +243,7 @@ mod private {
         }
 
         unsafe fn grow(&mut self, len: usize) {
-            // SAFETY: as the caller says.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.set_len(self.len() + len) };
         }
     }
@@ -255,7 +255,7 @@ mod private {
         }
 
         unsafe fn grow(&mut self, len: usize) {
-            // SAFETY: as the caller says.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.set_len(self.len() + len) };
         }
     }

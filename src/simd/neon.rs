@@ -11,11 +11,12 @@ backend! {
     is_available: std::arch::is_aarch64_feature_detected!("neon"),
 }
 
-/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+/// A vector of 16 bytes. It exists only if the CPU has the instructions, because the callers of the
+/// constructors guarantee them.
 #[derive(Clone, Copy)]
 pub(super) struct Neon(uint8x16_t);
 
-// SAFETY: as the intrinsics say; `Half` is the type itself.
+// SAFETY: the intrinsics of `load` and `store` access 16 bytes; `Half` is the type itself.
 unsafe impl Vector for Neon {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
@@ -24,30 +25,30 @@ unsafe impl Vector for Neon {
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let words = unsafe { vdupq_n_u32(word) };
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { vreinterpretq_u8_u32(words) })
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
         let words = [0, 0, 0, word];
-        // SAFETY: as the caller says, and there are four words.
+        // SAFETY: guaranteed by the caller, and there are four words.
         let words = unsafe { vld1q_u32(words.as_ptr()) };
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { vreinterpretq_u8_u32(words) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { vld1q_u8(from) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { vst1q_u8(to, self.0) }
     }
 

@@ -7,7 +7,7 @@ use super::{
     carry::{Carry, InvalidUtf8, Verdict},
 };
 
-/// Where there is no other.
+/// The fallback on CPUs that can run no other backend.
 pub(super) static BACKEND: Backend = Backend {
     name: "scalar",
     is_forced: cfg!(wsimd_backend = "scalar"),
@@ -18,9 +18,9 @@ pub(super) static BACKEND: Backend = Backend {
 };
 
 unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
-    // SAFETY: `Backend` says that both are valid for `len` bytes.
+    // SAFETY: `Backend` guarantees that both pointers are valid for `len` bytes.
     unsafe { source.copy_to(target, len) };
-    // SAFETY: as above; they have just been written.
+    // SAFETY: as above; the bytes were just written.
     let bytes = unsafe { slice::from_raw_parts_mut(target, len) };
     let (words, tail) = bytes.as_chunks_mut::<8>();
     for word in words {
@@ -32,7 +32,7 @@ unsafe fn mask(source: *const u8, target: *mut u8, len: usize, key: u32) {
 }
 
 unsafe fn validate(source: *const u8, len: usize, carry: u32) -> Verdict {
-    // SAFETY: `Backend` says that they are valid.
+    // SAFETY: `Backend` guarantees that the bytes are valid.
     let bytes = unsafe { slice::from_raw_parts(source, len) };
     check(bytes, Carry::from_word(carry))
 }
@@ -46,7 +46,7 @@ unsafe fn unmask_validate(
 ) -> Verdict {
     // SAFETY: as for this function.
     unsafe { mask(source, target, len, key) };
-    // SAFETY: as for this function; they have just been written.
+    // SAFETY: as for this function; the bytes were just written.
     unsafe { validate(target, len, carry) }
 }
 

@@ -1,6 +1,6 @@
 //! 128-bit vectors of wasm32: simd128.
 //!
-//! There is nothing to detect: the module exists where the whole program is built with them.
+//! No detection is needed, because the module exists only if the whole program is built with simd128.
 
 use std::arch::wasm32::*;
 
@@ -13,11 +13,12 @@ backend! {
     is_available: true,
 }
 
-/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+/// A vector of 16 bytes. It exists only if the CPU has the instructions, because the callers of the
+/// constructors guarantee them.
 #[derive(Clone, Copy)]
 pub(super) struct Simd128(v128);
 
-// SAFETY: as the intrinsics say; `Half` is the type itself.
+// SAFETY: the intrinsics of `load` and `store` access 16 bytes; `Half` is the type itself.
 unsafe impl Vector for Simd128 {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
@@ -36,13 +37,13 @@ unsafe impl Vector for Simd128 {
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { v128_load(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { v128_store(to.cast(), self.0) }
     }
 

@@ -11,11 +11,12 @@ backend! {
     is_available: is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1"),
 }
 
-/// Exists only where the CPU has the instructions: the callers of the constructors say so.
+/// A vector of 16 bytes. It exists only if the CPU has the instructions, because the callers of the
+/// constructors guarantee them.
 #[derive(Clone, Copy)]
 pub(super) struct Sse(__m128i);
 
-// SAFETY: as the intrinsics say; `Half` is the type itself.
+// SAFETY: the intrinsics of `load` and `store` access 16 bytes; `Half` is the type itself.
 unsafe impl Vector for Sse {
     const LANES: usize = 16;
     const SHORTEST: usize = Self::LANES;
@@ -24,25 +25,25 @@ unsafe impl Vector for Sse {
 
     #[inline(always)]
     unsafe fn splat(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm_set1_epi32(word.cast_signed()) })
     }
 
     #[inline(always)]
     unsafe fn last_lanes(word: u32) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm_set_epi32(word.cast_signed(), 0, 0, 0) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> Self {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { _mm_loadu_si128(from.cast()) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { _mm_storeu_si128(to.cast(), self.0) }
     }
 

@@ -1,35 +1,35 @@
-//! [`Vector`]: the few operations that the kernel is made of.
+//! [`Vector`]: the operations from which the kernel is built.
 
 /// A register full of bytes.
 ///
-/// Making one is unsafe: the CPU must have the instructions of the type. What takes a vector is
-/// safe, because its existence is the proof that they are there.
+/// The constructors are unsafe, because the CPU must have the instructions of the type. Arithmetic is safe,
+/// because an existing vector proves that the CPU has the instructions.
 ///
-/// Methods are to be `#[inline(always)]`: an intrinsic becomes an instruction only in a function that
-/// enables it, and is a call anywhere else.
+/// Methods must be `#[inline(always)]`. An intrinsic becomes an instruction only in a function that enables
+/// the CPU feature, and is a call in all others.
 ///
 /// # Safety
 ///
-/// `load` and `store` touch `LANES` bytes and no others. The instructions of `Half` are among those
-/// of the type itself.
+/// `load` and `store` access `LANES` bytes and no others. The instructions of `Half` are among those of the
+/// type itself.
 pub(super) unsafe trait Vector: Copy {
-    /// The number of bytes.
+    /// The number of bytes in a vector.
     const LANES: usize;
 
-    /// The fewest bytes that these vectors are used for, not fewer than `LANES`.
+    /// The length of the shortest chunk for which these vectors are used, at least `LANES`.
     const SHORTEST: usize;
 
-    /// What fewer bytes than `SHORTEST` are processed with; vectors of 16 lanes name themselves.
+    /// The vectors for chunks below `SHORTEST`. Vectors of 16 lanes name themselves.
     type Half: Vector;
 
-    /// Repeats four bytes, the lowest of the word first.
+    /// Repeats the four bytes of `word`, the lowest byte first.
     ///
     /// # Safety
     ///
     /// The CPU has the instructions of this type.
     unsafe fn splat(word: u32) -> Self;
 
-    /// Puts four bytes into the last lanes, and zero into the others.
+    /// Puts the four bytes of `word` into the last lanes, and zero into the others.
     ///
     /// # Safety
     ///
@@ -50,30 +50,31 @@ pub(super) unsafe trait Vector: Copy {
     /// `to` is valid for writing `LANES` bytes.
     unsafe fn store(self, to: *mut u8);
 
-    /// The bits that differ.
+    /// Returns the bits that differ.
     fn xor(self, other: Self) -> Self;
 
-    /// The bits that either has.
+    /// Returns the bits that are set in either vector.
     fn or(self, other: Self) -> Self;
 
-    /// The bits that both have.
+    /// Returns the bits that are set in both vectors.
     fn and(self, other: Self) -> Self;
 
-    /// Whether no bit is set.
+    /// Returns whether no bit is set.
     fn is_zero(self) -> bool;
 
-    /// Whether no byte has its top bit set.
+    /// Returns whether no byte has its top bit set.
     fn is_ascii(self) -> bool;
 
-    /// The bytes that stand one, two and three before each, of which the first are in `previous`.
+    /// Returns the bytes one, two and three positions before each byte. `previous` is the vector before
+    /// this one.
     fn back(self, previous: Self) -> [Self; 3];
 
-    /// Looks the high nibble of each byte up.
+    /// Looks up the high nibble of each byte.
     fn lookup_high(self, table: &[u8; 16]) -> Self;
 
-    /// Looks the low nibble of each byte up.
+    /// Looks up the low nibble of each byte.
     fn lookup_low(self, table: &[u8; 16]) -> Self;
 
-    /// Subtracts from each byte, down to zero.
+    /// Subtracts `byte` from each byte, saturating at zero.
     fn saturating_sub(self, byte: u8) -> Self;
 }

@@ -1,4 +1,4 @@
-//! (d) Every destination residue mod 64: in-place and copying kernels align what they store to.
+//! (d) Every destination residue mod 64, because the kernels align their stores, in place and copying.
 
 use std::ops::Deref;
 
@@ -9,10 +9,10 @@ use super::{
     verdict,
 };
 
-/// What lies around a destination and must stay.
+/// The value of the bytes around a destination, which must not change.
 const GUARD: u8 = 0x5a;
 
-/// Bytes of an unfinished sequence, and the bytes that follow it: right ones, then wrong ones.
+/// The bytes of an unfinished sequence with the bytes that follow: first valid pairs, then invalid ones.
 const PENDING: [(&[u8], &[u8]); 23] = [
     (b"", b""),
     (b"\xd0", b"\xb6"),
@@ -39,10 +39,10 @@ const PENDING: [(&[u8], &[u8]); 23] = [
     (b"\xf4", b"\xf5\x80\x80"),
 ];
 
-/// Unfinished sequences to end a chunk with.
+/// The unfinished sequences at the end of chunks.
 const ENDS: [&[u8]; 4] = [b"", b"\xdf", b"\xe2\x82", b"\xf0\x9f\x98"];
 
-/// A chunk after a carry, plain and masked, and what must be said of it.
+/// A chunk after a carry, plain and masked, with the expected verdict.
 struct Chunk {
     plain: Vec<u8>,
     masked: Vec<u8>,
@@ -67,7 +67,7 @@ impl Chunk {
         }
     }
 
-    /// Makes a chunk of `len` bytes that completes `pending` with `following`.
+    /// Creates a chunk of `len` bytes that begins with `following`, the bytes after `pending`.
     fn after((pending, following): (&[u8], &[u8]), fill: Fill, len: usize) -> Self {
         let end = ENDS[len % ENDS.len()];
         let between = fill.after(len - following.len() - end.len());
@@ -84,7 +84,7 @@ impl Chunk {
     }
 }
 
-/// A backend whose destination has a residue mod 64.
+/// A backend, and the residue mod 64 of its destination address.
 #[derive(Clone, Copy)]
 struct At {
     simd: Simd,
@@ -123,7 +123,8 @@ impl At {
         self.same(&bytes, &chunk.masked);
     }
 
-    /// Changes `bytes` at an address with the residue and nothing around them.
+    /// Runs `kernel` on a copy of `bytes` at an address with the residue. Checks that the bytes around it
+    /// stay.
     fn in_place(self, bytes: &[u8], kernel: impl FnOnce(&mut [u8])) -> Vec<u8> {
         let mut buffer = vec![GUARD; bytes.len() + 128];
         let start = padding(&buffer, self.residue);
@@ -136,7 +137,7 @@ impl At {
         buffer.split_off(start)
     }
 
-    /// Appends to a buffer at an address with the residue; the buffer must not move.
+    /// Runs `kernel`, which appends to a buffer at an address with the residue. The buffer must not move.
     fn appended<O>(self, mut output: O, kernel: impl FnOnce(&mut O)) -> Vec<u8>
     where
         O: Append + Deref<Target = [u8]>,
@@ -180,7 +181,7 @@ impl At {
     }
 }
 
-/// How many bytes into `bytes` an address has the residue.
+/// Returns the offset in `bytes` of the first address with the residue.
 fn padding(bytes: &[u8], residue: usize) -> usize {
     residue.wrapping_sub(bytes.as_ptr().addr()) % 64
 }

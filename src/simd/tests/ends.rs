@@ -1,8 +1,8 @@
-//! What a chunk of every length class begins with after a carry, and what it ends with.
+//! The first bytes of a chunk after a carry, and the last bytes of a chunk, for every length class.
 
 use super::{Carry, Fill, InvalidUtf8, Simd, Text, carry_of, check, every_length_class, verdict};
 
-/// Sequences that are complete, of every width and at the edges of their ranges.
+/// Complete sequences of every width, at the edges of their ranges.
 const CHARACTERS: [&[u8]; 10] = [
     b"\xc2\x80",
     b"\xdf\xbf",
@@ -16,7 +16,7 @@ const CHARACTERS: [&[u8]; 10] = [
     b"\xf4\x8f\xbf\xbf",
 ];
 
-/// Beginnings that no byte can complete.
+/// Beginnings of sequences that no further byte can make valid.
 const DEAD: [&[u8]; 8] = [
     b"\xe0\x80",
     b"\xe0\x9f",
@@ -28,14 +28,14 @@ const DEAD: [&[u8]; 8] = [
     b"\xf4\xbf",
 ];
 
-/// Every cut within every character: the bytes before and after it.
+/// Returns the bytes before and after every cut within every character.
 fn cut_characters() -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
     CHARACTERS
         .into_iter()
         .flat_map(|character| (1..character.len()).map(|at| character.split_at(at)))
 }
 
-/// Checks `pending` and then `chunk`; the verdict on both is known.
+/// Checks `pending` and then `chunk`, against the expected verdict on both.
 fn check_after(pending: &[u8], chunk: &[u8], wanted: Result<Carry, InvalidUtf8>) {
     let text = Text::new([pending, chunk].concat());
     assert_eq!(verdict(&text.plain), wanted, "the test is wrong");
@@ -54,7 +54,7 @@ fn check_end(end: &[u8], wanted: Result<Carry, InvalidUtf8>) {
     }
 }
 
-/// Checks chunks of every length class that begin with `start` and go on with ASCII.
+/// Checks chunks of every length class that begin with `start` and continue with ASCII.
 fn check_start(pending: &[u8], start: &[u8], wanted: Result<Carry, InvalidUtf8>) {
     for len in every_length_class().filter(|&len| len > start.len()) {
         let chunk = [start, &Fill::Ascii.after(len - start.len())].concat();

@@ -1,10 +1,10 @@
-//! Allocations without a spare byte: AddressSanitizer sees what is read or written beyond them.
+//! Allocations without a spare byte, so that AddressSanitizer detects every access beyond them.
 
 use bytes::BytesMut;
 
 use super::{Carry, Fill, InvalidUtf8, Simd, Text, carry_of, every_length_class, verdict};
 
-/// A character whose first bytes come before the text, and the text.
+/// A character that is split between the previous chunk and the text.
 const SPLIT: (&[u8], &[u8]) = (b"\xf0\x9f", b"\x98\x80");
 
 struct Exact<'a> {
@@ -71,7 +71,7 @@ impl Exact<'_> {
     }
 }
 
-/// Checks a text that goes on after the bytes `pending`.
+/// Checks `plain` as a chunk that follows the bytes `pending`.
 fn check_after(pending: &[u8], plain: Vec<u8>) {
     let carry = match pending {
         [] => Carry::NONE,

@@ -1,12 +1,12 @@
-//! The differential suite: every backend of [`Simd::available`] against a naive mask and
-//! `str::from_utf8`, with the carries of the reference backend.
+//! The differential suite. It compares every backend of [`Simd::available`] with a naive mask and with
+//! `str::from_utf8`. Carries are compared with those of the reference backend.
 //!
 //! - `strings` (a): all short strings of boundary bytes at all chunk splits, alone and in a long text.
 //! - `positions` (b): valid and dead sequences at every position, among ASCII and multi-byte text.
 //! - `random` (c): long texts of many scripts, corrupted, cut, masked with random keys.
 //! - `alignment` (d): every destination residue mod 64, with a pending carry, in place and copying.
-//! - `ends`: what a chunk begins with after a carry and ends with, for every length class.
-//! - `masking`: every length, start and phase, neighbours, what a copy is appended to, the zero key.
+//! - `ends`: the first bytes after a carry and the last bytes of a chunk, for every length class.
+//! - `masking`: every length, start and phase, neighbouring bytes, appending, the zero key.
 //! - `exact`: allocations without a spare byte, for AddressSanitizer.
 
 mod alignment;
@@ -25,7 +25,7 @@ use super::{Append, Carry, InvalidUtf8, Simd};
 
 const KEY: [u8; 4] = [0x9a, 0x01, 0xff, 0x40];
 
-/// Chooses the amount of work: debug builds are slow, and other CPUs are emulated as a rule.
+/// Returns `reduced` in debug builds, which are slow, and on other CPUs, which are usually emulated.
 const fn scaled(full: usize, reduced: usize) -> usize {
     if cfg!(debug_assertions) || !cfg!(target_arch = "x86_64") {
         reduced
@@ -36,7 +36,7 @@ const fn scaled(full: usize, reduced: usize) -> usize {
 
 #[test]
 fn detects_the_fastest_or_the_one_asked_for() {
-    // ci/backends.sh builds with `--cfg wsimd_backend="…"` and says so here.
+    // ci/backends.sh builds with `--cfg wsimd_backend="…"`, and sets this variable to the same name.
     let asked = std::env::var("WSIMD_BACKEND").unwrap_or_default();
     let names = || Simd::available().map(Simd::name);
     let wanted = names()
@@ -45,7 +45,7 @@ fn detects_the_fastest_or_the_one_asked_for() {
     assert_eq!(Some(Simd::detect().name()), wanted);
 }
 
-/// A text, plain and masked with a key from its first byte on.
+/// A text, plain and masked. The key applies from the first byte on.
 struct Text {
     plain: Vec<u8>,
     masked: Vec<u8>,
@@ -66,7 +66,7 @@ impl Text {
         rotated(self.key, offset)
     }
 
-    /// Cuts the text up and says what must be the verdict on each chunk, up to the first error.
+    /// Returns the chunks of the text with the expected verdict on each, up to the first error.
     fn steps(&self, cuts: &[usize]) -> Vec<Step> {
         let mut steps = Vec::with_capacity(cuts.len() + 1);
         for chunk in chunks(self.plain.len(), cuts) {
@@ -93,7 +93,7 @@ fn naive_mask(bytes: &[u8], key: [u8; 4]) -> Vec<u8> {
         .collect()
 }
 
-/// Bytes that tell their places apart.
+/// Returns bytes that count from 0 to 250 again and again, so that a byte at a wrong place is noticed.
 fn pattern(len: usize) -> Vec<u8> {
     (0..=250).cycle().take(len).collect()
 }
@@ -108,7 +108,7 @@ fn chunks(len: usize, cuts: &[usize]) -> impl Iterator<Item = Range<usize>> {
     starts.zip(ends).map(|(start, end)| start..end)
 }
 
-/// What `str::from_utf8` says of the text so far: valid, unfinished, or dead.
+/// Returns the expected verdict on a whole text, from `str::from_utf8`: valid, unfinished, or invalid.
 fn verdict(text: &[u8]) -> Result<Carry, InvalidUtf8> {
     match str::from_utf8(text) {
         Ok(_) => Ok(Carry::NONE),
@@ -117,7 +117,7 @@ fn verdict(text: &[u8]) -> Result<Carry, InvalidUtf8> {
     }
 }
 
-/// The reference backend's carry after the first bytes of a sequence.
+/// Returns the reference backend's carry after the first bytes of a sequence.
 fn carry_of(unfinished: &[u8]) -> Carry {
     let reference = Simd::available().next().expect("the reference is first");
     let carry = reference.validate(unfinished, Carry::NONE);
@@ -141,7 +141,7 @@ fn check(text: &Text, cuts: &[usize]) {
     }
 }
 
-/// Runs all kernels of every backend over the chunks of a text, copying to both buffers.
+/// Runs all kernels of every backend over the chunks of a text, and copies to both kinds of buffer.
 fn check_all(text: &Text, cuts: &[usize]) {
     check(text, cuts);
     let steps = text.steps(cuts);
@@ -158,7 +158,7 @@ fn check_all(text: &Text, cuts: &[usize]) {
     }
 }
 
-/// One backend going over the chunks of one text.
+/// A run of one backend over the chunks of one text.
 struct Run<'a> {
     simd: Simd,
     text: &'a Text,
@@ -228,7 +228,7 @@ impl Run<'_> {
         self.same(&output, &wanted);
     }
 
-    /// Hands the carry on from chunk to chunk and compares each verdict.
+    /// Passes the carry from chunk to chunk, and compares each verdict with the expected one.
     fn follow(
         &self,
         kernel: &str,
@@ -264,7 +264,7 @@ impl Run<'_> {
     }
 }
 
-/// Text that a sequence is put among.
+/// The text around a sequence.
 #[derive(Clone, Copy, Debug)]
 enum Fill {
     Ascii,
@@ -274,7 +274,7 @@ enum Fill {
 impl Fill {
     const ALL: [Self; 2] = [Self::Ascii, Self::MultiByte];
 
-    /// Makes `len` bytes that end with a whole character, a multi-byte one if there is room.
+    /// Returns `len` bytes that end with a whole character, a multi-byte one if there is room.
     fn before(self, len: usize) -> Vec<u8> {
         let characters = self.characters(len);
         let mut text = vec![b'a'; len - characters.len()];
@@ -282,23 +282,23 @@ impl Fill {
         text
     }
 
-    /// Makes `len` bytes that begin with a whole character, a multi-byte one if there is room.
+    /// Returns `len` bytes that begin with a whole character, a multi-byte one if there is room.
     fn after(self, len: usize) -> Vec<u8> {
         let mut text = self.characters(len).to_vec();
         text.resize(len, b'a');
         text
     }
 
-    /// Puts `middle` between `before` and `after` bytes of fill.
+    /// Returns `middle` between `before` and `after` bytes of fill.
     fn around(self, before: usize, middle: &[u8], after: usize) -> Vec<u8> {
         [&self.before(before), middle, &self.after(after)].concat()
     }
 
-    /// At most `len` bytes of whole characters.
+    /// Returns at most `len` bytes of whole characters.
     fn characters(self, len: usize) -> &'static [u8] {
         const LONGEST: usize = 6 << 10;
         const ASCII: &[u8] = &[b'a'; LONGEST];
-        // 13 bytes, so that every width meets every lane of a vector.
+        // Has 13 bytes, so that characters of every width occur in every lane of a vector.
         const MULTI_BYTE: &str = "\u{436}\u{451}\u{20ac}\u{1f600}\u{7ff}";
         const REPEATED: [u8; LONGEST] = repeated(MULTI_BYTE.as_bytes());
         static CHARACTERS: [u8; LONGEST] = REPEATED;
@@ -323,13 +323,13 @@ const fn repeated<const N: usize>(unit: &[u8]) -> [u8; N] {
     bytes
 }
 
-/// Lengths at and around which vectors, groups of vectors and alignment begin.
+/// Lengths at and around the limits of vectors, groups of vectors and alignment.
 const LONG: [usize; 19] = [
     511, 512, 513, 575, 600, 767, 769, 1023, 1024, 1025, 1026, 1027, 1087, 1100, 1500, 2047, 2048,
     4109, 5119,
 ];
 
-/// Every length to 300, and the long ones.
+/// Returns every length up to 300, and the lengths in [`LONG`].
 fn every_length_class() -> impl Iterator<Item = usize> {
     (0..=300).chain(LONG)
 }

@@ -1,4 +1,4 @@
-//! (b) Sequences, valid and dead, at every position of a text.
+//! (b) Valid and invalid sequences at every position of a text.
 
 use super::{Fill, Text, check, scaled};
 
@@ -27,7 +27,7 @@ const SEQUENCES: [&[u8]; 22] = [
     b"\xc2\x41",
 ];
 
-/// Checks a text whole, cut before and after each byte of the sequence, and in single bytes there.
+/// Checks a text whole, cut once before or after each byte of the sequence, and cut at all these places.
 fn check_around(text: &Text, position: usize, sequence: &[u8]) {
     check(text, &[]);
     let len = text.plain.len();
@@ -39,7 +39,7 @@ fn check_around(text: &Text, position: usize, sequence: &[u8]) {
     }
 }
 
-/// Puts each sequence at every `step`th position among `len` bytes, in turn from the first on.
+/// Checks each sequence at every `step`th position among `len` bytes. The first position varies.
 fn check_positions(len: usize, step: usize) {
     for (i, sequence) in SEQUENCES.into_iter().enumerate() {
         for position in ((i + len) % step..=len).step_by(step) {

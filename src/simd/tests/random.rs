@@ -33,7 +33,7 @@ enum Script {
     Bytes,
 }
 
-/// SplitMix64.
+/// A SplitMix64 generator.
 struct Random(u64);
 
 impl Random {
@@ -44,7 +44,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, which is not zero.
+    /// Returns a number below `limit`, which must not be zero.
     fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).expect("below a usize")
     }
@@ -61,7 +61,7 @@ impl Random {
         self.next().to_le_bytes()[0]
     }
 
-    /// A length, near a size of vectors more often than not.
+    /// Returns a length, which is usually near the size of a vector or a group of vectors.
     fn len(&mut self) -> usize {
         match self.below(8) {
             0 => self.below(80),
@@ -71,7 +71,7 @@ impl Random {
         }
     }
 
-    /// A text that is valid but for its end, which may be cut off, or random bytes.
+    /// Returns random bytes, or a valid text whose last character may be cut off.
     fn text(&mut self) -> Vec<u8> {
         use Script::{Ascii, Bytes, Cjk, Cyrillic, Emoji, Mixed, MostlyAscii};
         let scripts = [Ascii, MostlyAscii, Cyrillic, Cjk, Emoji, Mixed];
@@ -106,7 +106,7 @@ impl Random {
         text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     }
 
-    /// A character of any width, of the edges of the ranges among others.
+    /// Returns a character of any width. Some are at the edges of the ranges.
     fn any(&mut self) -> char {
         match self.below(8) {
             0 => self.within('\u{80}', 0x780),
@@ -119,7 +119,7 @@ impl Random {
         }
     }
 
-    /// One of the `count` characters from `first` on.
+    /// Returns one of the `count` characters from `first` on.
     fn within(&mut self, first: char, count: usize) -> char {
         let offset = u32::try_from(self.below(count)).expect("fewer than characters");
         char::from_u32(u32::from(first) + offset).expect("no surrogate among them")
@@ -138,7 +138,8 @@ impl Random {
         }
     }
 
-    /// Where chunks end: none, a few places, places a vector apart, or each byte of a stretch.
+    /// Returns the cuts between chunks: none, a few, some a vector apart, or one behind each byte of a
+    /// stretch.
     fn cuts(&mut self, len: usize) -> Vec<usize> {
         let mut cuts: Vec<usize> = match self.below(4) {
             0 => Vec::new(),
@@ -154,7 +155,7 @@ impl Random {
     }
 }
 
-/// Replaces a character that is cut off at the end by ASCII.
+/// Replaces a character that is cut off at the end with ASCII.
 fn complete(text: &mut [u8]) {
     if let Err(error) = str::from_utf8(text)
         && error.error_len().is_none()

@@ -1,8 +1,8 @@
-//! (a) All short strings of the bytes at which UTF-8's rules change.
+//! (a) All short strings of the bytes at which the rules of UTF-8 change.
 
 use super::{Fill, Text, check, scaled};
 
-/// RFC 3629 §4.
+/// Bytes at and around the ends of the ranges in the grammar of RFC 3629 §4.
 const BOUNDARY: [u8; 26] = [
     0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec,
     0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff,
@@ -12,7 +12,7 @@ fn longest() -> usize {
     scaled(4, 3)
 }
 
-/// Every string of `len` boundary bytes.
+/// Returns every string of `len` boundary bytes.
 fn strings(len: usize) -> impl Iterator<Item = Vec<u8>> {
     let digits = move |number: usize| {
         let digit = |place| number / 26_usize.pow(place) % 26;
@@ -28,7 +28,7 @@ fn strings(len: usize) -> impl Iterator<Item = Vec<u8>> {
     (0..count).map(digits)
 }
 
-/// Every way to cut `len` bytes into chunks that are not empty.
+/// Returns every way to cut `len` bytes into chunks that are not empty.
 fn splits(len: usize) -> Vec<Vec<usize>> {
     let is_cut = |split: usize, at: usize| split >> (at - 1) & 1 == 1;
     (0..1 << len.saturating_sub(1))
