@@ -1,14 +1,14 @@
-//! Host and port, as in a URI, a `Host` header or an origin (RFC 3986 §3.2.2, §3.2.3).
+//! Host and port in a URI, a `Host` header or an origin (RFC 3986 §3.2.2, §3.2.3).
 //!
-//! One rule for the three: an IPv6 address in brackets, or a name of letters, digits, `-`, `.`,
-//! `_` and `~`. User info, percent-encoding and port 0 are refused.
+//! One rule applies to all three. A host is an IPv6 address in brackets, or a name of letters, digits, `-`,
+//! `.`, `_` and `~`. User info, percent-encoding and port 0 are refused.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::UriError;
 
-/// Host and optional port; the host in lower case, IPv6 in its canonical form.
+/// A host and an optional port. The host is in lower case, and an IPv6 address in its canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Authority {
     host: String,
@@ -17,7 +17,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; an empty port counts as none.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. An empty port counts as none.
     pub(super) fn parse(text: &str) -> Result<Self, UriError> {
         let Some(literal) = text.strip_prefix('[') else {
             let (host, port) = text.split_once(':').unwrap_or((text, ""));
@@ -43,7 +43,7 @@ impl Authority {
         })
     }
 
-    /// The same from the bytes of a header.
+    /// Parses the bytes of a header value as [`parse`](Self::parse) does.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, UriError> {
         Self::parse(str::from_utf8(bytes).map_err(|_| UriError::InvalidHost)?)
     }
@@ -53,12 +53,12 @@ impl Authority {
         &self.host
     }
 
-    /// Returns the port, if one is given.
+    /// Returns the port, or `None` if the text has none.
     pub(super) fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Returns the same with the port left out if it is this one.
+    /// Returns the authority without its port if the port is `default`.
     pub(super) fn without_default(mut self, default: Option<u16>) -> Self {
         if self.port == default {
             self.port = None;
@@ -81,7 +81,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// Returns the port a scheme stands for (RFC 6455 §3, RFC 9110 §4.2).
+/// Returns the default port of a scheme (RFC 6455 §3, RFC 9110 §4.2).
 pub(super) fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),

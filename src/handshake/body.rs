@@ -1,15 +1,15 @@
-//! The body of a refusal, read up to a limit (RFC 9112 §6, §7.1).
+//! The body of a response that refuses the upgrade, read up to a limit (RFC 9112 §6, §7.1).
 //!
-//! It is read for people: a server's explanation of its 401 or 503. So nothing here is an error:
-//! where the framing is malformed or the limit reached, the body ends, marked as truncated. The
-//! connection is closed afterwards, whatever is left on it.
+//! The body is an explanation for people, for example of a 401 or 503, so that no fault in it is an error.
+//! A body ends at malformed framing or at the limit, and is then marked as truncated. The caller closes the
+//! connection afterwards, because unread bytes may remain.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 
 use super::headers;
 
-/// How many bytes of chunk sizes, extensions and line ends are read, in all.
+/// The maximum total number of bytes of chunk sizes, chunk extensions and line ends.
 const MAX_CHUNK_FRAMING: usize = 16 * 1024;
 
 /// Reads the body of a response that is not 101.
@@ -22,30 +22,30 @@ pub struct BodyReader {
     is_truncated: bool,
 }
 
-/// What comes next.
+/// The next part of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes, then the end.
+    /// The remaining bytes of a body of known length.
     Length(u64),
     /// Bytes until the connection ends.
     UntilEof,
-    /// The size of a chunk, of which so many digits were read.
+    /// The size of a chunk, and the number of digits that were read.
     ChunkSize { size: u64, digits: u8 },
     /// The rest of the line with the size of a chunk.
     ChunkExtension { size: u64 },
-    /// So many bytes of a chunk.
+    /// The remaining bytes of a chunk.
     ChunkData(u64),
-    /// The line end behind a chunk.
+    /// The line end after a chunk.
     ChunkEnd { seen_cr: bool },
-    /// Nothing.
+    /// The end of the body.
     Done,
 }
 
 impl BodyReader {
-    /// Makes a reader that keeps at most `limit` bytes of the body.
+    /// Creates a reader that keeps at most `limit` bytes of the body.
     ///
-    /// With `Transfer-Encoding` any `Content-Length` is ignored. A coding other than `chunked`
-    /// alone, or a malformed `Content-Length`, is read as it comes until the connection ends.
+    /// `Transfer-Encoding` takes precedence over `Content-Length`. With a coding other than `chunked`
+    /// alone, or with a malformed `Content-Length`, the body is read undecoded until the connection ends.
     pub fn new(head: &Response<()>, limit: usize) -> Self {
         let state = match framing_of(head) {
             State::Length(0) => State::Done,
@@ -60,9 +60,9 @@ impl BodyReader {
         }
     }
 
-    /// Consumes what belongs to the body, and returns whether the body is at its end.
+    /// Consumes the bytes of the body from `input`, and returns whether the body is at its end.
     ///
-    /// How the bytes are split does not matter. At the end nothing more is consumed.
+    /// The division of the bytes into calls does not matter. At the end no more bytes are consumed.
     pub fn read(&mut self, input: &mut BytesMut) -> bool {
         while self.state != State::Done && !input.is_empty() {
             match self.state {
@@ -86,7 +86,7 @@ impl BodyReader {
         self.is_done()
     }
 
-    /// Notes that the connection ended.
+    /// Records the end of the connection.
     pub fn eof(&mut self) {
         match self.state {
             State::Done => {}
@@ -100,18 +100,18 @@ impl BodyReader {
         self.state == State::Done
     }
 
-    /// Returns whether the body ended before its end: cut by the limit, by the end of the
-    /// connection, or by malformed chunks.
+    /// Returns whether the body was cut off by the limit, by the end of the connection, or by malformed
+    /// chunks.
     pub fn is_truncated(&self) -> bool {
         self.is_truncated
     }
 
-    /// Returns what was read.
+    /// Returns the bytes of the body that were read.
     pub fn into_bytes(self) -> Bytes {
         self.body.freeze()
     }
 
-    /// Moves up to `left` bytes into the body, and returns how many are then left.
+    /// Moves up to `left` bytes from `input` into the body. Returns the number of bytes that are then left.
     fn store(&mut self, input: &mut BytesMut, left: u64) -> u64 {
         let room = self.limit.saturating_sub(self.body.len());
         let wanted = usize::try_from(left).unwrap_or(usize::MAX);
@@ -120,7 +120,7 @@ impl BodyReader {
         left.saturating_sub(taken.len() as u64)
     }
 
-    /// Stays where more bytes are to come, unless the limit leaves no room for them.
+    /// Continues in `state`, unless the limit leaves no room for more bytes.
     fn go_on(&mut self, state: State) {
         self.state = state;
         if self.body.len() >= self.limit {
@@ -170,7 +170,7 @@ impl BodyReader {
     }
 }
 
-/// Returns how the body is delimited (RFC 9112 §6.3).
+/// Returns the first state, by the framing of the body (RFC 9112 §6.3).
 fn framing_of(head: &Response<()>) -> State {
     let status = head.status();
     let is_bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);

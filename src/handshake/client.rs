@@ -1,9 +1,9 @@
-//! The client's side: making a request, and judging the response (RFC 6455 §4.1).
+//! The client's side of the handshake: creating a request and verifying the response (RFC 6455 §4.1).
 //!
-//! [`request`] makes the request for a [`Target`] and an [`Offer`]; [`verify`] judges the response
-//! to it. Up to [`MAX_INTERIM_RESPONSES`] interim responses may come first; the caller skips them.
-//! A final answer other than 101 is [`HandshakeError::Refused`], whose body a
-//! [`BodyReader`](super::BodyReader) reads. Redirects are not followed here.
+//! [`request`] creates the request for a [`Target`] and an [`Offer`], and [`verify`] checks the response.
+//! Up to [`MAX_INTERIM_RESPONSES`] interim responses may precede the final one; the caller skips them. A
+//! final response other than 101 is [`HandshakeError::Refused`]. A [`BodyReader`](super::BodyReader) reads
+//! its body. Redirects are not followed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,21 +20,21 @@ use super::{
 };
 use crate::config::Config;
 
-/// How many interim responses a client skips before it gives up.
+/// The maximum number of interim responses that a client skips.
 pub const MAX_INTERIM_RESPONSES: usize = 4;
 
 /// The default `User-Agent`.
 const AGENT: &str = concat!("wsimd/", env!("CARGO_PKG_VERSION"));
 
-/// Returns whether a response with this status is followed by another: 1xx, but not 101
-/// (RFC 9110 §15.2).
+/// Returns whether another response follows one with this status: 1xx, but not 101 (RFC 9110 §15.2).
 pub fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// What a client asks for, beyond the URI.
+/// The options of a client's request, in addition to the URI.
 ///
-/// The default asks for nothing, and names itself in `User-Agent`.
+/// By default the request contains no `Origin`, subprotocol or extension. Its `User-Agent` names this
+/// crate.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Offer {
@@ -49,22 +49,21 @@ impl Offer {
         Self::default()
     }
 
-    /// Sets `Origin`: by default absent, as for any client that is not a browser.
+    /// Sets `Origin`. Default: none, as in all clients except browsers.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for what a header cannot hold.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a text that is not a valid header value.
     pub fn origin(mut self, origin: &str) -> Result<Self, HandshakeError> {
         self.origin = Some(headers::value("origin", origin)?);
         Ok(self)
     }
 
-    /// Sets the subprotocols offered, the preferred one first: by default none.
+    /// Sets the offered subprotocols, the preferred one first. Default: none.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is no token, or twice
-    /// there.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is not a token or occurs twice.
     pub fn subprotocols<I>(mut self, names: I) -> Result<Self, HandshakeError>
     where
         I: IntoIterator<Item: Into<String>>,
@@ -75,15 +74,15 @@ impl Offer {
 
     /// Adds a header. At most 256 can be added.
     ///
-    /// `Host`, `Authorization` and `User-Agent` replace the one that would be sent otherwise; an
-    /// empty `User-Agent` means none.
+    /// `Host`, `Authorization` and `User-Agent` replace the default header of that name. An empty
+    /// `User-Agent` removes the header.
     ///
     /// # Errors
     ///
-    /// [`ReservedHeader`](HandshakeError::ReservedHeader) for what the handshake sets itself
-    /// (`Upgrade`, `Connection`, `Sec-WebSocket-*`, and `Origin`, which has a
-    /// [setter](Self::origin)) or an upgrade cannot have (`Content-Length`, `Transfer-Encoding`);
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or too many.
+    /// - [`ReservedHeader`](HandshakeError::ReservedHeader) for a header that the handshake sets itself
+    ///   (`Upgrade`, `Connection`, `Sec-WebSocket-*`, and `Origin`, which has a [setter](Self::origin)), or
+    ///   that an upgrade must not have (`Content-Length`, `Transfer-Encoding`).
+    /// - [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or for too many.
     pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, HandshakeError>
     where
         N: TryInto<HeaderName>,
@@ -100,15 +99,15 @@ impl Offer {
     }
 }
 
-/// Makes the request that opens a connection, with a fresh key (RFC 6455 §4.1).
+/// Creates the request that opens a connection, with a fresh key (RFC 6455 §4.1).
 ///
-/// Its URI is the resource name in origin-form; user info becomes Basic `Authorization`.
+/// Its URI is the resource name in origin-form. User info becomes Basic `Authorization`.
 ///
 /// # Errors
 ///
-/// [`NoRandomness`](HandshakeError::NoRandomness), or
-/// [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that no header can hold, an extension whose
-/// name or parameters are no tokens, and two extensions of one name.
+/// - [`NoRandomness`](HandshakeError::NoRandomness) if the system has no random bytes for the key.
+/// - [`InvalidSetting`](HandshakeError::InvalidSetting) for a host that is not a valid header value, for an
+///   extension whose name or parameters are not tokens, and for two extensions of one name.
 pub fn request(
     target: &Target,
     offer: &Offer,
@@ -151,7 +150,7 @@ fn request_with_nonce(
         fields.insert(SEC_WEBSOCKET_EXTENSIONS, offers);
     }
     fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    // Takes the place of what is there under the same name.
+    // Replaces the default headers of the same names.
     fields.extend(offer.headers.clone());
     if fields.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
         fields.remove(USER_AGENT);
@@ -163,7 +162,7 @@ fn request_with_nonce(
     Ok(request)
 }
 
-/// Returns Basic credentials (RFC 7617 §2), which `Debug` does not print.
+/// Returns Basic credentials (RFC 7617 §2) as a header value that `Debug` does not print.
 fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
     let credentials = STANDARD.encode(format!("{name}:{password}"));
     let value = HeaderValue::from_str(&format!("Basic {credentials}"));
@@ -172,23 +171,24 @@ fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
     Ok(value)
 }
 
-/// Judges the response to a request, which was made of `offer` (RFC 6455 §4.1).
+/// Verifies the response to the request `sent`, which was created from `offer` (RFC 6455 §4.1).
 ///
 /// The checks, in this order:
 ///
-/// 1. The version is HTTP/1.1 and the status 101.
-/// 2. No `Content-Length` and no `Transfer-Encoding`.
-/// 3. `Upgrade` once and `websocket`, the `Connection` list contains `upgrade`, ignoring case.
-/// 4. `Sec-WebSocket-Accept` once, and the answer to the key that was sent.
-/// 5. `Sec-WebSocket-Extensions` names extensions of `offer`, each once, with parameters that follow from
-///    those offered; no two own the same reserved bit. None is legal.
-/// 6. `Sec-WebSocket-Protocol` at most once, and a subprotocol that was offered. None is legal.
+/// 1. The version is HTTP/1.1 and the status is 101.
+/// 2. `Content-Length` and `Transfer-Encoding` are absent.
+/// 3. `Upgrade` appears once and is `websocket`, and the `Connection` list contains `upgrade`. Case is
+///    ignored.
+/// 4. `Sec-WebSocket-Accept` appears once and matches the key of the request.
+/// 5. `Sec-WebSocket-Extensions`, if present, names extensions of `offer`, each at most once. Their
+///    parameters are valid responses to the offer, and no two use the same reserved bit.
+/// 6. `Sec-WebSocket-Protocol`, if present, appears once and names an offered subprotocol.
 ///
 /// # Errors
 ///
-/// The first check that failed. For another status than 101 it is
-/// [`Refused`](HandshakeError::Refused) with the headers and an empty body: a caller that reads
-/// the body looks at the status first, and makes the error with [`HandshakeError::refused`].
+/// The error of the first check that failed. For a status other than 101, it is
+/// [`Refused`](HandshakeError::Refused) with the headers and an empty body. A caller that reads the body
+/// checks the status first, and creates the error with [`HandshakeError::refused`].
 pub fn verify(
     sent: &Request<()>,
     config: &Config,
@@ -213,7 +213,7 @@ pub fn verify(
     })
 }
 
-/// A request lists protocols, a response names the one that is switched to.
+/// Checks `Upgrade`. A request contains a list of protocols, but a response exactly the chosen one.
 fn check_upgrade(fields: &HeaderMap) -> Result<(), HandshakeError> {
     let header = headers::UPGRADE;
     match headers::singleton(fields, header)? {

@@ -1,7 +1,7 @@
-//! Why an opening handshake failed: one variant per rule.
+//! [`HandshakeError`]: the errors of the opening handshake, with one variant for each rule.
 //!
-//! What a peer sent is kept as an [`Excerpt`]: bounded, and escaped whenever it is shown, so an
-//! error can go to a terminal or a log as it is. Credentials are never part of an error.
+//! An error keeps data of the peer as an [`Excerpt`], which has a limited size and is escaped for output.
+//! An error can therefore be written to a terminal or a log. It never contains credentials.
 
 use std::error::Error;
 use std::fmt;
@@ -12,13 +12,13 @@ use http::{Response, StatusCode};
 use super::UriError;
 use crate::extension::NegotiationError;
 
-/// The most bytes an [`Excerpt`] keeps.
+/// The maximum number of bytes in an [`Excerpt`].
 const EXCERPT_LEN: usize = 128;
 
-/// The beginning of something a peer sent, or of a setting that cannot be used.
+/// The beginning of a text that the peer sent, or of a setting that cannot be used.
 ///
-/// At most 128 bytes; a longer text is cut and ends with `...`. `Display` and `Debug` escape
-/// everything but printable ASCII.
+/// Contains at most 128 bytes. A longer text is cut and ends with `...`. `Display` and `Debug` escape all
+/// characters except printable ASCII.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Excerpt(Box<[u8]>);
 
@@ -32,8 +32,8 @@ impl Excerpt {
         Self(kept.chain(MARK).copied().collect())
     }
 
-    /// The same for a text with an authority: what stands before the last `@` is replaced by
-    /// `***`, for it may hold a password.
+    /// Creates an excerpt of a text with an authority. Replaces all bytes before the last `@` with `***`,
+    /// because they may contain a password.
     pub(super) fn without_user_info(bytes: &[u8]) -> Self {
         let Some(at) = memchr::memrchr(b'@', bytes) else {
             return Self::new(bytes);
@@ -62,8 +62,8 @@ impl fmt::Debug for Excerpt {
 
 /// Why an opening handshake failed.
 ///
-/// [`status`](Self::status) is what a server answers; [`server::refuse`](super::server::refuse)
-/// makes the whole response.
+/// [`status`](Self::status) returns the status with which a server answers.
+/// [`server::refuse`](super::server::refuse) creates the whole response.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -79,9 +79,9 @@ pub enum HandshakeError {
     },
     /// A line ends before the start line.
     LeadingBlankLine,
-    /// A LF is not preceded by a CR.
+    /// An LF is not preceded by a CR.
     BareLineFeed,
-    /// A CR is not followed by a LF (RFC 9112 §2.2).
+    /// A CR is not followed by an LF (RFC 9112 §2.2).
     BareCarriageReturn,
     /// The head contains a NUL.
     NulInHead,
@@ -89,7 +89,7 @@ pub enum HandshakeError {
     FoldedHeader,
     /// The start line or a header line is not HTTP.
     MalformedHead {
-        /// Which part is wrong.
+        /// The invalid part.
         reason: &'static str,
     },
     /// The peer does not speak HTTP/1.1 (RFC 6455 §4.1, §4.2.1).
@@ -113,16 +113,16 @@ pub enum HandshakeError {
         /// Its name.
         header: &'static str,
     },
-    /// A header's value is not of the form its definition asks for.
+    /// The value of a header does not follow its grammar.
     InvalidHeader {
         /// Its name.
         header: &'static str,
-        /// Its value, or the list element at fault.
+        /// Its value, or the invalid element of its list.
         value: Excerpt,
     },
-    /// The target names another authority than `Host` (RFC 9112 §3.2.2).
+    /// The request target and `Host` name different hosts or ports (RFC 9112 §3.2.2).
     HostMismatch(Excerpt),
-    /// `Host` is not in the server's allow-list.
+    /// The server's list of hosts does not contain `Host`.
     HostNotAllowed(Excerpt),
     /// `Connection` lacks `upgrade`, or `Upgrade` lacks `websocket` (RFC 6455 §4.1, §4.2.1).
     NotUpgrade {
@@ -134,61 +134,61 @@ pub enum HandshakeError {
         /// Its value, or `None` when the header is missing.
         got: Option<Excerpt>,
     },
-    /// The browser page behind the request is not one that the server accepts (RFC 6455 §10.2).
+    /// The server does not accept the origin of the browser page (RFC 6455 §10.2).
     OriginNotAllowed(Excerpt),
     /// `Sec-WebSocket-Protocol` offers the same subprotocol twice (RFC 6455 §4.1).
     DuplicateSubprotocol(Excerpt),
-    /// The server answered, with something else than 101: its status, its headers and as much of
-    /// its body as was read.
+    /// The server answered with a status other than 101. Contains the status, the headers and the part of
+    /// the body that was read.
     Refused(Box<Response<Bytes>>),
-    /// `Sec-WebSocket-Accept` does not answer our key (RFC 6455 §4.1).
+    /// `Sec-WebSocket-Accept` does not match our key (RFC 6455 §4.1).
     AcceptMismatch {
-        /// What answers the key that was sent.
+        /// The value that matches the key of the request.
         expected: Excerpt,
-        /// What the server sent.
+        /// The value that the server sent.
         got: Excerpt,
     },
     /// The server chose a subprotocol that was not offered (RFC 6455 §4.1).
     SubprotocolNotOffered(Excerpt),
     /// The server chose an extension that was not offered (RFC 6455 §4.1).
     ExtensionNotOffered(Excerpt),
-    /// The server agreed to an extension twice.
+    /// The server accepted an extension twice.
     DuplicateExtension(Excerpt),
-    /// The server agreed to two extensions that own the same reserved bit (RFC 6455 §9.1).
+    /// The server accepted two extensions that use the same reserved bit (RFC 6455 §9.1).
     ReservedBitsTaken(Excerpt),
-    /// The server's parameters for an extension do not follow from what was offered.
+    /// The server's parameters for an extension are not a valid response to the offer.
     Extension {
         /// The extension.
         name: Excerpt,
-        /// What is wrong.
+        /// The reason.
         error: Box<NegotiationError>,
     },
-    /// The URI cannot be connected to.
+    /// The URI is invalid.
     Uri(UriError),
-    /// The handshake owns this header, so it cannot be added by hand.
+    /// The handshake sets this header itself or requires its absence, so the application cannot add it.
     ReservedHeader(Excerpt),
-    /// A setting given to this side cannot be used.
+    /// A setting of this side cannot be used.
     InvalidSetting {
-        /// Which setting.
+        /// The name of the setting.
         setting: &'static str,
-        /// Its value; of a header, only its name.
+        /// Its value. For a header, only the name of the header.
         value: Excerpt,
     },
-    /// The operating system gave no random bytes for the key.
+    /// The operating system provided no random bytes for the key.
     NoRandomness,
 }
 
-// The umbrella error boxes it; keep the box small.
+// `Error` boxes this type, and the box should stay small.
 const _: () = assert!(size_of::<HandshakeError>() <= 48);
 
 impl HandshakeError {
-    /// Makes [`Refused`](Self::Refused) from the head and the body of a response.
+    /// Creates a [`Refused`](Self::Refused) from the head and the body of a response.
     pub fn refused(head: Response<()>, body: Bytes) -> Self {
         Self::Refused(Box::new(head.map(|()| body)))
     }
 
-    /// Returns the status with which a server answers a request that failed so: 400 unless a more
-    /// precise one exists, and 500 for what is not about a request.
+    /// Returns the status with which a server answers the request that failed: 400 unless a more precise
+    /// status exists, and 500 for an error that does not concern a request.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::HeadTooLarge { .. } | Self::TooManyHeaders { .. } => {
@@ -218,8 +218,8 @@ impl HandshakeError {
 
     /// Returns whether the peer broke a rule of HTTP or of RFC 6455, or exceeded a limit.
     ///
-    /// `false` for what a policy turned down (origin, host, a refusal by the server) and for what
-    /// is wrong on this side.
+    /// Returns `false` for a refusal by a policy (origin, host, or the server's refusal) and for a fault of
+    /// this side.
     pub fn is_peer_fault(&self) -> bool {
         !matches!(
             self,
@@ -235,7 +235,7 @@ impl HandshakeError {
 }
 
 impl fmt::Display for HandshakeError {
-    // One arm for each rule, in the order of the enum: longer than a function should be otherwise.
+    // One arm for each rule, in the order of the enum. This exceeds the usual length of a function.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HeadTooLarge { limit } => write!(f, "the head exceeds {limit} bytes"),

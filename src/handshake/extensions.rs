@@ -1,4 +1,4 @@
-//! Agreeing on extensions (RFC 6455 §9.1): what is offered, accepted and confirmed.
+//! Negotiation of extensions (RFC 6455 §9.1): offer, acceptance and confirmation.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderValue};
 use super::{Excerpt, HandshakeError, headers};
 use crate::extension::{Extension, Extensions, Params, is_token, parse};
 
-/// What a side is willing to use, the preferred first.
+/// The extensions of one side, the preferred one first.
 pub(super) type List = [Arc<dyn Extension>];
 
-/// Writes a client's offers; `None` when there are none. Of two extensions of one name nobody could say
-/// which the server has answered.
+/// Returns the header value of a client's offers, or `None` if there are none. Names must be unique,
+/// because otherwise the response could not be matched to an offer.
 pub(super) fn offer(list: &List) -> Result<Option<HeaderValue>, HandshakeError> {
     let (mut names, mut offers) = (Vec::new(), Vec::new());
     for extension in list.iter().filter(|extension| offers_any(extension)) {
@@ -30,8 +30,8 @@ pub(super) fn offer(list: &List) -> Result<Option<HeaderValue>, HandshakeError> 
     headers::value("extension", &offers.join(", ")).map(Some)
 }
 
-/// Answers a client's offers, in its order: of each name the first that an extension accepts, unless
-/// its reserved bits are taken. Others are declined.
+/// Answers a client's offers, in the client's order. Accepts, for each name, the first offer that an
+/// extension accepts and whose reserved bits are free. Declines all others.
 pub(super) fn accept(fields: &HeaderMap, list: &List) -> Result<Extensions, HandshakeError> {
     let mut agreed = Extensions::default();
     let mut names = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn accept(fields: &HeaderMap, list: &List) -> Result<Extensions, Hand
     Ok(agreed)
 }
 
-/// Judges a server's response.
+/// Checks a server's response to the offers.
 pub(super) fn confirm(fields: &HeaderMap, list: &List) -> Result<Extensions, HandshakeError> {
     let mut agreed = Extensions::default();
     let mut names = Vec::new();
@@ -80,17 +80,17 @@ pub(super) fn confirm(fields: &HeaderMap, list: &List) -> Result<Extensions, Han
     Ok(agreed)
 }
 
-/// Whether it is for clients.
+/// Returns whether clients can offer the extension.
 fn offers_any(extension: &Arc<dyn Extension>) -> bool {
     !extension.offers().is_empty()
 }
 
-/// Whether the reserved bits of an extension are not yet another's.
+/// Returns whether the reserved bits of an extension are free.
 fn is_free(agreed: &Extensions, extension: &dyn Extension) -> bool {
     agreed.rsv().intersection(extension.rsv()).is_none()
 }
 
-/// Reads all elements of the header; none when it is absent.
+/// Parses all elements of the header. Returns none if the header is absent.
 fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
     let malformed = |element| headers::invalid(headers::EXTENSIONS, element);
     let elements = headers::list(fields, headers::EXTENSIONS);
@@ -103,7 +103,7 @@ fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
     Ok(read)
 }
 
-/// Writes one element of the header.
+/// Returns one element of the header.
 fn element(name: &str, params: &Params) -> Result<String, HandshakeError> {
     let element = format!("{name}{params}");
     if !is_token(name.as_bytes()) || !params.is_valid() {

@@ -150,7 +150,7 @@ fn malformed(reason: &'static str) -> HandshakeError {
 
 fn parse_target(target: &str) -> Result<Uri, HandshakeError> {
     let invalid = || HandshakeError::InvalidTarget(Excerpt::without_user_info(target.as_bytes()));
-    // `http::Uri` would drop a fragment, and let DEL and UTF-8 pass.
+    // `http::Uri` would drop a fragment, and would accept DEL and UTF-8.
     if target.contains('#') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(invalid());
     }
@@ -184,13 +184,13 @@ fn collect(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HandshakeError> 
     Ok(headers)
 }
 
-/// Writes a request head: the target in origin-form, `Host` first, the other headers in the order
-/// of the map.
+/// Writes a request head with the target in origin-form. `Host` precedes the other headers, which keep the
+/// order of the map.
 ///
-/// Nothing can be injected, for the types of `http` hold no line end.
+/// No line can be injected, because the types of `http` contain no line end.
 pub fn write_request(request: &Request<()>, output: &mut BytesMut) {
     let method = request.method().as_str();
-    // Not `path_and_query`, which lacks the `/` of `ws://host?query`.
+    // `path_and_query` would lack the `/` of `ws://host?query`.
     let path = Some(request.uri().path()).filter(|path| !path.is_empty());
     let (mark, query) = request.uri().query().map_or(("", ""), |query| ("?", query));
     for part in [
@@ -208,7 +208,7 @@ pub fn write_request(request: &Request<()>, output: &mut BytesMut) {
 
 /// Writes a response head, with the canonical reason phrase of its status.
 ///
-/// Nothing can be injected, for the types of `http` hold no line end.
+/// No line can be injected, because the types of `http` contain no line end.
 pub fn write_response(response: &Response<()>, output: &mut BytesMut) {
     let status = response.status();
     let reason = status.canonical_reason().unwrap_or_default();
@@ -237,7 +237,7 @@ fn write_header(name: &str, value: &HeaderValue, output: &mut BytesMut) {
     }
 }
 
-/// Returns a name as RFC 6455 spells it, for old peers that compare case; others in lower case.
+/// Returns a name as RFC 6455 spells it, for old peers that compare case. Other names are in lower case.
 fn spelling(name: &HeaderName) -> &str {
     const SPELLED: [&str; 9] = [
         headers::UPGRADE,

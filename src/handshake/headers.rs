@@ -1,8 +1,8 @@
-//! Reading headers by the grammar of RFC 9110 §5.6: singletons, lists of tokens.
+//! Reading of headers by the grammar of RFC 9110 §5.6: singletons and lists of tokens.
 //!
-//! A list may span several lines of the same name and may have empty elements; it is compared
-//! element by element, never by substring. Names are spelled as RFC 6455 does, for messages and
-//! for the wire; looking them up ignores case.
+//! A list may span several lines of the same name and may have empty elements. It is compared element by
+//! element, never by substring. Constants spell names as RFC 6455 does, for error texts and for the wire.
+//! Lookups ignore case.
 
 use std::collections::HashSet;
 
@@ -23,10 +23,10 @@ pub(super) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 pub(super) const CONTENT_LENGTH: &str = "Content-Length";
 pub(super) const TRANSFER_ENCODING: &str = "Transfer-Encoding";
 
-/// The most headers that can be added by hand.
+/// The maximum number of headers that the application can add.
 const MAX_EXTRA_HEADERS: usize = 256;
 
-/// Returns whether the bytes are a protocol: a name, or a name, `/` and a version (RFC 9110 §7.8).
+/// Returns whether the bytes are a protocol: a name, optionally with `/` and a version (RFC 9110 §7.8).
 pub(super) fn is_protocol(bytes: &[u8]) -> bool {
     match memchr::memchr(b'/', bytes).and_then(|slash| bytes.split_at_checked(slash)) {
         Some((name, version)) => is_token(name) && is_token(version.get(1..).unwrap_or_default()),
@@ -34,7 +34,7 @@ pub(super) fn is_protocol(bytes: &[u8]) -> bool {
     }
 }
 
-/// Returns the value of a header that may appear once, without spaces around it.
+/// Returns the trimmed value of a header that may appear at most once.
 pub(super) fn singleton<'a>(
     headers: &'a HeaderMap,
     header: &'static str,
@@ -47,7 +47,7 @@ pub(super) fn singleton<'a>(
     Ok(first.map(|value| value.as_bytes().trim_ascii()))
 }
 
-/// Returns the value of a header that must appear once, without spaces around it.
+/// Returns the trimmed value of a header that must appear exactly once.
 pub(super) fn required<'a>(
     headers: &'a HeaderMap,
     header: &'static str,
@@ -63,7 +63,7 @@ pub(super) fn invalid(header: &'static str, value: &[u8]) -> HandshakeError {
     }
 }
 
-/// Iterates over the elements of a list, across all lines of that name, empty ones left out.
+/// Returns the elements of a list, which may span several lines. Skips empty elements.
 pub(super) fn list<'a>(headers: &'a HeaderMap, header: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(header).iter();
     let elements = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
@@ -89,7 +89,7 @@ pub(super) fn list_contains(
     Ok(found)
 }
 
-/// Returns the subprotocols offered, in the client's order; empty when the header is absent.
+/// Returns the offered subprotocols in the client's order. The list is empty if the header is absent.
 ///
 /// RFC 6455 §4.1: a non-empty list of tokens that "MUST all be unique strings".
 pub(super) fn subprotocols(headers: &HeaderMap) -> Result<Vec<&str>, HandshakeError> {
@@ -115,7 +115,7 @@ fn token_str(bytes: &[u8]) -> Option<&str> {
     str::from_utf8(bytes).ok()
 }
 
-/// Checks the subprotocols that this side is to use: unique tokens.
+/// Checks that the subprotocols of this side are unique tokens.
 pub(super) fn check_subprotocols<I>(names: I) -> Result<Vec<String>, HandshakeError>
 where
     I: IntoIterator<Item: Into<String>>,
@@ -139,15 +139,15 @@ pub(super) fn unusable(setting: &'static str, value: &[u8]) -> HandshakeError {
     }
 }
 
-/// Makes a header value of a text that this side writes.
+/// Creates a header value from a setting of this side.
 pub(super) fn value(setting: &'static str, text: &str) -> Result<HeaderValue, HandshakeError> {
     HeaderValue::from_str(text).map_err(|_| unusable(setting, text.as_bytes()))
 }
 
-/// Adds a header given by hand, unless the handshake owns it.
+/// Adds a header of the application, unless the handshake sets it itself.
 ///
-/// One of `once` replaces an earlier one of its name. Values that carry credentials are marked
-/// sensitive: `Debug` does not print them.
+/// A header whose name is in `once` replaces an earlier one. Values that carry credentials are marked as
+/// sensitive, so that `Debug` does not print them.
 pub(super) fn add_extra<N, V>(
     headers: &mut HeaderMap,
     once: &[HeaderName],
@@ -176,14 +176,14 @@ where
     Ok(())
 }
 
-/// Returns whether the handshake sets this header, or must see to its absence.
+/// Returns whether the handshake sets this header or requires its absence.
 fn is_reserved(name: &HeaderName) -> bool {
     let name = name.as_str();
     let owned = [UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
     name.starts_with("sec-websocket-") || owned.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Returns whether the values of a header are not for logs.
+/// Returns whether the values of a header must not appear in logs.
 pub(super) fn is_secret(name: &HeaderName) -> bool {
     use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].contains(name)

@@ -1,15 +1,18 @@
 //! The opening handshake of RFC 6455 §4, without I/O.
 //!
-//! Bytes become a head ([`head`]), a head becomes an `http` request or response, and two pairs of
-//! functions judge them: [`client::request`] and [`client::verify`], [`server::accept`] and
-//! [`server::refuse`]. Nothing here reads a socket, a clock or a global; limits come in as
-//! arguments, and every error is a [`HandshakeError`] that names the rule, the header or the limit.
+//! [`head`] reads bytes into an `http` request or response, and writes them. [`client::request`] creates a
+//! request, and [`client::verify`] checks the response. [`server::accept`] checks a request, and
+//! [`server::refuse`] creates the response to an invalid one. This module reads no socket, clock or global
+//! state. Limits are arguments. Every error is a [`HandshakeError`] that names the rule, the header or the
+//! limit.
 //!
-//! What is checked is stricter than the HTTP parser alone: one HTTP/1.1 head with CRLF line ends
-//! and nothing folded, singletons once, lists by grammar rather than by substring, no body on
-//! either side of an upgrade. Each function documents its checks in the order they are made.
-//! Extensions are those of [`client::Offer`] and [`server::Policy`]: what both sides agree on is part
-//! of [`Negotiated`].
+//! The checks are stricter than those of the HTTP parser. A head is HTTP/1.1 with CRLF line ends and
+//! without folded lines. Headers that may appear once must not repeat. Lists are compared by their grammar
+//! and not by substring. Neither side of an upgrade may send a body. Each function documents its checks in
+//! their order.
+//!
+//! [`client::Offer`] and [`server::Policy`] contain the extensions of each side. [`Negotiated`] contains
+//! the negotiated ones.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -34,16 +37,16 @@ pub use error::{Excerpt, HandshakeError};
 pub use origin::Origins;
 pub use uri::{Target, UriError};
 
-/// What a key is joined with before it is hashed (RFC 6455 §1.3).
+/// The GUID that is appended to a key before hashing (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The only version of the protocol (RFC 6455 §4.1).
 const VERSION: &str = "13";
 
-/// Returns the `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key`: the base64 of the SHA-1
-/// of the key and a fixed GUID, in ASCII (RFC 6455 §4.2.2).
+/// Returns the `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`: the base64 of the SHA-1 of the key and a
+/// fixed GUID, in ASCII (RFC 6455 §4.2.2).
 ///
-/// The key is taken as the bytes of the header value; it is not decoded.
+/// `key` is the header value as it was sent, not decoded.
 pub fn accept_key(key: &[u8]) -> [u8; 28] {
     let mut hash = Sha1::new();
     hash.update(key);
@@ -54,7 +57,7 @@ pub fn accept_key(key: &[u8]) -> [u8; 28] {
     accept
 }
 
-/// What both sides agreed on in the opening handshake.
+/// The subprotocol and the extensions that the opening handshake negotiated.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Negotiated {
@@ -63,17 +66,17 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
-    /// Returns the subprotocol in use, or `None` when the connection has none (RFC 6455 §1.9).
+    /// Returns the negotiated subprotocol, or `None` if there is none (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// Returns the extensions in use, none when [empty](Extensions::is_empty) (RFC 6455 §9.1).
+    /// Returns the negotiated extensions, which may be [empty](Extensions::is_empty) (RFC 6455 §9.1).
     pub const fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// Takes the extensions, for [`Parts::extensions`](crate::Parts::extensions) or
+    /// Returns the negotiated extensions by value, for [`Parts::extensions`](crate::Parts::extensions) or
     /// [`Codec::extensions`](crate::Codec::extensions).
     pub fn into_extensions(self) -> Extensions {
         self.extensions
@@ -89,7 +92,7 @@ fn check_connection(headers: &HeaderMap) -> Result<(), HandshakeError> {
     Err(HandshakeError::NotUpgrade { header: name })
 }
 
-/// Checks that neither framing header of a body is present: bytes after the head are frames.
+/// Checks that no header announces a body, because the bytes after the head are frames.
 fn check_no_body(headers: &HeaderMap) -> Result<(), HandshakeError> {
     for header in [headers::CONTENT_LENGTH, headers::TRANSFER_ENCODING] {
         if headers.contains_key(header) {

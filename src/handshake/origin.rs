@@ -1,8 +1,8 @@
-//! Which pages may connect: the `Origin` header (RFC 6455 §4.1, §10.2).
+//! [`Origins`]: the rule for the `Origin` header of browser pages (RFC 6455 §4.1, §10.2).
 //!
-//! A browser lets any page open a WebSocket to any server, with the user's cookies, and says in
-//! `Origin` which page it is. The server has to decide. Other programs send no `Origin`, or
-//! whatever they like: this protects users of browsers, it does not authenticate anybody.
+//! A browser lets any page open a WebSocket to any server, with the user's cookies. It sends the origin of
+//! the page in `Origin`, and the server has to decide. Other programs send no `Origin` or an arbitrary one,
+//! so the rule protects the users of browsers and authenticates no client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::authority::{Authority, default_port};
 use super::{HandshakeError, headers};
 
-/// Which origins a server accepts. The default is [`same_host`](Self::same_host).
+/// The origins that a server accepts. Default: [`same_host`](Self::same_host).
 ///
-/// A request without `Origin` does not come from a browser page, and is accepted by every rule.
+/// Every rule accepts a request without `Origin`, because such a request does not come from a browser page.
 #[derive(Clone, Default)]
 pub struct Origins(Rule);
 
@@ -26,10 +26,10 @@ enum Rule {
 }
 
 impl Origins {
-    /// Accepts an origin whose host and port are those of `Host`, ignoring case.
+    /// Accepts an origin whose host and port equal those of `Host`, ignoring case.
     ///
-    /// The scheme must be `http` or `https`, and its default port equals none. `null`, the origin
-    /// of sandboxed pages and local files, is refused.
+    /// The scheme must be `http` or `https`, and its default port may be omitted. `null`, the origin of
+    /// sandboxed pages and local files, is refused.
     pub fn same_host() -> Self {
         Self(Rule::SameHost)
     }
@@ -39,15 +39,15 @@ impl Origins {
         Self(Rule::Any)
     }
 
-    /// Accepts the origins listed, such as `https://example.com` or `http://localhost:8080`;
-    /// scheme and host ignore case, and the scheme's default port equals none.
+    /// Accepts the listed origins, such as `https://example.com` or `http://localhost:8080`. The case of
+    /// scheme and host is ignored, and the default port of the scheme may be omitted.
     ///
-    /// The server's own host has to be listed too. `null` can be listed.
+    /// The server's own host must be listed too. `null` can be listed.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is no origin: it would
-    /// never match. In particular an origin has no path, not even `/`.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is not an origin and could
+    /// never match. In particular, an origin has no path, not even `/`.
     pub fn list<I>(origins: I) -> Result<Self, HandshakeError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -61,8 +61,8 @@ impl Origins {
         Ok(Self(Rule::List(accepted.into())))
     }
 
-    /// Accepts an origin when the function returns `true`. It is given the value of `Origin` as
-    /// it was sent, `null` included; a value that is not visible ASCII is refused without asking.
+    /// Accepts an origin if the function returns `true`. The function receives the value of `Origin` as it
+    /// was sent, including `null`. A value that is not visible ASCII is refused without a call.
     pub fn predicate<F>(accepts: F) -> Self
     where
         F: Fn(&str) -> bool + Send + Sync + 'static,
@@ -111,7 +111,7 @@ fn is_same_host(origin: &str, host: &Authority) -> bool {
     authority.without_default(Some(default)) == host.clone().without_default(Some(default))
 }
 
-/// Returns the form in which two origins are compared.
+/// Returns the normal form of an origin, for comparison.
 fn normalize(origin: &str) -> Option<String> {
     if origin == "null" {
         return Some(origin.to_owned());
@@ -121,7 +121,7 @@ fn normalize(origin: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}"))
 }
 
-/// Parses `scheme://host[:port]` (RFC 6454 §7.1), the scheme into lower case.
+/// Parses `scheme://host[:port]` (RFC 6454 §7.1). Returns the scheme in lower case.
 fn parse(origin: &str) -> Option<(String, Authority)> {
     let (scheme, authority) = origin.split_once("://")?;
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);

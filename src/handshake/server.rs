@@ -1,8 +1,8 @@
-//! The server's side: judging a request, and answering it (RFC 6455 §4.2).
+//! The server's side of the handshake: checking a request and answering it (RFC 6455 §4.2).
 //!
-//! [`accept`] returns the 101 response for a request that keeps every rule, and [`refuse`] the
-//! response for one that does not. A [`Policy`] holds what the application decides: origins,
-//! hosts, subprotocols, headers of its own.
+//! [`accept`] returns the 101 response to a valid request, and [`refuse`] the response to an invalid one. A
+//! [`Policy`] contains the decisions of the application: origins, hosts, subprotocols, extensions and
+//! additional headers.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,9 +19,10 @@ use super::{
 };
 use crate::config::Config;
 
-/// What a server accepts, beyond the rules of the protocol, and adds to its response.
+/// The requests that a server accepts, in addition to the rules of the protocol, and its additional
+/// headers.
 ///
-/// The default accepts pages of its own host, every `Host`, and no subprotocol.
+/// By default a server accepts pages of its own host, every `Host`, and no subprotocol.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Policy {
@@ -44,15 +45,15 @@ impl Policy {
         self
     }
 
-    /// Sets which hosts are served, such as `example.com` or `[::1]:8080`: by default all.
+    /// Sets the accepted values of `Host`, such as `example.com` or `[::1]:8080`. Default: all.
     ///
-    /// An entry without a port stands for every port, and an empty list for no host at all. A list
-    /// stops pages that reach this server by a name of their own (DNS rebinding), which the
-    /// same-host rule for origins cannot see.
+    /// An entry without a port accepts every port. An empty list accepts no host. A list refuses pages that
+    /// reach this server under a host name of their own (DNS rebinding), which the same-host rule for
+    /// origins cannot detect.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is no host.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is not a host.
     pub fn hosts<I>(mut self, hosts: I) -> Result<Self, HandshakeError>
     where
         I: IntoIterator<Item: AsRef<str>>,
@@ -67,16 +68,15 @@ impl Policy {
         Ok(self)
     }
 
-    /// Sets the subprotocols spoken, the preferred one first: by default none.
+    /// Sets the supported subprotocols, the preferred one first. Default: none.
     ///
-    /// The first that the client offers as well is selected. Without one in common the connection
-    /// is accepted without a subprotocol, as RFC 6455 §4.2.2 provides; an application that needs
-    /// one closes it.
+    /// The server selects the first subprotocol that the client offers too. If there is none, it accepts
+    /// the connection without a subprotocol, as RFC 6455 §4.2.2 provides. An application that requires a
+    /// subprotocol then closes the connection.
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is no token, or twice
-    /// there.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is not a token or occurs twice.
     pub fn subprotocols<I>(mut self, names: I) -> Result<Self, HandshakeError>
     where
         I: IntoIterator<Item: Into<String>>,
@@ -89,10 +89,10 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`ReservedHeader`](HandshakeError::ReservedHeader) for what the handshake sets itself
-    /// (`Upgrade`, `Connection`, `Sec-WebSocket-*`) or an upgrade cannot have (`Content-Length`,
-    /// `Transfer-Encoding`); [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed
-    /// header, or too many.
+    /// - [`ReservedHeader`](HandshakeError::ReservedHeader) for a header that the handshake sets itself
+    ///   (`Upgrade`, `Connection`, `Sec-WebSocket-*`), or that an upgrade must not have (`Content-Length`,
+    ///   `Transfer-Encoding`).
+    /// - [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or for too many.
     pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, HandshakeError>
     where
         N: TryInto<HeaderName>,
@@ -103,24 +103,24 @@ impl Policy {
     }
 }
 
-/// Judges a request and makes the 101 response for it (RFC 6455 §4.2.1, §4.2.2).
+/// Checks a request and creates the 101 response to it (RFC 6455 §4.2.1, §4.2.2).
 ///
-/// The checks, in this order; the first that fails decides the status:
+/// The checks, in this order. The first that fails determines the status of the refusal:
 ///
-/// 1. The method is `GET` (405), the version HTTP/1.1 (505).
-/// 2. No `Content-Length` and no `Transfer-Encoding` (400).
-/// 3. `Host` once and well-formed; a target in absolute form names the same host and port (400).
-/// 4. `Host` is one that the policy serves: 421 says "not by this server", where 403 would say
-///    "not to you".
-/// 5. The `Connection` list contains `upgrade` and the `Upgrade` list `websocket`, on whatever
-///    number of lines, ignoring case. One that lacks it, or is missing, makes an ordinary request:
-///    426. One that is not a list: 400.
-/// 6. `Sec-WebSocket-Version` once (400) and 13 (426, also when it is missing).
-/// 7. `Sec-WebSocket-Key` once, the base64 of 16 bytes (400).
-/// 8. `Origin` at most once (400), and one that the policy accepts (403).
+/// 1. The method is `GET` (405), and the version is HTTP/1.1 (505).
+/// 2. `Content-Length` and `Transfer-Encoding` are absent (400).
+/// 3. `Host` appears once and is well-formed. A target in absolute form names the same host and port (400).
+/// 4. The policy accepts `Host`. The status is 421, "not by this server", because 403 would mean "not to
+///    you".
+/// 5. The `Connection` list contains `upgrade`, and the `Upgrade` list contains `websocket`. A list may
+///    span several lines, and case is ignored. Without these elements, the request is ordinary HTTP (426).
+///    A malformed list is an error (400).
+/// 6. `Sec-WebSocket-Version` appears at most once (400), and is 13 (426, also if the header is missing).
+/// 7. `Sec-WebSocket-Key` appears once, and is the base64 of 16 bytes (400).
+/// 8. `Origin` appears at most once (400), and the policy accepts it (403).
 /// 9. `Sec-WebSocket-Protocol`, if present, lists tokens without duplicates (400).
-/// 10. `Sec-WebSocket-Extensions`, if present, is a list of its grammar (400). What cannot be agreed on
-///     is declined.
+/// 10. `Sec-WebSocket-Extensions`, if present, follows its grammar (400). Extensions that cannot be
+///     negotiated are declined.
 ///
 /// # Errors
 ///
@@ -223,7 +223,7 @@ fn check_version(fields: &HeaderMap) -> Result<(), HandshakeError> {
 /// Returns the key: "a base64-encoded [...] value that, when decoded, is 16 bytes in length".
 fn check_key(fields: &HeaderMap) -> Result<&[u8], HandshakeError> {
     let key = headers::required(fields, headers::KEY)?;
-    // Room for what 24 characters can hold: anything longer fails to decode.
+    // 24 characters decode to at most 18 bytes. A longer key fails to decode.
     let mut nonce = [0; 18];
     match STANDARD.decode_slice(key, &mut nonce) {
         Ok(16) => Ok(key),
@@ -279,11 +279,11 @@ fn switching_protocols(
     Ok(response)
 }
 
-/// Makes the response that refuses a request, with one line of text as its body.
+/// Creates the response that refuses a request, with one line of text as its body.
 ///
-/// It closes the connection. What the peer sent is escaped in the text. Where the status asks for
-/// it there is an `Allow` (405), or an `Upgrade` and a `Sec-WebSocket-Version` (426; RFC 6455
-/// §4.4). An error that is not about a request gives 500 and says nothing more.
+/// The response closes the connection. The text escapes the data of the peer. A 405 contains `Allow`, and a
+/// 426 contains `Upgrade` and `Sec-WebSocket-Version` (RFC 6455 §4.4). An error that does not concern a
+/// request leads to a 500 without further details.
 pub fn refuse(error: &HandshakeError) -> Response<String> {
     let status = error.status();
     let body = match status {

@@ -1,9 +1,9 @@
 //! `ws` and `wss` URIs (RFC 6455 §3).
 //!
-//! The URI is parsed here rather than by `http::Uri`, which drops a fragment silently and has no
-//! view of user info. A URI is refused for: another scheme, a fragment, a missing or malformed
-//! host, port 0, user info without a name or that Basic authentication cannot carry, and
-//! characters that RFC 3986 wants percent-encoded (spaces, controls, non-ASCII).
+//! This module parses URIs itself, because `http::Uri` drops a fragment silently and gives no access to
+//! user info. It refuses a URI with another scheme, a fragment, a missing or malformed host, port 0, user
+//! info without a name, user info that Basic authentication cannot carry, and characters that RFC 3986
+//! requires to be percent-encoded (spaces, controls, non-ASCII).
 
 use std::error::Error;
 use std::fmt;
@@ -13,9 +13,9 @@ use percent_encoding::percent_decode_str;
 
 use super::authority::Authority;
 
-/// Where a client connects to: a parsed `ws` or `wss` URI.
+/// The address of a server: a parsed `ws` or `wss` URI.
 ///
-/// `Display` leaves the user info out, and `Debug` the password.
+/// `Display` omits the user info, and `Debug` omits the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     is_secure: bool,
@@ -27,11 +27,11 @@ pub struct Target {
 impl Target {
     /// Parses `ws://[user[:password]@]host[:port][/path][?query]`, or the same with `wss`.
     ///
-    /// Scheme and host ignore case.
+    /// The case of scheme and host is ignored.
     ///
     /// # Errors
     ///
-    /// [`UriError`] says which part is at fault; it holds nothing of the URI, hence no password.
+    /// [`UriError`] names the invalid part. It contains no text of the URI, and so no password.
     pub fn parse(uri: &str) -> Result<Self, UriError> {
         if uri.contains('#') {
             return Err(UriError::Fragment);
@@ -60,18 +60,18 @@ impl Target {
         self.is_secure
     }
 
-    /// Returns the host in lower case and without brackets, ready for resolution.
+    /// Returns the host in lower case and without brackets, for name resolution.
     pub fn host(&self) -> &str {
         self.authority.host()
     }
 
-    /// Returns the port: by default 80 for `ws`, 443 for `wss`.
+    /// Returns the port. Default: 80 for `ws`, 443 for `wss`.
     pub fn port(&self) -> u16 {
         self.authority.port().unwrap_or_else(|| self.default_port())
     }
 
-    /// Returns the value of `Host`: an IPv6 address in brackets, the port unless it is the
-    /// scheme's default (RFC 6455 §4.1).
+    /// Returns the value of `Host`. An IPv6 address has brackets. The default port of the scheme is omitted
+    /// (RFC 6455 §4.1).
     pub fn host_header(&self) -> String {
         self.authority
             .clone()
@@ -79,12 +79,12 @@ impl Target {
             .to_string()
     }
 
-    /// Returns the resource name: path and query, `/` if the path is empty (RFC 6455 §3).
+    /// Returns the resource name: path and query. An empty path becomes `/` (RFC 6455 §3).
     pub fn path_and_query(&self) -> &str {
         self.path_and_query.as_str()
     }
 
-    /// Returns user name and password, percent-decoded; without a password, an empty one.
+    /// Returns user name and password, percent-decoded. A missing password is empty.
     pub fn credentials(&self) -> Option<(&str, &str)> {
         let (name, password) = self.credentials.as_ref()?;
         Some((name, password))
@@ -140,8 +140,8 @@ fn parse_user_info(user_info: &str) -> Result<(String, String), UriError> {
     Ok((name, password))
 }
 
-/// Decodes a half of the user info, whose characters are those of RFC 3986 §3.2.1. Controls are
-/// refused, as RFC 7617 §2 does.
+/// Percent-decodes the user name or the password. Allows only the characters of RFC 3986 §3.2.1, and
+/// refuses decoded controls, as RFC 7617 §2 demands.
 fn decode(text: &str) -> Result<String, UriError> {
     let is_allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
@@ -157,7 +157,7 @@ fn decode(text: &str) -> Result<String, UriError> {
     Ok(decoded.into_owned())
 }
 
-/// Returns whether some `%` is not followed by two hexadecimal digits.
+/// Returns whether any `%` is not followed by two hexadecimal digits.
 fn has_broken_escape(text: &str) -> bool {
     let is_broken = |after: &str| {
         let mut bytes = after.bytes();
@@ -166,15 +166,15 @@ fn has_broken_escape(text: &str) -> bool {
     text.split('%').skip(1).any(is_broken)
 }
 
-/// Why a URI cannot be connected to.
+/// Why a URI is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UriError {
     /// The scheme is neither `ws` nor `wss`.
     Scheme,
-    /// There is a fragment; RFC 6455 §3 wants `#` percent-encoded.
+    /// The URI has a fragment. RFC 6455 §3 requires `#` to be percent-encoded.
     Fragment,
-    /// There is a space, a control or a non-ASCII character.
+    /// The URI contains a space, a control or a non-ASCII character.
     InvalidCharacter,
     /// The host is missing.
     MissingHost,
@@ -182,11 +182,11 @@ pub enum UriError {
     InvalidHost,
     /// The port is not a number from 1 to 65535.
     InvalidPort,
-    /// The path or the query has a character that has to be percent-encoded.
+    /// The path or the query contains a character that has to be percent-encoded.
     InvalidPath,
-    /// There is user info, but the user name is empty.
+    /// The URI has user info with an empty user name.
     EmptyUserName,
-    /// The user info is not well-formed, or cannot be sent as Basic credentials (RFC 7617 §2).
+    /// The user info is malformed, or cannot be sent as Basic credentials (RFC 7617 §2).
     InvalidUserInfo,
 }
 

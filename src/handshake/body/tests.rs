@@ -16,7 +16,7 @@ fn response(status: u16, lines: &[(&'static str, &str)]) -> Response<()> {
     response
 }
 
-/// What is read: the body, whether it ended by itself, whether it is truncated, the bytes left.
+/// The body, whether the reader found its end, whether it is truncated, and the bytes left.
 type Outcome = (Vec<u8>, bool, bool, Vec<u8>);
 
 fn read_pieces(head: &Response<()>, limit: usize, pieces: &[&[u8]]) -> Outcome {
@@ -39,7 +39,7 @@ fn read_pieces(head: &Response<()>, limit: usize, pieces: &[&[u8]]) -> Outcome {
     )
 }
 
-/// Reads whole, at every split and byte by byte, and asserts that it makes no difference.
+/// Reads the input whole, at every split and byte by byte, and asserts that the outcomes are equal.
 fn read(head: &Response<()>, limit: usize, input: &[u8]) -> Outcome {
     let whole = read_pieces(head, limit, &[input]);
     for split in 0..=input.len() {

@@ -15,7 +15,7 @@ fn sent(subprotocols: &[&str]) -> Request<()> {
     make("ws://h", &offer)
 }
 
-/// The valid response, with the values of one header replaced.
+/// Returns the valid response with other values of one header.
 fn with(name: &'static str, values: &[&'static str]) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -30,7 +30,7 @@ fn with(name: &'static str, values: &[&'static str]) -> Response<()> {
     response
 }
 
-/// Judges a response to a request that offered no extension.
+/// Verifies a response to a request without extensions.
 fn judged(sent: &Request<()>, response: &Response<()>) -> Result<Negotiated, HandshakeError> {
     verify(sent, &Config::new(), response)
 }

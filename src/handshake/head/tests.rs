@@ -380,7 +380,7 @@ fn a_response_is_written_with_its_reason() {
     assert_eq!(parsed.status(), 426);
 }
 
-/// Bytes that look enough like a head to get somewhere.
+/// Returns byte strings that resemble a head, so that the parser gets beyond the first bytes.
 fn head_like() -> impl Strategy<Value = Vec<u8>> {
     let pieces: [&[u8]; 11] = [
         b"GET / HTTP/1.1\r\n",

@@ -2,7 +2,7 @@ use super::*;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// The smallest request that is accepted.
+/// Returns the headers of the smallest request that is accepted.
 fn valid() -> Vec<(&'static str, String)> {
     [
         ("host", "example.com"),
