@@ -1,10 +1,10 @@
-//! [`Cork`]: under `serve`, the bytes that a handler sends leave when the handler next waits.
+//! [`Cork`]: a socket that collects the bytes of a handler until the handler waits. `serve` uses it.
 //!
-//! A handler that loops over `recv` and `send` is polled until it waits for the peer. The cork keeps the
-//! bytes that the handler sends meanwhile, and writes them with one system call, so that a burst of
-//! requests is answered with one. The task that polls the handler writes the kept bytes as soon as the
-//! handler returns `Pending`, for any reason. Outside of that poll, for example in a task that the handler
-//! has handed its connection to, bytes are written at once.
+//! A handler that loops over `recv` and `send` is polled until it waits for the peer. Meanwhile the cork
+//! keeps the bytes that the handler sends. It writes them with one system call, so that the answers to a
+//! burst leave together. The handler task writes the kept bytes as soon as the handler returns `Pending`,
+//! for any reason. Outside of that poll, bytes are written at once, for example in another task to which
+//! the handler passed its connection.
 
 use std::{
     cell::Cell,
@@ -26,22 +26,21 @@ use tokio::{
 
 use crate::sync::{Mutex, MutexGuard, thread_local};
 
-/// More than this is not kept: a system call for so many bytes costs little for each of them.
+/// The limit of the kept bytes. A system call for more bytes costs little per byte.
 const LIMIT: usize = 64 * 1024;
 
-/// The pause between two attempts to finish.
+/// The pause between two attempts of [`Task::finish`].
 const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// The cork whose handler this thread is polling.
     static POLLED: Cell<*const ()> = const { Cell::new(ptr::null()) };
 
-    /// For the next connection that keeps something: none does while it waits.
+    /// Memory for the next connection that keeps bytes. A connection that waits for its peer uses none.
     static SPARE: Cell<Option<Box<Rest>>> = const { Cell::new(None) };
 }
 
-/// A socket, shared by the stream that a handler has and the task that polls the handler: this is
-/// the stream's.
+/// The stream's handle to a socket, which the stream shares with the handler task.
 #[derive(Debug)]
 pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
 
@@ -51,7 +50,7 @@ pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cor
 
 #[derive(Debug)]
 struct Shared<S> {
-    /// `None` once the stream was dropped and nothing is left to be written.
+    /// `None` once the stream was dropped and all bytes were written.
     tcp: Option<S>,
     dropped: bool,
     /// Whether the socket has taken bytes since [`Cork::take_progress`].
@@ -61,14 +60,14 @@ struct Shared<S> {
     /// Whether the socket wakes the handler task to write the kept bytes. The stream then leaves the
     /// socket alone, because a socket wakes only the last task that polled it for writing.
     task_waits: bool,
-    /// Boxed: an idle connection has none.
+    /// Boxed, because an idle connection has no such state.
     rest: Option<Box<Rest>>,
 }
 
 /// The state of a busy socket.
 #[derive(Debug, Default)]
 struct Rest {
-    /// The bytes that were sent and not written. They precede all others.
+    /// The bytes that were sent and not written yet. They precede all other bytes.
     kept: Vec<u8>,
     /// The waker of a blocked writer. Woken once the backlog is flushed, because the handler task may
     /// have replaced the socket's write waker meanwhile.
@@ -87,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         })))
     }
 
-    /// Returns the handle of the task that polls the handler.
+    /// Returns the handle for the task that polls the handler.
     pub(crate) fn handler_task(&self) -> HandlerTask<S> {
         HandlerTask(Self(Arc::clone(&self.0)))
     }
@@ -137,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         shared.poll_before(cx)
     }
 
-    /// Returns whether the socket has taken bytes since the last call. The stream's own writes do not
-    /// show it, because the task of the handler writes too.
+    /// Returns whether the socket has taken bytes since the last call. Includes the writes of the handler
+    /// task, which the stream cannot see.
     pub(super) fn take_progress(&self) -> bool {
         std::mem::take(&mut self.shared().progress)
     }
@@ -149,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         Pin::new(shared.tcp()?).poll_shutdown(cx)
     }
 
-    /// Closes the socket once the kept bytes have left.
+    /// Closes the socket once the kept bytes are written.
     pub(super) fn close(&self) {
         let mut shared = self.shared();
         shared.dropped = true;
@@ -158,13 +157,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         }
     }
 
-    /// Whether this thread polls the handler.
+    /// Returns whether this thread polls the handler.
     fn is_polled(&self) -> bool {
         POLLED.with(Cell::get) == Arc::as_ptr(&self.0).cast()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared<S>> {
-        // Nothing panics while it is locked.
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HandlerTask<S> {
         .await;
     }
 
-    /// Polls the handler that has the stream, then writes the bytes that it has sent.
+    /// Polls the handler, then writes the bytes that it has sent.
     pub(crate) fn poll<F: Future>(
         &self,
         handler: Pin<&mut F>,
@@ -190,21 +189,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HandlerTask<S> {
             let _polled = Polled::begin(&self.0.0);
             handler.poll(cx)
         };
-        // The socket wakes this task for the remaining bytes. The stream learns of an error with its next
-        // write.
+        // The socket wakes this task for the remaining bytes. If this write fails, the next write of the
+        // stream returns the error.
         let _ = self.poll_kept(cx);
         polled
     }
 
-    /// Writes the last bytes that the handler has sent: within the timeout, or longer while a task that
-    /// the handler gave its connection to still has the stream.
+    /// Writes the last bytes of the handler, within `close_timeout`. Continues for longer while another
+    /// task, to which the handler passed its connection, holds the stream.
     pub(crate) async fn finish(&self, close_timeout: Duration) {
         loop {
             let kept = timeout(close_timeout, poll_fn(|cx| self.poll_kept(cx)));
             if kept.await.is_ok() || self.0.shared().dropped {
                 return;
             }
-            // However short the timeout is.
+            // Pause between attempts, even if the timeout is very short.
             sleep(PAUSE).await;
         }
     }
@@ -219,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HandlerTask<S> {
         shared.task_waits = written.is_pending();
         if written.is_ready() {
             let waiting = shared.end_rest();
-            // A waker may take locks of its own.
+            // Release the lock first, because a waker may take locks of its own.
             drop(shared);
             if let Some(waiting) = waiting {
                 waiting.wake();
@@ -253,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         matches!(&self.rest, Some(rest) if !rest.kept.is_empty())
     }
 
-    /// Keeps bytes to be written. Returns `false`, and keeps nothing, if they are none or too many.
+    /// Keeps bytes for a later write. Returns `false`, and keeps none, if there are none or too many.
     fn keep(&mut self, bufs: &[IoSlice<'_>]) -> bool {
         let kept = self.rest.as_ref().map_or(0, |rest| rest.kept.len());
         let len: usize = bufs.iter().map(|buf| buf.len()).sum();
@@ -268,12 +267,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         true
     }
 
-    /// Registers the stream's task, to be woken when it can write again.
+    /// Registers the stream's task, which is woken when the stream can write again.
     fn wait(&mut self, cx: &Context<'_>) {
         self.rest.get_or_insert_default().waiting = Some(cx.waker().clone());
     }
 
-    /// Writes the kept bytes for the stream, unless the handler task is about to.
+    /// Writes the kept bytes on behalf of the stream, unless the handler task waits to write them.
     fn poll_before(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.has_kept() {
             return Poll::Ready(Ok(()));
@@ -310,7 +309,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(written)
     }
 
-    /// Gives the memory of the kept bytes to the next connection. Returns the waker of a blocked writer.
+    /// Passes the memory of the kept bytes to the next connection. Returns the waker of a blocked writer.
     fn end_rest(&mut self) -> Option<Waker> {
         let mut rest = self.rest.take()?;
         let waiting = rest.waiting.take();
@@ -334,7 +333,7 @@ fn write_all<S: AsyncWrite + Unpin>(
     Poll::Ready(Ok(()))
 }
 
-/// While it lives, this thread polls the handler.
+/// A guard: while it exists, this thread polls the handler.
 struct Polled(*const ());
 
 impl Polled {

@@ -1,4 +1,4 @@
-//! [`Stream`]: the transport of a connection that this crate has opened itself.
+//! [`Stream`]: the transport of connections that this crate opens.
 
 #[cfg_attr(
     not(feature = "server"),
@@ -21,12 +21,13 @@ use tokio::{
 
 use cork::Cork;
 
-/// The stream under a connection that [`connect`](crate::connect) or [`serve`](crate::serve) made.
+/// The stream of a connection that [`connect`](crate::connect) or [`serve`](crate::serve) opened.
 ///
-/// The type does not name the transport, so that a program compiles with any features.
+/// The type hides the transport, so that a program compiles with any set of features.
 ///
-/// Under [`serve`](crate::serve), written bytes are kept while the handler is polled. They leave when the
-/// handler waits, when the stream is flushed, and when they are many.
+/// Under [`serve`](crate::serve), the stream keeps written bytes while the handler is polled. It writes
+/// them to the socket when the handler waits, when the stream is flushed, and when more than 64 KiB are
+/// kept.
 ///
 /// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
 /// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
@@ -52,17 +53,17 @@ impl Stream {
         self.with_tcp(TcpStream::peer_addr)?
     }
 
-    /// Calls `look` with the TCP stream that carries the bytes, to look at it and to set its options.
+    /// Calls `look` with the TCP stream, for example to read or set its options.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotConnected`] when there is none.
+    /// [`io::ErrorKind::NotConnected`] when the connection has no TCP stream.
     pub fn with_tcp<T>(&self, look: impl FnOnce(&TcpStream) -> T) -> io::Result<T> {
         self.0.with_tcp(look)
     }
 
-    /// Creates a stream over a TCP socket. Switches Nagle's algorithm off, because it delays small frames,
-    /// and limits the bytes that the kernel queues unsent.
+    /// Creates a stream over a TCP socket. Disables Nagle's algorithm, which would delay small frames, and
+    /// limits the unsent bytes that the kernel queues.
     pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         limit_unsent(&stream);
@@ -75,28 +76,28 @@ impl Stream {
         self.0.take_progress()
     }
 
-    /// Returns the cork's end for the task that polls the handler.
+    /// Returns the handle with which the handler task polls the handler.
     #[cfg(feature = "server")]
     pub(crate) fn handler_task(&self) -> cork::HandlerTask {
         self.0.handler_task()
     }
 }
 
-/// Limits the bytes that the kernel queues for a socket before it can send them. Linux otherwise queues
-/// some 4 MB for a peer that does not read. Bytes in flight do not count, so that a long path stays full.
+/// Limits the unsent bytes that the kernel queues for a socket. By default Linux queues about 4 MB for a
+/// peer that does not read. Bytes in flight do not count, so that a long path stays full.
 ///
 /// Errors are ignored, because a connection works without the limit. Old kernels, sandboxes and seccomp
-/// filters refuse the option with different errors. A broken socket fails when it is next used.
+/// filters refuse the option with different errors. A broken socket fails at its next use.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn limit_unsent(stream: &TcpStream) {
-    /// In bytes. Linux reports that the socket is writable once the unsent bytes are below half of the
+    /// The limit in bytes. Linux reports the socket as writable once the unsent bytes are below half of the
     /// limit. The other half keeps the link busy until the task has written more.
     const LIMIT: u32 = 128 << 10;
 
     let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(LIMIT);
 }
 
-/// Leaves the socket as it is, because `socket2` has no such option for this platform.
+/// Leaves the socket unchanged, because `socket2` has no such option for this platform.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn limit_unsent(_: &TcpStream) {}
 

@@ -1,4 +1,4 @@
-//! What both sides of the opening handshake do with a stream: read a head, make a connection.
+//! Steps of the opening handshake that client and server share: reading a head, creating a connection.
 
 use std::io;
 
@@ -16,16 +16,16 @@ use crate::{
     handshake::{HandshakeError, Negotiated},
 };
 
-/// How much is read at once during a handshake, in bytes: most heads fit.
+/// The number of bytes to read at once during a handshake. Most heads are shorter.
 const READ: usize = 4096;
 
-/// When an opening handshake that begins now has to be over.
+/// Returns the deadline of an opening handshake that begins now.
 pub(crate) fn deadline(config: &Config) -> Instant {
     let now = Instant::now();
     now.checked_add(config.settings.open_timeout).unwrap_or(now)
 }
 
-/// Limits the time of an opening handshake.
+/// Runs a step of the opening handshake, and fails with [`Timeout::Open`] at the deadline.
 pub(crate) async fn with_deadline<T>(
     deadline: Instant,
     opening: impl Future<Output = Result<T, Error>>,
@@ -52,7 +52,7 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin, T>(
     }
 }
 
-/// Reads once and appends to `input`; zero at the end of the stream.
+/// Reads once and appends to `input`. Returns zero at the end of the stream.
 pub(crate) async fn read_some<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut BytesMut,
@@ -61,7 +61,7 @@ pub(crate) async fn read_some<S: AsyncRead + Unpin>(
     io.read_buf(input).await
 }
 
-/// Makes a connection after the handshake; `input` holds the first frames, if they came with it.
+/// Creates a connection after the handshake. `input` contains the bytes that arrived after the head.
 pub(crate) fn into_websocket<S>(
     io: S,
     role: Role,
