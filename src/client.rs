@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// How much of the body of a refusal is kept, in bytes.
+/// The maximum number of bytes that are kept of the body of a refusal.
 const MAX_REFUSAL: usize = 64 << 10;
 
 /// Connects to a `ws://` URI with the default options.
@@ -46,7 +46,7 @@ const MAX_REFUSAL: usize = 64 << 10;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives the connection up.
+/// Dropping the future aborts the handshake and drops the stream.
 pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
     ClientBuilder::new().connect(uri).await
 }
@@ -76,7 +76,7 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The default options.
+    /// Creates a builder with the default options.
     pub fn new() -> Self {
         Self {
             config: Config::new().with_keepalive(),
@@ -102,13 +102,14 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for a URI that is refused, or a server that answers anything but a
-    /// correct 101: [`HandshakeError::Refused`] has its status, headers and body.
-    /// [`Error::Unsupported`] for `wss://`, [`Error::Timeout`], [`Error::Io`].
+    /// - [`Error::Handshake`] if the URI is invalid, or if the server answers with anything but a correct
+    ///   101. [`HandshakeError::Refused`] contains the status, headers and body of another status.
+    /// - [`Error::Unsupported`] for `wss://`.
+    /// - [`Error::Timeout`] and [`Error::Io`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the connection up.
+    /// Dropping the future aborts the handshake and drops the stream.
     pub async fn connect(&self, uri: &str) -> Result<WebSocket<Stream>, Error> {
         let target = Target::parse(uri).map_err(HandshakeError::from)?;
         if target.is_secure() {
@@ -127,8 +128,8 @@ impl ClientBuilder {
         Ok(ws)
     }
 
-    /// Runs the opening handshake over a stream that is connected already, within
-    /// [`Config::open_timeout`]. The scheme of the URI does not matter.
+    /// Runs the opening handshake over a connected stream, within [`Config::open_timeout`]. The scheme of
+    /// the URI is ignored. Returns the connection and the response of the server.
     ///
     /// # Errors
     ///
@@ -136,7 +137,7 @@ impl ClientBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the connection up.
+    /// Dropping the future aborts the handshake and drops the stream.
     pub async fn handshake<S>(
         &self,
         uri: &str,
@@ -164,7 +165,7 @@ impl ClientBuilder {
         let response = with_deadline(deadline, self.ask(&request, &mut io, &mut input)).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let mut body = BodyReader::new(&response, MAX_REFUSAL);
-            // That it was refused counts more than how far the body came.
+            // Report the refusal even if its body cannot be read to the end.
             let _ = timeout_at(deadline, read_body(&mut io, &mut input, &mut body)).await;
             return Err(HandshakeError::refused(response, body.into_bytes()).into());
         }
@@ -173,7 +174,8 @@ impl ClientBuilder {
         Ok((ws, response))
     }
 
-    /// Writes the request and reads the final response; of others, a few are passed over.
+    /// Writes the request and reads the final response. Skips at most [`MAX_INTERIM_RESPONSES`] interim
+    /// ones.
     async fn ask<S>(
         &self,
         request: &Request<()>,
@@ -205,7 +207,7 @@ impl Default for ClientBuilder {
     }
 }
 
-/// Reads the body of a refusal as far as it comes and its limit allows.
+/// Reads the body of a refusal, up to its end or its limit.
 async fn read_body<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut BytesMut,

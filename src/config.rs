@@ -1,25 +1,25 @@
-//! [`Config`]: every limit and timeout of a connection, finite by default.
+//! [`Config`]: all limits and timeouts of a connection. Every default is finite.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{extension::Extension, frame::MaskingKey};
 
-/// The default of the time between two pings, and of the time for an answer.
+/// The default interval of pings, and the default ping timeout.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// The default number of frames of a received message, beside one for each [`FRAGMENT`] bytes.
+/// The default limit of the number of frames in a received message. Each [`FRAGMENT`] bytes allow one more.
 const FRAGMENTS: u32 = 4096;
 
-/// The number of bytes for which a message may have one frame more by default. A frame of so many bytes costs
-/// less than a message of so many bytes.
+/// The number of received bytes that allow one more frame by default. A frame of this size costs less than
+/// a message of this size.
 const FRAGMENT: u64 = 64;
 
-/// The most messages that an inbox can hold.
+/// The largest number of messages that an inbox can hold.
 const MAX_INBOX: usize = usize::MAX >> 3;
 
 /// The limits and timeouts of one connection.
 ///
-/// Sizes are in bytes and inclusive: a message of exactly the limit passes. `None` lifts a limit.
+/// Sizes are in bytes and inclusive: a message of exactly the limit is accepted. `None` removes a limit.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +31,7 @@ const MAX_INBOX: usize = usize::MAX >> 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Shared by all connections that were made with it.
+    /// Shared by all connections that use this configuration.
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -39,7 +39,7 @@ pub struct Config {
 pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
-    /// `None` if it was not set, `u32::MAX` for no limit.
+    /// `None` if unset, `u32::MAX` for no limit.
     pub(crate) max_fragments: Option<u32>,
     pub(crate) max_outgoing_message_size: usize,
     pub(crate) outgoing_frame_size: usize,
@@ -48,9 +48,9 @@ pub(crate) struct Settings {
     pub(crate) inbox_bytes: usize,
     pub(crate) open_timeout: Duration,
     pub(crate) close_timeout: Duration,
-    /// `None` if it was not set, `Duration::MAX` for never.
+    /// `None` if unset, `Duration::MAX` for no pings.
     pub(crate) ping_interval: Option<Duration>,
-    /// `Duration::MAX` for never.
+    /// `Duration::MAX` for no limit.
     pub(crate) ping_timeout: Duration,
     pub(crate) max_head_size: usize,
     pub(crate) max_headers: usize,
@@ -59,7 +59,7 @@ pub(crate) struct Settings {
 }
 
 impl Config {
-    /// The defaults, as the setters name them.
+    /// Creates a configuration with the default values, which the setters document.
     pub fn new() -> Self {
         let settings = Settings {
             max_message_size: 1 << 20,
@@ -86,7 +86,8 @@ impl Config {
 
     /// Limits the size of a received message. Default: 1 MiB.
     ///
-    /// Sets [`max_frame_size`](Self::max_frame_size) too: a message of the limit may be one frame.
+    /// Also sets [`max_frame_size`](Self::max_frame_size) to this limit, so that the message may be one
+    /// frame.
     #[must_use]
     pub fn max_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         let limit = limit.into().map_or(u64::MAX, |limit| limit as u64);
@@ -95,7 +96,7 @@ impl Config {
         self
     }
 
-    /// Limits the payload of a received data frame. Default: 1 MiB, or the message limit last set.
+    /// Limits the payload of a received data frame. Default: 1 MiB, or the last message limit set.
     #[must_use]
     pub fn max_frame_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.settings_mut().max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
@@ -105,29 +106,29 @@ impl Config {
     /// Limits the number of frames of a received message. Default: 4,096, and one more for each 64 bytes of
     /// the message that have arrived.
     ///
-    /// The default refuses messages of endless tiny frames. It allows a message of any size in frames of 64
-    /// bytes or more. With an extension, the bytes of the decoded message count. A limit that is set here does
-    /// not grow with the message.
+    /// The default refuses messages of endless tiny frames, and allows a message of any size in frames of
+    /// 64 bytes or more. With an extension, the bytes of the decoded message count. A limit that is set
+    /// here does not grow with the message.
     #[must_use]
     pub fn max_fragments(mut self, limit: impl Into<Option<u32>>) -> Self {
         self.settings_mut().max_fragments = Some(limit.into().unwrap_or(u32::MAX));
         self
     }
 
-    /// Limits the size of a message that is sent. Default: 64 MiB.
+    /// Limits the size of a sent message. Default: 64 MiB.
     #[must_use]
     pub fn max_outgoing_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.settings_mut().max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
         self
     }
 
-    /// Cuts sent messages into frames of at most this payload (RFC 6455 §5.4). Default: 256 KiB. `None` is one
-    /// frame for each message. Zero counts as one.
+    /// Cuts sent messages into frames of at most this payload (RFC 6455 §5.4). Default: 256 KiB. `None`
+    /// sends each message in one frame. Zero counts as one.
     ///
-    /// A frame is cut and masked when the queue has room for it. Pongs and Close frames leave between the
-    /// frames of a message. A larger frame holds them up for longer. An extension encodes a message in pieces of at
-    /// most 32 KiB, and the encoded bytes are cut. A connection keeps the encoded bytes until they fill a frame:
-    /// with `None`, until the whole message is encoded.
+    /// A frame is cut and masked when the queue has room for it. Pongs and Close frames are sent between
+    /// the frames of a message, so a larger frame delays them for longer. An extension encodes a message in
+    /// pieces of at most 32 KiB, and the encoded bytes are cut. A connection keeps the encoded bytes until
+    /// they fill a frame. With `None`, it keeps them until the whole message is encoded.
     #[must_use]
     pub fn outgoing_frame_size(mut self, size: impl Into<Option<usize>>) -> Self {
         self.settings_mut().outgoing_frame_size = size.into().unwrap_or(usize::MAX).max(1);
@@ -138,8 +139,9 @@ impl Config {
     /// Default: 64 KiB.
     ///
     /// The queue holds at most this number of bytes, one frame more
-    /// ([`outgoing_frame_size`](Self::outgoing_frame_size)), and control frames. Above it, the
-    /// messages of [handles](crate::connection::Handle) stay in their inbox, and only the newest pong is kept.
+    /// ([`outgoing_frame_size`](Self::outgoing_frame_size)), and control frames. Above this number, the
+    /// messages of [handles](crate::connection::Handle) stay in their inbox, and only the newest pong is
+    /// kept.
     #[must_use]
     pub fn write_high_water(mut self, bytes: usize) -> Self {
         self.settings_mut().write_high_water = bytes;
@@ -157,7 +159,7 @@ impl Config {
     /// Limits the payload bytes that wait in the inbox of a connection's
     /// [handles](crate::connection::Handle). Default: 1 MiB.
     ///
-    /// A message of any size fits into an empty inbox. `None` lifts the limit.
+    /// An empty inbox accepts a message of any size. `None` removes the limit.
     #[must_use]
     pub fn inbox_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.settings_mut().inbox_bytes = bytes.into().unwrap_or(usize::MAX);
@@ -173,9 +175,9 @@ impl Config {
 
     /// Limits the time of the closing handshake. Default: 10 s.
     ///
-    /// The time starts with the call that requests our Close frame, with the peer's Close frame or violation,
-    /// or with a failure of the stream, whichever is first. It ends with the connection. Messages that were
-    /// accepted before our Close frame have to be written in this time.
+    /// The time starts with the first of these events: the call that requests our Close frame, the peer's
+    /// Close frame or violation, a failure of the stream. It ends with the connection. Messages that were
+    /// accepted before our Close frame have to be written within this time.
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().close_timeout = timeout;
@@ -183,35 +185,35 @@ impl Config {
     }
 
     /// Sends a ping at this interval, to detect dead peers and to keep NATs and proxies from dropping the
-    /// connection; `None` switches the keepalive off. Default: 20 s on connections that
+    /// connection. `None` disables the keepalive. Default: 20 s on connections that
     /// [`ClientBuilder`](crate::ClientBuilder) or [`ServerBuilder`](crate::ServerBuilder) opens, `None` on
     /// others.
     ///
-    /// The keepalive runs in every call that waits. A connection that is not polled sends no ping and gives
-    /// no peer up.
+    /// The keepalive runs in every call that waits. A connection that is not polled sends no ping and
+    /// detects no dead peer.
     #[must_use]
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.settings_mut().ping_interval = Some(interval.into().unwrap_or(Duration::MAX));
         self
     }
 
-    /// Limits the time without a sign of life of the peer; `None` for no limit. Default: 20 s. Applies only
-    /// with a [`ping_interval`](Self::ping_interval).
+    /// Limits the time without a sign of life from the peer. `None` removes the limit. Default: 20 s.
+    /// Applies only with a [`ping_interval`](Self::ping_interval).
     ///
     /// - While bytes wait to be written, only bytes that the stream takes are a sign of life. A peer that
-    ///   takes none for this time is given up, even if bytes arrive from it.
-    /// - Otherwise only bytes that arrive are a sign of life. A peer is given up if none arrive for this time
-    ///   after a ping.
+    ///   takes no bytes for this time is considered dead, even if bytes arrive from it.
+    /// - Otherwise only bytes that arrive are a sign of life. A peer is considered dead if no bytes arrive
+    ///   for this time after a ping.
     ///
-    /// The connection then ends with [`Timeout::Ping`](crate::Timeout::Ping). The time also limits the wait of
-    /// [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message.
+    /// The connection then ends with [`Timeout::Ping`](crate::Timeout::Ping). The time also limits the wait
+    /// of [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message.
     #[must_use]
     pub fn ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);
         self
     }
 
-    /// Limits the head of the peer's handshake, all lines together. Default: 16 KiB.
+    /// Limits the head of the peer's handshake, in bytes: all lines together. Default: 16 KiB.
     #[must_use]
     pub fn max_head_size(mut self, bytes: usize) -> Self {
         self.settings_mut().max_head_size = bytes;
@@ -225,8 +227,8 @@ impl Config {
         self
     }
 
-    /// Adds an extension, behind the others: a client offers it, a server accepts it where a client
-    /// does. Default: none. A client can offer one of each name.
+    /// Adds an extension, behind the earlier ones. A client offers it, and a server accepts it if the
+    /// client offers it. Default: none. A client can offer one extension of each name.
     ///
     /// [`Deflate`](crate::extension::Deflate) compresses messages.
     #[must_use]
@@ -242,16 +244,16 @@ impl Config {
 
     /// Replaces the source of masking keys, for tests that compare bytes on the wire.
     ///
-    /// By default they are unpredictable, as RFC 6455 §10.3 demands
-    /// ([`random_masking_key`](crate::protocol::random_masking_key)): else a page's script could choose
-    /// the bytes that intermediaries see.
+    /// By default masking keys are unpredictable, as RFC 6455 §10.3 demands
+    /// ([`random_masking_key`](crate::protocol::random_masking_key)). With predictable keys, the script of
+    /// a web page could choose the bytes that intermediaries see.
     #[must_use]
     pub fn masking_keys(mut self, source: fn() -> MaskingKey) -> Self {
         self.settings_mut().masking_keys = Some(source);
         self
     }
 
-    /// Sets the default interval of pings, unless an interval was set.
+    /// Sets the ping interval to its default, unless an interval was set.
     #[cfg_attr(
         not(any(feature = "client", feature = "server")),
         expect(dead_code, reason = "for those who open connections")

@@ -1,4 +1,4 @@
-//! [`Error`]: the umbrella over everything that can go wrong.
+//! [`Error`]: an enum of all errors of a connection and its opening handshake.
 
 use std::{error, fmt, io};
 
@@ -14,9 +14,9 @@ use crate::{
 pub enum Error {
     /// The peer violated the protocol or a limit.
     Protocol(ProtocolError),
-    /// The connection is closed: not cleanly, or it is too late to send.
+    /// The connection is closed. Its end was not clean, or it is too late to send.
     Closed(Box<Closed>),
-    /// What was asked to be sent may not be sent; the connection is as before.
+    /// The message or control frame was not sent. The connection is unchanged.
     Send(SendError),
     /// The opening handshake failed.
     Handshake(Box<HandshakeError>),
@@ -24,11 +24,11 @@ pub enum Error {
     Timeout(Timeout),
     /// The transport failed.
     Io(io::Error),
-    /// The operation needs something that this build or version lacks.
+    /// The operation needs a feature that this build or version lacks.
     Unsupported(&'static str),
 }
 
-/// Which time limit was reached.
+/// The time limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
@@ -40,32 +40,32 @@ pub enum Timeout {
     Ping,
 }
 
-/// Whose fault an error is.
+/// The party that caused an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The peer's.
+    /// The peer.
     Peer,
-    /// This side's: of its caller, its settings, or a policy that turned the peer down.
+    /// This side: the caller, its settings, or a policy that refused the peer.
     Local,
-    /// Nobody's that could be named: the transport failed, time ran out, or the connection is over.
+    /// No known party: the transport failed, a time limit was reached, or the connection is over.
     Transport,
 }
 
 const _: () = assert!(size_of::<Error>() <= 32);
 
 impl Error {
-    /// Whether a time limit was reached.
+    /// Returns whether a time limit was reached.
     pub const fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
     }
 
-    /// Whether the connection is closed.
+    /// Returns whether the connection is closed.
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_) | Self::Send(SendError::Closed))
     }
 
-    /// Returns the code of the connection's end: ours for a violation, the peer's for
-    /// [`Closed`](Self::Closed).
+    /// Returns the close code of the connection's end: the code that this side sends after a violation, or
+    /// the peer's code for [`Closed`](Self::Closed).
     pub fn close_code(&self) -> Option<CloseCode> {
         match self {
             Self::Protocol(error) => Some(error.close_code()),
@@ -74,11 +74,10 @@ impl Error {
         }
     }
 
-    /// Returns the Close frame that tells the peer of this error; `None` when there is nothing to
-    /// tell, or nobody.
+    /// Returns the Close frame that reports this error to the peer, or `None` if there is no such frame.
     ///
-    /// A [`WebSocket`](crate::WebSocket) has sent it by the time it returns the error. Who drives a
-    /// [`Codec`](crate::Codec) sends it.
+    /// A [`WebSocket`](crate::WebSocket) has sent the frame before it returns the error. A program that
+    /// uses a [`Codec`](crate::Codec) sends it itself.
     pub const fn close_frame(&self) -> Option<CloseFrame> {
         match self {
             Self::Protocol(error) => Some(error.close_frame()),
@@ -86,7 +85,7 @@ impl Error {
         }
     }
 
-    /// Tells whose fault the error is.
+    /// Returns the party that caused the error.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Protocol(_) => Fault::Peer,

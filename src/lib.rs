@@ -1,4 +1,4 @@
-//! WebSockets for tokio: strict, bounded, and simple to use. All you need is `recv` and `send`.
+//! WebSockets for tokio: strict, bounded, and simple to use. Most programs need only `recv` and `send`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), wsimd::Error> {
@@ -18,7 +18,7 @@
 //! | send and receive | [`WebSocket`] |
 //! | send from elsewhere | [`WebSocket::handle`], [`WebSocket::split`] |
 //! | set limits and timeouts | [`Config`] |
-//! | compress messages, or change them otherwise | [`extension`] |
+//! | compress or transform messages | [`extension`] |
 //! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
 //! | bring your own runtime | [`protocol::Endpoint`], [`handshake`] |
 //!
@@ -29,19 +29,19 @@
 //!
 //! # Errors
 //!
-//! [`Error`] has the reason, the [`Fault`] and the close code. Before `recv` returns a violation of the
-//! protocol, it sends the peer a Close frame. A clean end is no error: `recv` returns `Ok(None)`.
+//! [`Error`] contains the reason, the [`Fault`] and the close code. Before `recv` returns a protocol
+//! violation, it sends a Close frame to the peer. A clean end is not an error: `recv` returns `Ok(None)`.
 //!
 //! # Cancel safety
 //!
-//! All state lives in the connection and none in futures. Each future documents the outcome of dropping
-//! it: `recv` loses nothing, and `send` has accepted the whole message or none of it.
+//! All state lives in the connection and none in futures. Each future documents the effect of dropping it.
+//! `recv` loses no message, and `send` accepts a message as a whole or not at all.
 //!
 //! # Features
 //!
-//! `client`, `server`, `codec` and `deflate` are on by default, and add APIs without changing others.
+//! The features `client`, `server`, `codec` and `deflate` are enabled by default. They are additive.
 //! Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`], [`simd`] and [`utf8`]
-//! remain, and nothing depends on tokio.
+//! remain, and the crate does not depend on tokio.
 
 #[cfg(feature = "client")]
 mod client;

@@ -27,12 +27,12 @@ use crate::{
     },
 };
 
-/// The first pause after a failed `accept(2)`, as when descriptors have run out.
+/// The first pause after `accept(2)` failed, for example because no descriptors are left.
 const MIN_PAUSE: Duration = Duration::from_millis(5);
-/// The longest such pause.
+/// The longest pause after `accept(2)` failed.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts a client on a stream, with the default options.
+/// Accepts a client on the stream `io` with the default options.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Cancel safety
 ///
-/// Dropping the future gives the connection up.
+/// Dropping the future aborts the handshake and drops the stream.
 pub async fn accept<S>(io: S) -> Result<WebSocket<S>, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -48,8 +48,7 @@ where
     ServerBuilder::new().accept(io).await
 }
 
-/// Listens on `addr` and runs `handler` for every client, with the default options. Returns only
-/// on an error.
+/// Listens on `addr` and runs `handler` for each client, with the default options. Returns only on error.
 ///
 /// ```no_run
 /// use wsimd::{Error, WebSocket, net::Stream};
@@ -69,7 +68,7 @@ where
 ///
 /// # Errors
 ///
-/// [`Error::Io`] when `addr` cannot be listened on.
+/// [`Error::Io`] if listening on `addr` fails.
 ///
 /// # Cancel safety
 ///
@@ -115,7 +114,7 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// The default options.
+    /// Creates a builder with the default options.
     pub fn new() -> Self {
         Self {
             config: Config::new().with_keepalive(),
@@ -147,17 +146,18 @@ impl ServerBuilder {
         self
     }
 
-    /// Accepts a client on a stream, within [`Config::open_timeout`].
+    /// Accepts a client on the stream `io`, within [`Config::open_timeout`]: runs the opening handshake.
     ///
-    /// A request that is refused is answered, with the status that says why, before this returns.
+    /// A refused client receives a response with a status that explains the refusal, before this method
+    /// returns.
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for a request that is refused, [`Error::Timeout`], [`Error::Io`].
+    /// [`Error::Handshake`] for a refused request, [`Error::Timeout`], [`Error::Io`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the connection up.
+    /// Dropping the future aborts the handshake and drops the stream.
     pub async fn accept<S>(&self, io: S) -> Result<WebSocket<S>, Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -166,7 +166,8 @@ impl ServerBuilder {
         Ok(ws)
     }
 
-    /// As [`accept`](Self::accept), and returns the request too: its path, query and headers.
+    /// Accepts a client as [`accept`](Self::accept) does, and also returns the request with its path and
+    /// headers.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl ServerBuilder {
                 Ok((ws, request))
             }
             Err(Error::Handshake(error)) => {
-                // Why the request was refused counts more than whether the client reads it.
+                // Report the reason of the refusal even if the client does not read the response.
                 let _ = timeout_at(deadline, refuse(&mut io, &error)).await;
                 Err(Error::Handshake(error))
             }
@@ -201,7 +202,7 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when that fails.
+    /// [`Error::Io`] if listening on the address fails.
     ///
     /// # Cancel safety
     ///
@@ -236,8 +237,8 @@ impl Default for ServerBuilder {
     }
 }
 
-/// Answers a request that is refused, shuts down and reads to the end: a reset for unread bytes
-/// could overtake the answer.
+/// Answers a refused request, half-closes the stream, and reads until the peer closes it. Without the
+/// reads, unread bytes could cause a reset, which could overtake the response.
 async fn refuse<S>(io: &mut S, error: &HandshakeError) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -255,7 +256,7 @@ where
     Ok(())
 }
 
-/// A server that listens. [`ServerBuilder::bind`] creates it.
+/// A listening server. [`ServerBuilder::bind`] creates it.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -263,7 +264,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns the address that is listened on.
+    /// Returns the address on which the server listens.
     ///
     /// # Errors
     ///
@@ -272,17 +273,16 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Runs `handler` for every client, each in a task of its own. Never returns.
+    /// Runs `handler` for each client, in a task of its own. Never returns.
     ///
-    /// The result of a handler is dropped. Its connection is dropped too: without a
-    /// [`close`](WebSocket::close) the peer sees 1006.
+    /// The result of a handler is dropped, and so is its connection. Without a [`close`](WebSocket::close),
+    /// the peer sees 1006.
     ///
-    /// The stream collects the bytes that a handler sends, so that the loop of `recv` and `send` answers
-    /// a burst with one system call. It writes them to the socket when the handler next waits for anything,
-    /// when more than 64 KiB are collected, or in [`flush`](WebSocket::flush). A handler that blocks its
-    /// thread delays the bytes that it has sent before, unless it calls `flush`. A task that the handler
-    /// hands its connection to writes at once.
-    ///
+    /// The stream collects the bytes that a handler sends, so that a loop of `recv` and `send` answers a
+    /// burst with one system call. The stream writes them to the socket when the handler next waits for
+    /// anything, when more than 64 KiB are collected, and on [`flush`](WebSocket::flush). A handler that
+    /// blocks its thread delays the bytes that it sent before, unless it calls `flush`. If the handler
+    /// passes its connection to another task, that task writes at once.
     /// # Cancel safety
     ///
     /// Dropping the future stops listening. The handlers continue.
@@ -294,7 +294,7 @@ impl Server {
         self.serve_with_request(move |ws, _| handler(ws)).await;
     }
 
-    /// As [`serve`](Self::serve), and passes the request to the handler.
+    /// Serves clients as [`serve`](Self::serve) does, and also passes the request to the handler.
     ///
     /// # Cancel safety
     ///
@@ -342,7 +342,7 @@ where
     Some((task, handler(ws, request)))
 }
 
-/// Waits for a client and for room for it, and pauses while the system has no room.
+/// Waits for a free connection slot and then for a client. Pauses while `accept(2)` fails.
 async fn next_client(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! The primitives that tasks of the crate share state with. `tests/loom` replaces this module by loom's.
+//! The primitives through which tasks share state. `tests/loom` replaces this module with loom's types.
 
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 #[cfg(any(feature = "client", feature = "server"))]
