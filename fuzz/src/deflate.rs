@@ -1,12 +1,10 @@
 //! What the targets of permessage-deflate share: the settings, and a second opinion on the wire.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 use wsimd::{
-    Config, Event, Frame, FrameCodec, ProtocolError,
-    extension::{Deflate, Extension, Extensions},
+    Config, Event, Frame, FrameCodec, Offer, Policy, ProtocolError,
+    extension::{Deflate, Extensions},
     frame::{Opcode, Role, Rsv},
     handshake::{Target, client, server},
     protocol::Receiver,
@@ -48,7 +46,8 @@ pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
     let config = Config::new().extension(deflate.clone());
     let target = Target::parse("ws://a").expect("a target");
     let request = client::request(&target, &Offer::new(), &config).expect("a request");
-    let (response, at_server) = server::accept(&request, &Policy::new(), &config).expect("the request is accepted");
+    let (response, at_server) =
+        server::accept(&request, &Policy::new(), &config).expect("the request is accepted");
     let at_client = client::verify(&request, &config, &response).expect("the response is verified");
     let [ours, theirs] = match role {
         Role::Client => [at_client, at_server],

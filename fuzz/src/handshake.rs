@@ -150,7 +150,10 @@ fn parse<T: std::fmt::Debug>(
         .map(|len| (len, parse(&wire[..len], config)))
         .find(|(_, outcome)| !matches!(outcome, Ok(None)));
     let Some((arrived, stepwise)) = stepwise else {
-        assert!(matches!(whole, Ok(None)), "byte by byte nothing, whole {whole:?}");
+        assert!(
+            matches!(whole, Ok(None)),
+            "byte by byte nothing, whole {whole:?}"
+        );
         return whole;
     };
     assert_eq!(

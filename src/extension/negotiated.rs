@@ -51,8 +51,8 @@ impl Extensions {
         self.decoders.insert(0, Decoder::new(rsv, coders.decode));
     }
 
-    /// Separates the directions, for [`Sender::extend`](crate::protocol::Sender::extend) and
-    /// [`Receiver::extend`](crate::protocol::Receiver::extend).
+    /// Separates the directions, for [`Sender::set_encoders`](crate::protocol::Sender::set_encoders) and
+    /// [`Receiver::set_decoders`](crate::protocol::Receiver::set_decoders).
     pub fn split(self) -> (Encoders, Decoders) {
         (Encoders::new(self.encoders), Decoders::new(self.decoders))
     }

@@ -29,7 +29,7 @@ use crate::sync::{Mutex, MutexGuard, thread_local};
 /// The limit of the kept bytes. A system call for more bytes costs little per byte.
 const LIMIT: usize = 64 * 1024;
 
-/// The pause between two attempts of [`Task::finish`].
+/// The pause between two attempts of [`HandlerTask::finish`].
 const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {

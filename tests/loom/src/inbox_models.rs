@@ -12,7 +12,7 @@ use std::{
 use loom::thread::{self, JoinHandle};
 
 use crate::{
-    config::{Config, Values},
+    config::{Config, Settings},
     frame::CloseFrame,
     inbox::{Command, Inbox, InboxOwner, Put},
     message::Message,
@@ -52,11 +52,11 @@ impl Drop for Connection {
 }
 
 fn inbox(messages: usize) -> (Connection, Arc<Inbox>) {
-    let values = Values {
+    let settings = Settings {
         inbox_size: messages,
         inbox_bytes: 10,
     };
-    let owner = InboxOwner::new(&Config { values });
+    let owner = InboxOwner::new(&Config { settings });
     let inbox = owner.inbox();
     (Connection(Some(owner)), inbox)
 }

@@ -44,10 +44,10 @@ mod sync {
 /// The limits of an inbox, of the real `config::Config`.
 mod config {
     pub(crate) struct Config {
-        pub(crate) values: Values,
+        pub(crate) settings: Settings,
     }
 
-    pub(crate) struct Values {
+    pub(crate) struct Settings {
         pub(crate) inbox_size: usize,
         pub(crate) inbox_bytes: usize,
     }
