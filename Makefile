@@ -1,4 +1,4 @@
-# Every check of the project; `make help` lists them, and .ci/run calls them in turn.
+# Every check and measurement of the project; `make help` lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,55 +9,150 @@ FUZZ_SECONDS ?= 10
 SEEDS ?= 100000
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ_VERSION := 0.13.2
-# Where the seeds that a short run of a fuzz target finds go; the committed ones stay as they are.
+# Seeds that a short run of a fuzz target finds. The committed seeds stay as they are.
 FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 
-COMPARE_PARTS := memory loopback idle kernels instructions deflate
+# The steps of `make check`, in this order.
+CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test bench-smoke autobahn peers \
+	claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
+COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-instructions compare-deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
-.PHONY: help fmt lint test doc features deny readme package fuzz-test fuzz-smoke bench-smoke bench \
-	bench-work bench-neighbour \
-	backends inlined asan mutants model neon wasm autobahn autobahn-full peers claimed-lengths compare compare-full \
-	compare-smoke compare-guard compare-gates compare-idle-guard loom check \
-	$(COMPARE_PARTS:%=compare-%)
+.NOTPARALLEL:
+.PHONY: help check $(CHECKS) $(COMPARE_PARTS) bench bench-work bench-neighbour compare compare-full compare-gates \
+	model fuzz-smoke mutants asan neon wasm autobahn-full
 
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+help:
+	@echo "Times are those of two cores, without the first build."
+	@awk '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+: .*## \(/ { \
+			name = $$1; sub(/:/, "", name); sub(/.*## /, ""); time = $$0; sub(/\).*/, ")", time); sub(/[^)]*\) /, ""); \
+			printf "  %-30s %s\n", name " " time, $$0 \
+		}' $(firstword $(MAKEFILE_LIST))
 
-fmt: ## check the formatting (`cargo fmt` mends it)
+##@ Every commit
+
+fmt: ## (1 s) the formatting; `cargo fmt` corrects it
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path tests/loom/Cargo.toml --check
 
-lint: ## clippy on all targets and features; a warning is an error
+lint: ## (30 s) clippy on all targets and features; a warning is an error
 	cargo clippy --all-targets --all-features -- -D warnings
 
-test: ## unit, integration and documentation tests, all features
-	cargo test --all-features
-
-doc: ## the documentation, private items as well; a warning is an error
+doc: ## (5 s) the documentation, private items as well; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
-features: ## builds without features (and so without tokio) and with each feature alone
+test: ## (1-3 min) unit, integration and documentation tests, all features
+	cargo test --all-features
+
+##@ Before a pull request
+
+check: $(CHECKS:%=step-%) ## (6-15 min) everything that CI runs: this group and the one above
+
+step-%:
+	@printf '\n== %s\n' $*; \
+		$(MAKE) --no-print-directory $* BACKENDS=scalar CONNECTIONS=2000; \
+		printf '== %s: ok after %d s\n' $* $$SECONDS
+
+readme: ## (10 s) the programs of the README compile in fresh projects; relative links resolve
+	ci/readme.sh
+
+features: ## (30 s) each set of features builds; without features nothing needs tokio (installs cargo-hack)
 	ci/features.sh
 
-deny: ## licences, sources and versions of the dependencies (installs cargo-deny)
+minimal-versions: ## (10 s) builds with the oldest version of each dependency (nightly Rust)
+	NIGHTLY=$(NIGHTLY) ci/minimal_versions.sh
+
+public-api: ## (15 s) the public API is that of ci/public_api.txt (nightly Rust; installs cargo-public-api)
+	NIGHTLY=$(NIGHTLY) ci/public_api.sh
+
+backends: ## (1-5 min) the tests with each of BACKENDS (default: all) forced on the byte kernels
+	ci/backends.sh $(BACKENDS)
+
+inlined: ## (10 s) the byte kernels call nothing: every intrinsic became an instruction
+	ci/inlined.sh
+
+loom: ## (1 min) locks and wake-ups that tasks share, in every order up to a bound
+	cd tests/loom && cargo test --release --locked
+
+fuzz-test: ## (20 s) the fuzz targets over their seeds, as plain tests on stable Rust
+	cd fuzz && cargo test
+
+bench-smoke: ## (30 s) every benchmark once, as a test
+	cargo test --all-features --benches
+
+autobahn: ## (1-2 min) the Autobahn suite in both roles, strict; installs the suite
+	ci/autobahn/run.sh
+
+peers: ## (30 s) Python websockets, Node ws and Chromium over loopback; installs them
+	peers=$$(ci/peers/setup.sh); \
+		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
+
+claimed-lengths: ## (15 s) memory of a server whose CONNECTIONS=10000 claim 64 MiB each
+	ci/claimed_lengths.sh $(CONNECTIONS)
+
+compare-smoke: ## (1 min) every contestant of the comparison echoes correctly
+	$(COMPARE) smoke
+
+compare-guard: ## (40 s) instructions per message against the recorded baseline; installs valgrind
+	$(COMPARE) guard benches/results/instructions-baseline.json
+
+compare-idle-guard: ## (2 s) memory of an idle connection beside plain TCP
+	$(COMPARE) idle-guard
+
+deny: ## (5 s) licences, sources, versions and advisories of the dependencies; installs cargo-deny
 	cargo deny --version >/dev/null 2>&1 || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY_VERSION) --no-default-features
 	cargo deny check --hide-inclusion-graph bans licenses sources
+	ci/advisories.sh
 
-readme: ## the programs of the README compile in fresh projects, and relative links resolve
-	ci/readme.sh
-
-package: ## what would be published builds by itself (wants a clean work tree)
+package: ## (10 s) the package builds by itself; needs a clean work tree
 	cargo package
 
-fuzz-test: ## the fuzz targets over their seeds, as plain tests on stable Rust
-	cd fuzz && cargo test
+##@ Measurements
 
-fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo-fuzz)
+bench: ## (5 min) the benchmarks of this crate alone
+	cargo bench --all-features
+
+bench-work: ## (2 min) the time that a poll holds its thread, in the most expensive cases
+	cargo bench --all-features --bench work
+
+bench-neighbour: ## (3 min) the wait of a client for an echo beside hostile clients
+	cargo bench --all-features --bench neighbour
+
+compare: ## (25 min) the comparison with other libraries, every figure of the README
+	$(COMPARE) run --quick
+
+compare-memory: ## (1-6 min) part of it: decoding and encoding in memory
+
+compare-loopback: ## (1-6 min) part of it: echo servers under load
+
+compare-idle: ## (1-6 min) part of it: memory of idle connections
+
+compare-kernels: ## (1-6 min) part of it: masking and UTF-8 validation
+
+compare-instructions: ## (1-6 min) part of it: instructions per message
+
+compare-deflate: ## (1-6 min) part of it: permessage-deflate
+
+$(COMPARE_PARTS):
+	$(COMPARE) run --quick --part $(@:compare-%=%)
+
+compare-gates: ## (15 min) the demands on this crate beside the other libraries
+	$(COMPARE) gates
+
+compare-full: ## (hours) the comparison over all scenarios, in more rounds
+	$(COMPARE) run --full
+
+##@ Long checks, which CI does not run
+
+model: ## (4 min) SEEDS=100000 random stories of endpoints and connections beside a model; SEED is the first
+	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
+
+fuzz-smoke: ## (5 min) FUZZ_SECONDS=10 of each fuzz target on nightly Rust; installs cargo-fuzz
 	cargo fuzz --version >/dev/null 2>&1 || \
 		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ_VERSION)
 	for target in $$(cargo +$(NIGHTLY) fuzz list); do \
@@ -68,75 +163,17 @@ fuzz-smoke: ## FUZZ_SECONDS=10 of each fuzz target (nightly Rust; installs cargo
 			-- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-backends: ## the tests of the crate with each of BACKENDS (default: all) forced on the byte kernels
-	ci/backends.sh $(BACKENDS)
-
-inlined: ## the byte kernels call nothing: every intrinsic became an instruction
-	ci/inlined.sh
-
-asan: ## the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
-	NIGHTLY=$(NIGHTLY) ci/asan.sh
-
-mutants: ## the tests of the byte kernels notice every fault of ci/mutants.txt
+mutants: ## (10 min) the tests of the byte kernels notice every fault of ci/mutants.txt
 	ci/mutants.sh
 
-model: ## SEEDS=100000 random stories of two endpoints and of two connections (SEED: the first one)
-	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
+asan: ## (2 min) the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
+	NIGHTLY=$(NIGHTLY) ci/asan.sh
 
-loom: ## what two tasks share, in every order up to a bound
-	cd tests/loom && cargo test --release --locked
-
-neon: ## the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
+neon: ## (2 min) the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
 	ci/cross/run.sh neon
 
-wasm: ## the byte kernels for wasm32 with simd128: clippy, and the tests in Node (same download)
+wasm: ## (2 min) the byte kernels for wasm32 with simd128: clippy, and the tests in Node (same download)
 	ci/cross/run.sh wasm
 
-bench-smoke: ## every benchmark once, as a test
-	cargo test --all-features --benches
-
-bench: ## the benchmarks
-	cargo bench --all-features
-
-bench-work: ## how long a poll holds its thread, in the cases that cost the most: 2 minutes
-	cargo bench --all-features --bench work
-
-bench-neighbour: ## how long a client waits for an echo beside hostile clients: 3 minutes
-	cargo bench --all-features --bench neighbour
-
-autobahn: ## the Autobahn suite in both roles, strict (installs the suite)
-	ci/autobahn/run.sh
-
-autobahn-full: ## the same with all cases of permessage-deflate: half an hour
+autobahn-full: ## (30 min) the Autobahn suite with all cases of permessage-deflate
 	AUTOBAHN_CASES='*' ci/autobahn/run.sh
-
-peers: ## Python websockets, Node ws and Chromium over loopback (installs them)
-	peers=$$(ci/peers/setup.sh); \
-		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
-
-claimed-lengths: ## memory of a server whose CONNECTIONS=10000 claim 64 MiB each
-	ci/claimed_lengths.sh $(CONNECTIONS)
-
-compare: ## the comparison with other libraries, about 25 minutes (compare-memory, -loopback …: a part)
-	$(COMPARE) run --quick
-
-compare-full: ## the same over all scenarios and more rounds: hours
-	$(COMPARE) run --full
-
-compare-smoke: ## every contestant of the comparison echoes correctly
-	$(COMPARE) smoke
-
-compare-guard: ## instructions per message against the recorded baseline
-	$(COMPARE) guard benches/results/instructions-baseline.json
-
-compare-gates: ## the demands on this crate beside the others, about 15 minutes
-	$(COMPARE) gates
-
-compare-idle-guard: ## memory of an idle connection beside plain TCP
-	$(COMPARE) idle-guard
-
-$(COMPARE_PARTS:%=compare-%): ## one part of the comparison: memory, loopback, idle, kernels, instructions, deflate
-	$(COMPARE) run --quick --part $(@:compare-%=%)
-
-check: ## everything that CI runs
-	.ci/run

@@ -115,7 +115,7 @@ compile
 calls >output 2>/dev/null || true
 for backend in $backends; do
     for name in "$backend::validate" "$backend::unmask_validate"; do
-        if ! grep -m 1 "^$name: call.*verdict\|^$name: bl.*verdict" output; then
+        if ! grep -q "^$name: call.*verdict\|^$name: bl.*verdict" output; then
             echo "inlined: a call in $name was not noticed" >&2
             exit 1
         fi
