@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use common::{Content, Pool};
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use wsimd::simd::{Carry, Simd};
+use wsimd::simd::{Carry, MaskingKey, Simd};
 
 fn main() {
     common::run(&[mask, unmask_validate]);
@@ -22,7 +22,7 @@ fn mask(criterion: &mut Criterion) {
             let mut buffers = masked(pool);
             let mut run = || {
                 for (buffer, key) in black_box(&mut buffers) {
-                    simd.mask(buffer, *key);
+                    simd.mask(buffer, MaskingKey::new(*key));
                 }
             };
             run();
@@ -44,7 +44,8 @@ fn unmask_validate(criterion: &mut Criterion) {
             for simd in Simd::available() {
                 let run = |buffers: &mut Vec<(Vec<u8>, [u8; 4])>| {
                     for (text, key) in buffers {
-                        let verdict = simd.unmask_validate(text, *key, Carry::NONE);
+                        let verdict =
+                            simd.unmask_validate(text, MaskingKey::new(*key), Carry::NONE);
                         assert_eq!(verdict, Ok(Carry::NONE), "{}", simd.name());
                     }
                 };

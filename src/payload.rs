@@ -85,7 +85,7 @@ impl Payload {
         key: MaskingKey,
         simd: Simd,
     ) -> Result<(), ProtocolError> {
-        let (bytes, key) = (&mut self.bytes, key.to_bytes());
+        let bytes = &mut self.bytes;
         if self.is_text {
             self.carry = simd
                 .copy_unmask_validate(chunk, bytes, key, self.carry)
@@ -116,7 +116,7 @@ impl Payload {
         simd: Simd,
     ) -> Result<(), ProtocolError> {
         let start = self.bytes.len().saturating_sub(len);
-        let (masked, key) = (&mut self.bytes[start..], key.to_bytes());
+        let masked = &mut self.bytes[start..];
         if self.is_text {
             self.carry = simd
                 .unmask_validate(masked, key, self.carry)

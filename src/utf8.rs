@@ -5,7 +5,7 @@
 //! valid: exactly when `str::from_utf8` of the text so far reports an error that more input would
 //! not mend.
 
-use crate::simd::{Append, Carry, Simd};
+use crate::simd::{Append, Carry, MaskingKey, Simd};
 
 pub use crate::simd::InvalidUtf8;
 
@@ -60,7 +60,7 @@ impl Validator {
         &mut self,
         bytes: &[u8],
         output: &mut impl Append,
-        key: [u8; 4],
+        key: MaskingKey,
     ) -> Result<(), InvalidUtf8> {
         let verdict = self
             .simd

@@ -69,8 +69,8 @@ impl Input {
     }
 
     /// The key as it applies to a piece.
-    pub(crate) fn key_at(&self, piece: &Range<usize>) -> [u8; 4] {
-        self.key.rotate(piece.start as u64).to_bytes()
+    pub(crate) fn key_at(&self, piece: &Range<usize>) -> MaskingKey {
+        self.key.rotate(piece.start as u64)
     }
 }
 

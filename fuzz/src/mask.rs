@@ -28,9 +28,9 @@ pub fn mask(data: &[u8]) {
 
 fn check_in_place(simd: Simd, input: &Input, masked: &[u8]) {
     for mut placed in Placed::all(input.from, &input.payload) {
-        simd.mask(placed.bytes(), input.key.to_bytes());
+        simd.mask(placed.bytes(), input.key);
         check_equal(simd.name(), placed.bytes(), masked);
-        simd.mask(placed.bytes(), input.key.to_bytes());
+        simd.mask(placed.bytes(), input.key);
         check_equal(simd.name(), placed.bytes(), &input.payload);
         placed.check_neighbours(simd.name());
     }
@@ -58,7 +58,7 @@ fn check_copies<T: Append + BufMut + AsRef<[u8]>>(
     for mut placed in Placed::all(input.from, &input.payload) {
         let payload: &[u8] = placed.bytes();
         check_appended(simd.name(), with_capacity, input.to, masked, |output| {
-            simd.copy_mask(payload, output, input.key.to_bytes());
+            simd.copy_mask(payload, output, input.key);
             true
         });
     }

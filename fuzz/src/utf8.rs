@@ -1,7 +1,7 @@
 //! `Simd`: validation of UTF-8, alone and while unmasking.
 
 use bytes::{BufMut, BytesMut};
-use wsimd::simd::{Append, Carry, InvalidUtf8, Simd};
+use wsimd::simd::{Append, Carry, InvalidUtf8, MaskingKey, Simd};
 
 use super::kernels::{Input, Placed, check_appended, check_equal, naive_mask};
 
@@ -62,7 +62,7 @@ fn expected(text: &[u8]) -> Result<bool, InvalidUtf8> {
 struct Piece<'a> {
     text: &'a [u8],
     masked: &'a [u8],
-    key: [u8; 4],
+    key: MaskingKey,
     carry: Carry,
     /// What every backend is to return.
     verdict: Verdict,

@@ -3,14 +3,13 @@
 mod close;
 mod error;
 mod header;
-mod mask;
 mod opcode;
 
+pub use crate::simd::MaskingKey;
 pub use close::{CloseCode, CloseFrame};
 pub use error::{ProtocolError, SendError};
 pub(crate) use header::WholeFrame;
 pub use header::{Expected, FrameHeader, Rsv};
-pub use mask::MaskingKey;
 pub use opcode::Opcode;
 
 use bytes::Bytes;

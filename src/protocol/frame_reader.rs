@@ -86,7 +86,7 @@ impl Piece<'_> {
     /// Returns the chunk, unmasked.
     pub(super) fn unmask(&self, simd: Simd) -> Vec<u8> {
         let mut unmasked = Vec::with_capacity(self.chunk.len());
-        simd.copy_mask(self.chunk, &mut unmasked, self.key.to_bytes());
+        simd.copy_mask(self.chunk, &mut unmasked, self.key);
         unmasked
     }
 

@@ -368,7 +368,7 @@ fn copy_frame<O: Output>(simd: Simd, header: &FrameHeader, payload: &[u8], outpu
     let buffer = output.buffer();
     header.append_to(buffer);
     match header.masking_key {
-        Some(key) => simd.copy_mask(payload, buffer, key.to_bytes()),
+        Some(key) => simd.copy_mask(payload, buffer, key),
         None if payload.len() < O::COPY_BELOW => buffer.extend_from_slice(payload),
         None => return false,
     }

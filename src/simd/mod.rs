@@ -3,9 +3,8 @@
 //! A [`Simd`] value exists only for a backend that this CPU can run. Holding the value proves that the
 //! kernels of the backend may be called. A connection detects the backend once and keeps the value.
 //!
-//! A masking key is four bytes, rotated to the phase of the first payload byte
-//! ([`MaskingKey::rotate`](crate::frame::MaskingKey::rotate)). The key `[0; 4]` leaves bytes unchanged, so
-//! that unmasked payloads take the same path.
+//! The caller rotates a [`MaskingKey`] to the phase of the first byte ([`MaskingKey::rotate`]).
+//! [`MaskingKey::ZERO`] leaves bytes unchanged, so that unmasked payloads take the same path.
 //!
 //! | backend | CPU | chosen |
 //! | --- | --- | --- |
@@ -17,13 +16,13 @@
 //! | `scalar` | any | if no other backend is available |
 //!
 //! [`Simd::detect`] chooses the first available backend of the table. To choose another one, build with
-//! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`, or pass a value of [`Simd::available`] to
-//! [`Receiver::with_simd`](crate::protocol::Receiver::with_simd).
+//! `RUSTFLAGS='--cfg wsimd_backend="avx2"'`.
 
 mod backend;
 mod carry;
 mod chunk;
 mod kernel;
+mod key;
 mod lookup;
 mod scalar;
 #[cfg(test)]
@@ -47,6 +46,7 @@ use bytes::BytesMut;
 
 use backend::Backend;
 pub use carry::{Carry, InvalidUtf8};
+pub use key::MaskingKey;
 
 /// The backends for this architecture, from the reference to the fastest.
 const BACKENDS: &[&Backend] = &[
@@ -66,11 +66,11 @@ const BACKENDS: &[&Backend] = &[
 /// Proof that this CPU can run a backend, and the interface to its kernels.
 ///
 /// ```
-/// use wsimd::simd::{Carry, Simd};
+/// use wsimd::simd::{Carry, MaskingKey, Simd};
 ///
 /// // RFC 6455 §5.7: a masked "Hello".
 /// let mut payload = *b"\x7f\x9f\x4d\x51\x58";
-/// let key = [0x37, 0xfa, 0x21, 0x3d];
+/// let key = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
 /// let carry = Simd::detect().unmask_validate(&mut payload, key, Carry::NONE)?;
 /// assert_eq!(&payload, b"Hello");
 /// assert!(carry.is_none());
@@ -111,27 +111,27 @@ impl Simd {
     }
 
     /// Masks or unmasks `bytes` in place (RFC 6455 §5.3). The key applies from the first byte on.
-    pub fn mask(self, bytes: &mut [u8], key: [u8; 4]) {
-        if key == [0; 4] {
+    pub fn mask(self, bytes: &mut [u8], key: MaskingKey) {
+        if key == MaskingKey::ZERO {
             return;
         }
         let start = bytes.as_mut_ptr();
         // SAFETY: the CPU has the instructions by the invariant of `backend`, and the slice is valid.
-        unsafe { (self.backend.mask)(start, start, bytes.len(), u32::from_le_bytes(key)) }
+        unsafe { (self.backend.mask)(start, start, bytes.len(), key.to_word()) }
     }
 
     /// Appends `bytes` to `output`, masked or unmasked. The key applies from the first byte on.
     #[inline]
-    pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: [u8; 4]) {
+    pub fn copy_mask(self, bytes: &[u8], output: &mut impl Append, key: MaskingKey) {
         let (source, len) = (bytes.as_ptr(), bytes.len());
         let target = output.room(len);
-        if key == [0; 4] {
+        if key == MaskingKey::ZERO {
             // SAFETY: `bytes` and the room of `len` bytes are valid. They do not overlap, because `output`
             // is borrowed exclusively.
             unsafe { source.copy_to_nonoverlapping(target, len) };
         } else {
             // SAFETY: as above, and the CPU has the instructions by the invariant of `backend`.
-            unsafe { (self.backend.mask)(source, target, len, u32::from_le_bytes(key)) };
+            unsafe { (self.backend.mask)(source, target, len, key.to_word()) };
         }
         // SAFETY: `len` bytes were written above. `Backend` guarantees this for its functions.
         unsafe { output.grow(len) };
@@ -158,13 +158,13 @@ impl Simd {
     pub fn unmask_validate(
         self,
         bytes: &mut [u8],
-        key: [u8; 4],
+        key: MaskingKey,
         carry: Carry,
     ) -> Result<Carry, InvalidUtf8> {
-        if key == [0; 4] {
+        if key == MaskingKey::ZERO {
             return self.validate(bytes, carry);
         }
-        let (start, key) = (bytes.as_mut_ptr(), u32::from_le_bytes(key));
+        let (start, key) = (bytes.as_mut_ptr(), key.to_word());
         // SAFETY: the CPU has the instructions by the invariant of `backend`, and the slice is valid.
         unsafe { (self.backend.unmask_validate)(start, start, bytes.len(), key, carry.to_word()) }
     }
@@ -180,11 +180,11 @@ impl Simd {
         self,
         bytes: &[u8],
         output: &mut impl Append,
-        key: [u8; 4],
+        key: MaskingKey,
         carry: Carry,
     ) -> Result<Carry, InvalidUtf8> {
         let (source, len) = (bytes.as_ptr(), bytes.len());
-        let (key, carry) = (u32::from_le_bytes(key), carry.to_word());
+        let (key, carry) = (key.to_word(), carry.to_word());
         let target = output.room(len);
         // SAFETY: the CPU has the instructions by the invariant of `backend`. `bytes` and the room are
         // valid and do not overlap, as in `copy_mask`.

@@ -199,7 +199,7 @@ fn the_table_of_layers_is_read_with_its_groups() {
 #[test]
 fn an_import_in_the_wrong_direction_is_found() {
     for (path, text, wrong) in [
-        ("frame/mask.rs", "use crate::protocol::Event;", "protocol"),
+        ("frame/close.rs", "use crate::protocol::Event;", "protocol"),
         (
             "codec/mod.rs",
             "use crate::connection::Parts;",

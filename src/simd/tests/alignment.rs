@@ -5,8 +5,8 @@ use std::ops::Deref;
 use bytes::BytesMut;
 
 use super::{
-    Append, Carry, Fill, InvalidUtf8, KEY, Simd, carry_of, naive_mask, pattern, rotated, scaled,
-    verdict,
+    Append, Carry, Fill, InvalidUtf8, KEY, MaskingKey, Simd, carry_of, naive_mask, pattern,
+    rotated, scaled, verdict,
 };
 
 /// The value of the bytes around a destination, which must not change.
@@ -46,7 +46,7 @@ const ENDS: [&[u8]; 4] = [b"", b"\xdf", b"\xe2\x82", b"\xf0\x9f\x98"];
 struct Chunk {
     plain: Vec<u8>,
     masked: Vec<u8>,
-    key: [u8; 4],
+    key: MaskingKey,
     carry: Carry,
     wanted: Result<Carry, InvalidUtf8>,
 }
@@ -144,7 +144,7 @@ impl At {
     {
         let reference = Simd::available().next().expect("the reference is first");
         let start = padding(&output, self.residue);
-        reference.copy_mask(&[GUARD; 64][..start], &mut output, [0; 4]);
+        reference.copy_mask(&[GUARD; 64][..start], &mut output, MaskingKey::ZERO);
         let address = output.as_ptr();
         kernel(&mut output);
         assert_eq!(output.as_ptr(), address, "{}", self.context());

@@ -1,6 +1,8 @@
 //! The first bytes of a chunk after a carry, and the last bytes of a chunk, for every length class.
 
-use super::{Carry, Fill, InvalidUtf8, Simd, Text, carry_of, check, every_length_class, verdict};
+use super::{
+    Carry, Fill, InvalidUtf8, KEY, Simd, Text, carry_of, check, every_length_class, verdict,
+};
 
 /// Complete sequences of every width, at the edges of their ranges.
 const CHARACTERS: [&[u8]; 10] = [
@@ -124,9 +126,9 @@ fn an_empty_chunk_keeps_the_carry() {
         for (unfinished, _) in cut_characters() {
             let carry = carry_of(unfinished);
             let mut output = b"kept".to_vec();
-            let copied = simd.copy_unmask_validate(b"", &mut output, [1; 4], carry);
+            let copied = simd.copy_unmask_validate(b"", &mut output, KEY, carry);
             assert_eq!(simd.validate(b"", carry), Ok(carry));
-            assert_eq!(simd.unmask_validate(&mut [], [1; 4], carry), Ok(carry));
+            assert_eq!(simd.unmask_validate(&mut [], KEY, carry), Ok(carry));
             assert_eq!(copied, Ok(carry));
             assert_eq!(output, b"kept");
         }

@@ -3,8 +3,8 @@
 use bytes::BytesMut;
 
 use super::{
-    Carry, Fill, InvalidUtf8, KEY, Simd, Text, check_all, every_length_class, naive_mask, pattern,
-    rotated,
+    Carry, Fill, InvalidUtf8, KEY, MaskingKey, Simd, Text, check_all, every_length_class,
+    naive_mask, pattern, rotated,
 };
 
 #[test]
@@ -47,7 +47,7 @@ fn copies_append_to_both_buffers_and_keep_what_was_there() {
 fn a_zero_key_leaves_the_bytes_as_they_are() {
     for len in every_length_class() {
         for fill in Fill::ALL {
-            check_all(&Text::with_key(fill.before(len), [0; 4]), &[]);
+            check_all(&Text::with_key(fill.before(len), MaskingKey::ZERO), &[]);
         }
     }
 }

@@ -21,9 +21,9 @@ use std::ops::{Deref, Range};
 
 use bytes::BytesMut;
 
-use super::{Append, Carry, InvalidUtf8, Simd};
+use super::{Append, Carry, InvalidUtf8, MaskingKey, Simd};
 
-const KEY: [u8; 4] = [0x9a, 0x01, 0xff, 0x40];
+const KEY: MaskingKey = MaskingKey::new([0x9a, 0x01, 0xff, 0x40]);
 
 /// Returns `reduced` in debug builds, which are slow, and on other CPUs, which are usually emulated.
 const fn scaled(full: usize, reduced: usize) -> usize {
@@ -49,7 +49,7 @@ fn detects_the_fastest_or_the_one_asked_for() {
 struct Text {
     plain: Vec<u8>,
     masked: Vec<u8>,
-    key: [u8; 4],
+    key: MaskingKey,
 }
 
 impl Text {
@@ -57,12 +57,12 @@ impl Text {
         Self::with_key(plain, KEY)
     }
 
-    fn with_key(plain: Vec<u8>, key: [u8; 4]) -> Self {
+    fn with_key(plain: Vec<u8>, key: MaskingKey) -> Self {
         let masked = naive_mask(&plain, key);
         Self { plain, masked, key }
     }
 
-    fn key_at(&self, offset: usize) -> [u8; 4] {
+    fn key_at(&self, offset: usize) -> MaskingKey {
         rotated(self.key, offset)
     }
 
@@ -85,7 +85,8 @@ struct Step {
     wanted: Result<Carry, InvalidUtf8>,
 }
 
-fn naive_mask(bytes: &[u8], key: [u8; 4]) -> Vec<u8> {
+fn naive_mask(bytes: &[u8], key: MaskingKey) -> Vec<u8> {
+    let key = key.to_bytes();
     bytes
         .iter()
         .enumerate()
@@ -98,8 +99,9 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..=250).cycle().take(len).collect()
 }
 
-fn rotated(key: [u8; 4], offset: usize) -> [u8; 4] {
-    std::array::from_fn(|i| key[(i + offset) % 4])
+fn rotated(key: MaskingKey, offset: usize) -> MaskingKey {
+    let key = key.to_bytes();
+    MaskingKey::new(std::array::from_fn(|i| key[(i + offset) % 4]))
 }
 
 fn chunks(len: usize, cuts: &[usize]) -> impl Iterator<Item = Range<usize>> {

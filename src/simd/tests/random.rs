@@ -1,6 +1,6 @@
 //! (c) Random texts of many scripts, with random keys, cuts and corruptions.
 
-use super::{Text, check_all, scaled};
+use super::{MaskingKey, Text, check_all, scaled};
 
 /// Sizes of vectors and of groups of vectors.
 const SIZES: [usize; 7] = [16, 32, 64, 128, 256, 512, 1024];
@@ -14,7 +14,7 @@ fn judges_random_texts_after_each_chunk() {
             random.corrupt(&mut plain);
         }
         let key = match random.below(16) {
-            0 => [0; 4],
+            0 => MaskingKey::ZERO,
             _ => random.key(),
         };
         let cuts = random.cuts(plain.len());
@@ -53,8 +53,8 @@ impl Random {
         choices[self.below(choices.len())]
     }
 
-    fn key(&mut self) -> [u8; 4] {
-        std::array::from_fn(|_| self.byte())
+    fn key(&mut self) -> MaskingKey {
+        MaskingKey::new(std::array::from_fn(|_| self.byte()))
     }
 
     fn byte(&mut self) -> u8 {

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, env, hint::black_box};
 
-use wsimd::simd::{Carry, InvalidUtf8, Simd};
+use wsimd::simd::{Carry, InvalidUtf8, MaskingKey, Simd};
 
 use crate::{
     Outcome,
@@ -24,7 +24,7 @@ const IN_PLACE: &str = "in-place";
 const COPYING: &str = "copying";
 
 /// A key of ASCII, so that a payload stays ASCII however often it is unmasked.
-const KEY: [u8; 4] = [0x21, 0x43, 0x65, 0x07];
+const KEY: MaskingKey = MaskingKey::new([0x21, 0x43, 0x65, 0x07]);
 
 /// Call and size, to instructions per call.
 pub type Counts = BTreeMap<String, f64>;
@@ -91,7 +91,7 @@ pub fn run(call: &str, size: usize, calls: u64) -> Outcome<()> {
 fn repeat(
     size: usize,
     calls: u64,
-    call: impl Fn(Simd, &mut [u8], [u8; 4], Carry, &mut Vec<u8>) -> Result<Carry, InvalidUtf8>,
+    call: impl Fn(Simd, &mut [u8], MaskingKey, Carry, &mut Vec<u8>) -> Result<Carry, InvalidUtf8>,
 ) {
     let (mut payload, mut copy) = (vec![b'a'; size], Vec::with_capacity(size));
     let mut arguments = (Simd::detect(), &mut *payload, KEY, Carry::NONE, &mut copy);

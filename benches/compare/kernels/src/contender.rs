@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use wsimd::simd::{Carry, Simd};
+use wsimd::simd::{Carry, MaskingKey, Simd};
 
 include!(concat!(env!("OUT_DIR"), "/tokio_websockets.rs"));
 
@@ -120,15 +120,15 @@ pub fn contenders(kernel: Kernel, simd: Simd) -> Vec<Contender> {
 fn ours(kernel: Kernel, simd: Simd) -> Contender {
     match kernel {
         Kernel::Mask => contender("wsimd", Effect::InPlace, move |payload, key, _| {
-            simd.mask(payload, key);
+            simd.mask(payload, MaskingKey::new(key));
             true
         }),
         Kernel::Copy => contender("wsimd", Effect::Copied, move |payload, key, output| {
-            simd.copy_mask(payload, output, key);
+            simd.copy_mask(payload, output, MaskingKey::new(key));
             true
         }),
         Kernel::Fused => contender("wsimd", Effect::InPlace, move |payload, key, _| {
-            simd.unmask_validate(payload, key, Carry::NONE) == Ok(Carry::NONE)
+            simd.unmask_validate(payload, MaskingKey::new(key), Carry::NONE) == Ok(Carry::NONE)
         }),
     }
 }

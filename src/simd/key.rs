@@ -1,14 +1,14 @@
 //! Masking keys (RFC 6455 §5.3).
 
-/// The four bytes that the payload of a client's frame is XORed with.
+/// The four bytes with which the payload of a client's frame is XORed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaskingKey([u8; 4]);
 
 impl MaskingKey {
-    /// The key that changes nothing: what an unmasked payload is unmasked with.
+    /// The key that changes no byte, for payloads that are not masked.
     pub const ZERO: Self = Self([0; 4]);
 
-    /// Makes a key of its bytes, in the order of the wire.
+    /// Creates a key from its bytes, in the order of the wire.
     pub const fn new(bytes: [u8; 4]) -> Self {
         Self(bytes)
     }
@@ -18,10 +18,15 @@ impl MaskingKey {
         self.0
     }
 
+    /// Returns the word with which the kernels compute.
+    pub(super) const fn to_word(self) -> u32 {
+        u32::from_le_bytes(self.0)
+    }
+
     /// Returns the key as it applies from byte `offset` of the payload on.
     pub const fn rotate(self, offset: u64) -> Self {
         let bits = 8 * (offset % 4) as u32;
-        Self(u32::from_le_bytes(self.0).rotate_right(bits).to_le_bytes())
+        Self(self.to_word().rotate_right(bits).to_le_bytes())
     }
 }
 
