@@ -215,7 +215,7 @@ async fn read_body<S: AsyncRead + Unpin>(
 ) -> io::Result<()> {
     while !body.read(input) {
         if read_some(io, input).await? == 0 {
-            body.eof();
+            body.receive_eof();
         }
     }
     Ok(())

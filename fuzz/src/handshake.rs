@@ -278,7 +278,7 @@ fn read_body(response: &Response<()>, pieces: &[&[u8]]) -> (Bytes, bool, bool, u
         );
     }
     let is_done = reader.is_done();
-    reader.eof();
+    reader.receive_eof();
     assert!(
         reader.is_done(),
         "not at its end after the end of the connection"

@@ -68,7 +68,7 @@ impl BodyReader {
             match self.state {
                 State::Length(left) => match self.store(input, left) {
                     0 => self.finish(),
-                    left => self.go_on(State::Length(left)),
+                    left => self.continue_with(State::Length(left)),
                 },
                 State::UntilEof => {
                     self.store(input, u64::MAX);
@@ -78,7 +78,7 @@ impl BodyReader {
                 }
                 State::ChunkData(left) => match self.store(input, left) {
                     0 => self.state = State::ChunkEnd { seen_cr: false },
-                    left => self.go_on(State::ChunkData(left)),
+                    left => self.continue_with(State::ChunkData(left)),
                 },
                 _ => self.read_framing(input.get_u8()),
             }
@@ -87,7 +87,7 @@ impl BodyReader {
     }
 
     /// Records the end of the connection.
-    pub fn eof(&mut self) {
+    pub fn receive_eof(&mut self) {
         match self.state {
             State::Done => {}
             State::UntilEof => self.finish(),
@@ -121,7 +121,7 @@ impl BodyReader {
     }
 
     /// Continues in `state`, unless the limit leaves no room for more bytes.
-    fn go_on(&mut self, state: State) {
+    fn continue_with(&mut self, state: State) {
         self.state = state;
         if self.body.len() >= self.limit {
             self.truncate();

@@ -127,7 +127,7 @@ fn request_with_nonce(
     let mut fields = HeaderMap::new();
     fields.insert(HOST, headers::value("host", &target.host_header())?);
     if let Some((name, password)) = target.credentials() {
-        fields.insert(AUTHORIZATION, basic(name, password)?);
+        fields.insert(AUTHORIZATION, basic_credentials(name, password)?);
     }
     if let Some(origin) = &offer.origin {
         fields.insert(ORIGIN, origin.clone());
@@ -163,7 +163,7 @@ fn request_with_nonce(
 }
 
 /// Returns Basic credentials (RFC 7617 §2) as a header value that `Debug` does not print.
-fn basic(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
+fn basic_credentials(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
     let credentials = STANDARD.encode(format!("{name}:{password}"));
     let value = HeaderValue::from_str(&format!("Basic {credentials}"));
     let mut value = value.map_err(|_| UriError::InvalidUserInfo)?;

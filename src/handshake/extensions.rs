@@ -17,7 +17,10 @@ pub(super) fn offer(list: &List) -> Result<Option<HeaderValue>, HandshakeError> 
     for extension in list.iter().filter(|extension| offers_any(extension)) {
         let name = extension.name();
         if names.contains(&name) {
-            return Err(headers::unusable("second extension", name.as_bytes()));
+            return Err(headers::invalid_setting(
+                "second extension",
+                name.as_bytes(),
+            ));
         }
         names.push(name);
         for params in extension.offers() {
@@ -107,7 +110,7 @@ fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
 fn element(name: &str, params: &Params) -> Result<String, HandshakeError> {
     let element = format!("{name}{params}");
     if !is_token(name.as_bytes()) || !params.is_valid() {
-        return Err(headers::unusable("extension", element.as_bytes()));
+        return Err(headers::invalid_setting("extension", element.as_bytes()));
     }
     Ok(element)
 }

@@ -124,7 +124,7 @@ where
     for name in names {
         let name = name.into();
         if !is_token(name.as_bytes()) || checked.contains(&name) {
-            return Err(unusable("subprotocol", name.as_bytes()));
+            return Err(invalid_setting("subprotocol", name.as_bytes()));
         }
         checked.push(name);
     }
@@ -132,7 +132,7 @@ where
 }
 
 /// Returns the error for a setting of this side that cannot be used.
-pub(super) fn unusable(setting: &'static str, value: &[u8]) -> HandshakeError {
+pub(super) fn invalid_setting(setting: &'static str, value: &[u8]) -> HandshakeError {
     HandshakeError::InvalidSetting {
         setting,
         value: Excerpt::new(value),
@@ -141,7 +141,7 @@ pub(super) fn unusable(setting: &'static str, value: &[u8]) -> HandshakeError {
 
 /// Creates a header value from a setting of this side.
 pub(super) fn value(setting: &'static str, text: &str) -> Result<HeaderValue, HandshakeError> {
-    HeaderValue::from_str(text).map_err(|_| unusable(setting, text.as_bytes()))
+    HeaderValue::from_str(text).map_err(|_| invalid_setting(setting, text.as_bytes()))
 }
 
 /// Adds a header of the application, unless the handshake sets it itself.
@@ -158,7 +158,9 @@ where
     N: TryInto<HeaderName>,
     V: TryInto<HeaderValue>,
 {
-    let name = name.try_into().map_err(|_| unusable("header name", b""))?;
+    let name = name
+        .try_into()
+        .map_err(|_| invalid_setting("header name", b""))?;
     if is_reserved(&name) {
         return Err(HandshakeError::ReservedHeader(Excerpt::new(
             name.as_str().as_bytes(),
@@ -166,7 +168,7 @@ where
     }
     let full = headers.len() >= MAX_EXTRA_HEADERS;
     let value = value.try_into().ok().filter(|_| !full);
-    let mut value = value.ok_or_else(|| unusable("header", name.as_str().as_bytes()))?;
+    let mut value = value.ok_or_else(|| invalid_setting("header", name.as_str().as_bytes()))?;
     value.set_sensitive(is_secret(&name));
     if once.contains(&name) {
         headers.insert(name, value);

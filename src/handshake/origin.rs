@@ -56,7 +56,8 @@ impl Origins {
         for origin in origins {
             let origin = origin.as_ref();
             let normal = normalize(origin);
-            accepted.push(normal.ok_or_else(|| headers::unusable("origin", origin.as_bytes()))?);
+            accepted
+                .push(normal.ok_or_else(|| headers::invalid_setting("origin", origin.as_bytes()))?);
         }
         Ok(Self(Rule::List(accepted.into())))
     }

@@ -62,7 +62,7 @@ impl Policy {
         for host in hosts {
             let host = host.as_ref();
             let parsed = Authority::parse(host);
-            served.push(parsed.map_err(|_| headers::unusable("host", host.as_bytes()))?);
+            served.push(parsed.map_err(|_| headers::invalid_setting("host", host.as_bytes()))?);
         }
         self.hosts = Some(served);
         Ok(self)

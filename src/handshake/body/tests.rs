@@ -28,7 +28,7 @@ fn read_pieces(head: &Response<()>, limit: usize, pieces: &[&[u8]]) -> Outcome {
         assert!(reader.body.len() <= limit);
     }
     let is_done = reader.is_done();
-    reader.eof();
+    reader.receive_eof();
     assert!(reader.is_done());
     let is_truncated = reader.is_truncated();
     (
