@@ -1,26 +1,78 @@
 //! WebSockets for tokio: strict, bounded, and simple to use. Most programs need only `recv` and `send`.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), wsimd::Error> {
-//! let mut ws = wsimd::connect("ws://localhost:8765").await?;
-//! ws.send("Hello").await?;
-//! while let Some(message) = ws.recv().await? {
-//!     println!("{message:?}");
-//! }
-//! # Ok(())
-//! # }
+//! # Quick start
+//!
+//! ```toml
+//! [dependencies]
+//! wsimd = "0.1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
 //! ```
+//!
+//! A server that sends every message back:
+//!
+//! ```no_run
+//! use wsimd::{Error, WebSocket, net::Stream};
+//!
+//! async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
+//!     while let Some(message) = ws.recv().await? {
+//!         ws.send(message).await?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     wsimd::serve("127.0.0.1:8765", echo).await
+//! }
+//! ```
+//!
+//! A client:
+//!
+//! ```no_run
+//! use wsimd::{CloseCode, Error};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let mut ws = wsimd::connect("ws://127.0.0.1:8765").await?;
+//!     ws.send("Hello").await?;
+//!     println!("{:?}", ws.recv().await?);
+//!     ws.close(CloseCode::NORMAL, "done").await
+//! }
+//! ```
+//!
+//! # Which type?
+//!
+//! | you have | use |
+//! | --- | --- |
+//! | one task that receives and sends | [`WebSocket`] |
+//! | many tasks that send, a broadcast | [`Handle`], cloned |
+//! | one task that receives, one that sends a lot | [`WebSocket::split`] |
+//! | a program on `Stream` and `Sink` | [`Codec`] in `tokio_util::codec::Framed` |
+//! | a proxy or a tool that handles frames | [`FrameCodec`] |
+//! | another runtime, or none | [`protocol::Endpoint`], [`handshake`] |
 //!
 //! | to | use |
 //! | --- | --- |
-//! | open a connection | [`connect`], [`ClientBuilder`] |
-//! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] |
-//! | send and receive | [`WebSocket`] |
-//! | send from elsewhere | [`WebSocket::handle`], [`WebSocket::split`] |
+//! | open a connection | [`connect`], [`ClientBuilder`] with an [`Offer`] |
+//! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] with a [`Policy`] |
 //! | set limits and timeouts | [`Config`] |
 //! | compress or transform messages | [`extension`] |
-//! | build on `tokio_util::codec::Framed` | [`Codec`], [`FrameCodec`] |
-//! | bring your own runtime | [`protocol::Endpoint`], [`handshake`] |
+//!
+//! # Guides
+//!
+//! [Getting started](guides::getting_started) ·
+//! [Which API](guides::which_api) ·
+//! [Keepalive](guides::keepalive) ·
+//! [Closing and errors](guides::closing_and_errors) ·
+//! [Limits and memory](guides::limits_and_memory) ·
+//! [Compression](guides::compression) ·
+//! [TLS](guides::tls) ·
+//! [Deployment](guides::deployment) ·
+//! [axum and hyper](guides::axum_and_hyper) ·
+//! [Testing](guides::testing) ·
+//! [How it is fast](guides::how_it_is_fast) ·
+//! From [Python](guides::from_python), [tungstenite](guides::from_tungstenite),
+//! [fastwebsockets](guides::from_fastwebsockets)
 //!
 //! # Limits
 //!
@@ -39,9 +91,16 @@
 //!
 //! # Features
 //!
-//! The features `client`, `server`, `codec` and `deflate` are enabled by default. They are additive.
-//! Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`], [`simd`] and [`utf8`]
-//! remain, and the crate does not depend on tokio.
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `client` | yes | [`connect`], [`ClientBuilder`] |
+//! | `server` | yes | [`serve`], [`accept`], [`ServerBuilder`] |
+//! | `codec` | yes | [`Codec`], [`FrameCodec`] |
+//! | `deflate` | yes | [`extension::Deflate`] |
+//! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
+//!
+//! Features are additive. Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`],
+//! [`simd`] and [`utf8`] remain, and the crate does not depend on tokio.
 
 #[cfg(feature = "client")]
 mod client;
@@ -53,6 +112,14 @@ pub mod connection;
 mod error;
 pub mod extension;
 pub mod frame;
+#[cfg(all(
+    any(doc, doctest),
+    feature = "client",
+    feature = "server",
+    feature = "codec",
+    feature = "deflate"
+))]
+pub mod guides;
 pub mod handshake;
 mod message;
 #[cfg(any(feature = "client", feature = "server"))]
@@ -72,21 +139,32 @@ mod text;
 pub mod utf8;
 
 #[cfg(feature = "client")]
+#[doc(inline)]
 pub use client::{ClientBuilder, connect};
 #[cfg(feature = "codec")]
+#[doc(inline)]
 pub use codec::{Codec, FrameCodec};
+#[doc(inline)]
 pub use config::Config;
 #[cfg(feature = "tokio")]
+#[doc(inline)]
 pub use connection::{
     Handle, Parts, Permit, PongWaiter, ReadHalf, TrySendError, WebSocket, WriteHalf,
 };
+#[doc(inline)]
 pub use error::{Error, Fault, Timeout};
+#[doc(inline)]
 pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
+#[doc(inline)]
 pub use handshake::{Origins, client::Offer, server::Policy};
+#[doc(inline)]
 pub use message::Message;
+#[doc(inline)]
 pub use protocol::{Closed, Event};
 #[cfg(feature = "server")]
+#[doc(inline)]
 pub use server::{Server, ServerBuilder, accept, serve};
+#[doc(inline)]
 pub use text::Text;
 pub use {bytes, http};
 

@@ -1,0 +1,49 @@
+//! Guides: pages that show how to use the crate, in reading order.
+//!
+//! | page | topic |
+//! | --- | --- |
+//! | [`getting_started`] | a first server and a first client |
+//! | [`which_api`] | `WebSocket`, handle, split, codec or endpoint; broadcast and slow consumers |
+//! | [`keepalive`] | pings, dead peers, latency |
+//! | [`closing_and_errors`] | the end of a connection, errors, retries |
+//! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
+//! | [`compression`] | permessage-deflate: levels, memory, security |
+//! | [`tls`] | `wss://` with a TLS stream of your own |
+//! | [`deployment`] | proxies, descriptors, shutdown |
+//! | [`axum_and_hyper`] | a connection out of an HTTP server |
+//! | [`testing`] | tests without a network |
+//! | [`how_it_is_fast`] | where the speed comes from and what it costs |
+//! | [`from_python`] | for users of Python's `websockets` |
+//! | [`from_tungstenite`] | for users of tokio-tungstenite |
+//! | [`from_fastwebsockets`] | for users of fastwebsockets |
+//!
+//! The pages exist in the documentation only. A program contains nothing of them.
+
+#[doc = include_str!("guides/getting_started.md")]
+pub mod getting_started {}
+#[doc = include_str!("guides/which_api.md")]
+pub mod which_api {}
+#[doc = include_str!("guides/keepalive.md")]
+pub mod keepalive {}
+#[doc = include_str!("guides/closing_and_errors.md")]
+pub mod closing_and_errors {}
+#[doc = include_str!("guides/limits_and_memory.md")]
+pub mod limits_and_memory {}
+#[doc = include_str!("guides/compression.md")]
+pub mod compression {}
+#[doc = include_str!("guides/tls.md")]
+pub mod tls {}
+#[doc = include_str!("guides/deployment.md")]
+pub mod deployment {}
+#[doc = include_str!("guides/axum_and_hyper.md")]
+pub mod axum_and_hyper {}
+#[doc = include_str!("guides/testing.md")]
+pub mod testing {}
+#[doc = include_str!("guides/how_it_is_fast.md")]
+pub mod how_it_is_fast {}
+#[doc = include_str!("guides/from_python.md")]
+pub mod from_python {}
+#[doc = include_str!("guides/from_tungstenite.md")]
+pub mod from_tungstenite {}
+#[doc = include_str!("guides/from_fastwebsockets.md")]
+pub mod from_fastwebsockets {}
