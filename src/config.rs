@@ -29,6 +29,28 @@ const MAX_INBOX: usize = usize::MAX >> 3;
 ///     .max_message_size(16 << 20)
 ///     .close_timeout(Duration::from_secs(2));
 /// ```
+///
+/// | setting | default | protects against |
+/// | --- | --- | --- |
+/// | [`max_message_size`](Self::max_message_size) | 1 MiB | a received message that fills the memory |
+/// | [`max_frame_size`](Self::max_frame_size) | as `max_message_size` | a received frame that fills the memory |
+/// | [`max_fragments`](Self::max_fragments) | 4,096, and 1 for each 64 bytes | a message of endless tiny frames |
+/// | [`max_outgoing_message_size`](Self::max_outgoing_message_size) | 64 MiB | a message that was not meant to be sent |
+/// | [`outgoing_frame_size`](Self::outgoing_frame_size) | 256 KiB | pongs that wait behind a large frame |
+/// | [`write_high_water`](Self::write_high_water) | 64 KiB | a queue that grows because the peer reads slowly |
+/// | [`inbox_size`](Self::inbox_size) | 64 messages | handles that send faster than the connection |
+/// | [`inbox_bytes`](Self::inbox_bytes) | 1 MiB | the same, for large messages |
+/// | [`open_timeout`](Self::open_timeout) | 10 s | a peer that does not complete the opening handshake |
+/// | [`close_timeout`](Self::close_timeout) | 10 s | a peer that does not complete the closing handshake |
+/// | [`ping_interval`](Self::ping_interval) | 20 s if a builder opens the connection, else none | dead peers, proxies that close idle connections |
+/// | [`ping_timeout`](Self::ping_timeout) | 20 s | dead peers, and peers that do not read |
+/// | [`max_head_size`](Self::max_head_size) | 16 KiB | a request or response without an end |
+/// | [`max_headers`](Self::max_headers) | 64 lines | a request or response of too many headers |
+/// | [`extension`](Self::extension) | none | |
+/// | [`masking_keys`](Self::masking_keys) | random | |
+///
+/// [`limits_and_memory`](crate::guides::limits_and_memory) has the memory of a connection and presets for many
+/// connections and for large messages.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Shared by all connections that use this configuration.

@@ -8,7 +8,27 @@ use crate::{
     protocol::Closed,
 };
 
-/// Why an operation on a connection failed.
+/// The reason why an operation on a connection failed.
+///
+/// ```
+/// use tokio::io::{AsyncRead, AsyncWrite};
+/// use wsimd::{Error, WebSocket};
+///
+/// async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut ws: WebSocket<S>) {
+///     loop {
+///         match ws.recv().await {
+///             Ok(Some(message)) => println!("{message:?}"),
+///             Ok(None) => break println!("a clean end"),
+///             Err(Error::Closed(closed)) => break println!("closed with {}", closed.code()),
+///             Err(error) if error.is_timeout() => break println!("the peer is too slow: {error}"),
+///             Err(error) => break println!("{error}, {:?} is at fault", error.fault()),
+///         }
+///     }
+/// }
+/// ```
+///
+/// [`closing_and_errors`](crate::guides::closing_and_errors) lists the errors after which a client should connect
+/// again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

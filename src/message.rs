@@ -5,6 +5,25 @@ use bytes::Bytes;
 use crate::text::Text;
 
 /// A message: text or binary (RFC 6455 §5.6). Cloning shares the payload.
+///
+/// ```
+/// use wsimd::Message;
+///
+/// fn describe(message: &Message) -> String {
+///     match message {
+///         Message::Text(text) => format!("{} characters", text.chars().count()),
+///         Message::Binary(bytes) => format!("{} bytes", bytes.len()),
+///     }
+/// }
+///
+/// assert_eq!(describe(&Message::from("héllo")), "5 characters");
+/// assert_eq!(describe(&Message::from(vec![1, 2, 3])), "3 bytes");
+/// ```
+///
+/// All methods that send take everything that converts to a message. A conversion from `String`, [`Text`],
+/// `Vec<u8>` or [`Bytes`] keeps the memory. A conversion from `&str` or `&[u8]` copies the bytes.
+///
+/// For JSON, send `serde_json::to_string(&value)?`, and read `serde_json::from_slice(message.as_bytes())?`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text.

@@ -20,6 +20,32 @@ use crate::{
 /// Checks what a header shows, the order of fragments included, and
 /// [`Config::max_frame_size`]. Does not put messages together, nor look into payloads: text may be
 /// invalid and a message of any size.
+///
+/// A relay that prints the frames of a client. The opening handshake has passed through it before:
+///
+/// ```
+/// use futures_util::{SinkExt, StreamExt};
+/// use tokio::io::{AsyncRead, AsyncWrite};
+/// use tokio_util::codec::Framed;
+/// use wsimd::{Config, Error, FrameCodec, Role};
+///
+/// async fn relay<C, S>(client: C, server: S) -> Result<(), Error>
+/// where
+///     C: AsyncRead + AsyncWrite + Unpin,
+///     S: AsyncRead + AsyncWrite + Unpin,
+/// {
+///     // The relay is a server to the client, and a client to the server.
+///     let config = Config::new();
+///     let mut client = Framed::new(client, FrameCodec::new(Role::Server, &config));
+///     let mut server = Framed::new(server, FrameCodec::new(Role::Client, &config));
+///     while let Some(frame) = client.next().await {
+///         let frame = frame?;
+///         println!("{:?} fin={} {} bytes", frame.opcode, frame.fin, frame.payload.len());
+///         server.send(frame).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct FrameCodec {
     simd: Simd,

@@ -60,6 +60,10 @@ const MIN_READ: usize = 4096;
 /// }
 /// ```
 ///
+/// [`accept`](crate::accept) and [`ClientBuilder::handshake`](crate::ClientBuilder::handshake) perform the opening
+/// handshake. [`Parts`](crate::Parts) shows how `Framed` continues their connection. A program that performs the
+/// handshake itself passes the result to [`extensions`](Self::extensions).
+///
 /// After the closing handshake, a client reads until the server has closed the stream
 /// (RFC 6455 §7.1.1). After an error, read and discard for a moment before you drop the stream, because a
 /// reset for unread bytes can overtake the Close frame.

@@ -54,6 +54,9 @@ const MAX_PATIENCE: Duration = Duration::from_secs(1 << 30);
 /// # }
 /// ```
 ///
+/// The messages that are left in the inbox when the connection ends are dropped.
+/// [`which_api`](crate::guides::which_api) has a room of handles, and choices for slow clients.
+///
 /// A broadcast uses [`try_send`](Self::try_send), so that a slow client delays no other client:
 ///
 /// ```

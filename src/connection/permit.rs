@@ -9,10 +9,25 @@ use crate::{error::Error, message::Message};
 ///
 /// ```
 /// # use wsimd::{Error, WebSocket, net::Stream};
-/// # async fn example(mut ws: WebSocket<Stream>, next: impl Fn() -> String) -> Result<(), Error> {
-/// // Dropping the future of `reserve` loses no message. The permit accepts the message at once.
-/// let permit = ws.reserve().await?;
-/// permit.feed(next())?;
+/// # use std::collections::VecDeque;
+/// # use tokio::sync::watch;
+/// # async fn example(
+/// #     mut ws: WebSocket<Stream>,
+/// #     mut queue: VecDeque<String>,
+/// #     mut stop: watch::Receiver<bool>,
+/// # ) -> Result<(), Error> {
+/// while !queue.is_empty() {
+///     tokio::select! {
+///         // Dropping the future of `reserve` loses no message, because the message is taken afterwards.
+///         permit = ws.reserve() => {
+///             let permit = permit?;
+///             if let Some(message) = queue.pop_front() {
+///                 permit.feed(message)?;
+///             }
+///         }
+///         _ = stop.changed() => break,
+///     }
+/// }
 /// ws.flush().await?;
 /// # Ok(())
 /// # }

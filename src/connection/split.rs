@@ -24,11 +24,32 @@ use crate::{
 
 /// The half that receives. [`WebSocket::split`] creates it.
 ///
+/// ```
+/// # use wsimd::{CloseCode, Error, WebSocket, net::Stream};
+/// # async fn example(ws: WebSocket<Stream>, parts: Vec<Vec<u8>>) -> Result<(), Error> {
+/// let (mut reader, mut writer) = ws.split();
+/// tokio::spawn(async move {
+///     while let Ok(Some(message)) = reader.recv().await {
+///         println!("{message:?}");
+///     }
+/// });
+/// for part in parts {
+///     writer.send(part).await?;
+/// }
+/// writer.send_close(CloseCode::NORMAL, "").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Keep a `recv` pending, even if the peer sends no message, so that pings and Close frames are answered.
+/// Halves suit one task that sends a lot. For many tasks that send, or few messages, a
+/// [`Handle`](super::Handle) is simpler.
+///
 /// While it waits, it drives the whole connection: it answers pings and Close frames, runs the keepalive,
 /// and writes the bytes that the other half has queued.
 pub struct ReadHalf<S>(Arc<Mutex<Socket<S>>>);
 
-/// The half that sends. [`WebSocket::split`] creates it.
+/// The half that sends. [`WebSocket::split`] creates it, and [`ReadHalf`] has an example.
 ///
 /// While it waits, it drives the whole connection as well. A message that it reads is parked for the
 /// other half. Dropping this half does not close the connection.

@@ -13,6 +13,15 @@ use crate::{
 /// Why a connection is closed, as a number (RFC 6455 §7.4).
 ///
 /// Any number can be expressed; [`may_be_sent`](Self::may_be_sent) tells which may be on the wire.
+/// Applications define codes of their own from 4000 to 4999:
+///
+/// ```
+/// use wsimd::CloseCode;
+///
+/// let session_expired = CloseCode::from(4001);
+/// assert!(session_expired.may_be_sent());
+/// assert_eq!(session_expired.to_string(), "4001 (private use)");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
