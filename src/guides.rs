@@ -12,7 +12,7 @@
 //! | [`deployment`] | proxies, descriptors, shutdown |
 //! | [`axum_and_hyper`] | a connection out of an HTTP server |
 //! | [`testing`] | tests without a network |
-//! | [`how_it_is_fast`] | where the speed comes from and what it costs |
+//! | [`how_it_is_fast`] | where the speed comes from, and its costs |
 //! | [`from_python`] | for users of Python's `websockets` |
 //! | [`from_tungstenite`] | for users of tokio-tungstenite |
 //! | [`from_fastwebsockets`] | for users of fastwebsockets |
