@@ -7,12 +7,12 @@
 //! cargo +nightly fuzz run --features libfuzzer receive fuzz/target/receive fuzz/corpus/receive
 //! ```
 //!
-//! The first folder, which must exist, takes what the fuzzer finds; the second holds the seeds, and
-//! is only read. `cargo run --example seeds` writes the seeds anew.
+//! The first folder, which must exist, receives the inputs that the fuzzer finds. The second one holds
+//! the seeds, which are only read.
 //!
-//! Inputs begin with a fixed number of bytes that choose role, limits and how the rest is cut into
-//! pieces; each target says how. They are laid out by hand, so that seeds can be written down and
-//! a mutation stays local.
+//! An input begins with a fixed number of bytes for the role, the limits, and the lengths of the pieces
+//! into which the rest is cut. The documentation of each target has the layout, which is simple enough
+//! for seeds written by hand, and keeps a mutation local.
 
 mod deflate;
 mod deflate_roundtrip;
