@@ -10,7 +10,7 @@ use wsimd::{
     protocol::Receiver,
 };
 
-use super::inflater::{Fault, Inflater};
+use super::model::inflater::{Fault, Inflater};
 
 /// What is to be agreed on for the messages that one side sends.
 #[derive(Clone, Copy)]
@@ -116,7 +116,7 @@ impl Sent {
         let verdict;
         let mut ends = (0, 0);
         if self.compressed {
-            (bytes, verdict) = inflater.message(&bytes, limit);
+            (bytes, verdict) = inflater.judge(&bytes, limit);
             ends = inflater.ends();
         } else {
             verdict = match bytes.len() > limit {

@@ -10,8 +10,9 @@ use wsimd::{
 
 use super::{
     deflate::{self, Direction, Inflated, Sent},
-    inflater::Fault,
-    masking_key, peer_of, role,
+    masking_key,
+    model::inflater::Fault,
+    peer_of, role,
     split::splits,
 };
 

@@ -21,7 +21,6 @@ mod frame_codec;
 mod handshake;
 mod header;
 mod inflate;
-mod inflater;
 mod kernels;
 mod mask;
 mod receive;
@@ -35,6 +34,7 @@ mod model {
     #![allow(dead_code, reason = "the crate's own tests use more of it")]
     pub(crate) mod checks;
     pub(crate) mod frames;
+    pub(crate) mod inflater;
     pub(crate) mod pair;
     pub(crate) mod side;
     pub(crate) mod story;

@@ -10,5 +10,6 @@ mod endpoint;
 mod opening;
 mod rfc6455;
 mod rfc7692;
+mod send;
 mod serve;
 mod support;

@@ -6,20 +6,16 @@ use tokio::io::{AsyncReadExt, duplex};
 use wsimd::{Config, Message, Role, WebSocket};
 
 use crate::support::{
+    connection,
     frames::{BINARY, FIN, PING, PONG, TEXT, frame, key},
     poll_once,
-    script::{Read, Script, Seen, Write},
+    script::{Read, Script, Write},
     soon,
 };
 
-fn server(script: Script, config: Config) -> (WebSocket<Script>, Seen) {
-    let seen = script.seen.clone();
-    (WebSocket::new(script, Role::Server, &config), seen)
-}
-
 #[tokio::test]
 async fn what_was_fed_leaves_in_one_write() {
-    let (mut ws, seen) = server(Script::new([]).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::new([]).silent());
     let mut expected = Vec::new();
     for len in [0, 10, 125, 1000, 5000, 70_000, 3] {
         ws.feed(vec![7; len]).await.unwrap();
@@ -38,7 +34,7 @@ async fn what_was_fed_leaves_in_one_write() {
 /// Sends messages of the lengths over a stream without vectored writes. Returns the bytes of each write.
 async fn send_plain(lens: &[usize], write: Write) -> Vec<usize> {
     let script = Script::new([]).silent().plain().writes([write]);
-    let (mut ws, seen) = server(script, Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), script);
     let mut expected = Vec::new();
     for (fill, len) in (1..).zip(lens) {
         ws.feed(vec![fill; *len]).await.unwrap();
@@ -73,7 +69,7 @@ async fn without_vectored_writes_partial_writes_of_every_size_lose_nothing() {
 #[tokio::test]
 async fn a_burst_that_is_fed_back_leaves_when_recv_is_about_to_wait() {
     let burst = frame(Role::Client, FIN | TEXT, b"ping-pong").repeat(16);
-    let (mut ws, seen) = server(Script::whole(&burst).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::whole(&burst).silent());
     for _ in 0..16 {
         let message = ws.recv().await.unwrap().unwrap();
         ws.feed(message).await.unwrap();
@@ -87,7 +83,7 @@ async fn a_burst_that_is_fed_back_leaves_when_recv_is_about_to_wait() {
 
 #[tokio::test]
 async fn send_writes_through() {
-    let (mut ws, seen) = server(Script::new([]).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::new([]).silent());
     ws.send("one").await.unwrap();
     assert_eq!(seen.writes(), 1);
     ws.send("two").await.unwrap();
@@ -101,7 +97,7 @@ async fn feed_waits_above_the_high_water_mark() {
         Script::new([])
             .silent()
             .writes([Write::Pending, Write::Pending, Write::Some(usize::MAX)]);
-    let (mut ws, seen) = server(script, config);
+    let (mut ws, seen) = connection(Role::Server, config, script);
     ws.feed(vec![0; 98]).await.unwrap();
     assert_eq!(ws.buffered(), 100);
     ws.feed(vec![1; 1]).await.unwrap();
@@ -130,7 +126,7 @@ async fn a_flood_of_pings_to_a_blocked_writer_keeps_memory_bounded_and_the_newes
     let script = Script::new(pings)
         .silent()
         .writes(blocked.chain([Write::Some(usize::MAX)]));
-    let (mut ws, seen) = server(script, config);
+    let (mut ws, seen) = connection(Role::Server, config, script);
     while seen.reads() <= 10_000 {
         assert!(poll_once(ws.recv()).is_pending());
         assert!(ws.buffered() <= 1000 + 127, "{}", ws.buffered());
@@ -150,7 +146,7 @@ async fn every_pong_of_a_burst_is_sent_while_there_is_room() {
     let pings: Vec<u8> = (0..10)
         .flat_map(|i| frame(Role::Client, FIN | PING, &[i]))
         .collect();
-    let (mut ws, seen) = server(Script::whole(&pings).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::whole(&pings).silent());
     assert!(poll_once(ws.recv()).is_pending());
     let pongs: Vec<u8> = (0..10)
         .flat_map(|i| frame(Role::Server, FIN | PONG, &[i]))
@@ -163,7 +159,7 @@ async fn every_pong_of_a_burst_is_sent_while_there_is_room() {
 async fn one_poll_handles_a_bounded_number_of_frames() {
     let pongs = frame(Role::Client, FIN | PONG, b"").repeat(100_000);
     let input = [pongs, frame(Role::Client, FIN | TEXT, b"at last")].concat();
-    let (mut ws, seen) = server(Script::whole(&input).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::whole(&input).silent());
     let mut polls = 0;
     let message = loop {
         polls += 1;
@@ -180,7 +176,7 @@ async fn one_poll_handles_a_bounded_number_of_frames() {
 #[tokio::test]
 async fn a_loop_over_buffered_messages_lets_other_tasks_run() {
     let input = frame(Role::Client, FIN | TEXT, b"m").repeat(8000);
-    let (mut ws, _) = server(Script::whole(&input), Config::new());
+    let (mut ws, _) = connection(Role::Server, Config::new(), Script::whole(&input));
     let other = tokio::spawn(std::future::ready(()));
     let mut received = 0;
     while !other.is_finished() {
@@ -230,7 +226,7 @@ async fn an_inbox_larger_than_the_high_water_mark_leaves_without_another_wake_up
 #[tokio::test]
 async fn a_ping_is_answered_while_a_stream_takes_all_of_a_long_message() {
     let ping = Read::Data(frame(Role::Client, FIN | PING, b"now"));
-    let (mut ws, seen) = server(Script::new([ping]).silent(), Config::new());
+    let (mut ws, seen) = connection(Role::Server, Config::new(), Script::new([ping]).silent());
     ws.try_feed(vec![0; 48 << 20]).unwrap();
     let mut polls = 0;
     while !seen.written().contains(&(FIN | PONG)) {

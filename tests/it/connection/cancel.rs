@@ -2,20 +2,17 @@
 
 use std::task::Poll;
 
-use wsimd::{CloseCode, Config, Message, Role, WebSocket};
+use wsimd::{CloseCode, Config};
 
 use crate::support::{
-    frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key, peer},
+    connection,
+    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, mixed_traffic, peer},
     poll_once,
-    script::{Read, Script, Seen, Write},
+    script::{Read, Script, Write},
 };
 
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-fn connection(role: Role, script: Script) -> (WebSocket<Script>, Seen) {
-    let seen = script.seen.clone();
-    let config = Config::new().masking_keys(key).write_high_water(64);
-    (WebSocket::new(script, role, &config), seen)
+fn config() -> Config {
+    Config::new().write_high_water(64)
 }
 
 /// A stream that waits before every byte it takes.
@@ -39,22 +36,12 @@ async fn recv_dropped_at_every_poll_loses_and_repeats_nothing() {
     // fastwebsockets forgets the bytes of a header that it has read when the future is dropped.
     for role in ROLES {
         let peer = peer(role);
-        let long: Vec<u8> = (0..300_u16).map(|i| (i % 251) as u8).collect();
-        let input = [
-            frame(peer, FIN | TEXT, "κόσμε".as_bytes()),
-            frame(peer, FIN | PING, b"1"),
-            frame(peer, BINARY, &long[..130]),
-            frame(peer, FIN | PING, b"2"),
-            frame(peer, CONTINUATION, &long[130..131]),
-            frame(peer, FIN | CONTINUATION, &long[131..]),
-            frame(peer, FIN | TEXT, b""),
-            close(peer, 1001, "bye"),
-        ]
-        .concat();
+        let (mut input, messages) = mixed_traffic(peer);
+        input.extend(close(peer, 1001, "bye"));
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
-        let (mut ws, seen) = connection(role, stuttering(reads));
+        let (mut ws, seen) = connection(role, config(), stuttering(reads));
         let mut received = Vec::new();
         let end = loop {
             match drop_until_ready(|| poll_once(ws.recv())) {
@@ -62,8 +49,7 @@ async fn recv_dropped_at_every_poll_loses_and_repeats_nothing() {
                 end => break end,
             }
         };
-        let expected: [Message; 3] = ["κόσμε".into(), long.into(), "".into()];
-        assert_eq!(received, expected);
+        assert_eq!(received, messages);
         assert!(matches!(end, Ok(None)), "{end:?}");
         let expected = [
             frame(role, FIN | PONG, b"1"),
@@ -81,7 +67,7 @@ async fn recv_dropped_at_every_poll_still_reports_a_violation_and_tells_the_peer
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
-        let (mut ws, seen) = connection(role, stuttering(reads));
+        let (mut ws, seen) = connection(role, config(), stuttering(reads));
         let error = drop_until_ready(|| poll_once(ws.recv())).unwrap_err();
         assert_eq!(error.close_code(), Some(CloseCode::INVALID_PAYLOAD));
         assert_eq!(
@@ -94,8 +80,8 @@ async fn recv_dropped_at_every_poll_still_reports_a_violation_and_tells_the_peer
 /// Starts an operation, drops it after `polls` polls, lets the queue leave, and returns the bytes.
 macro_rules! dropped_after {
     ($polls:expr, $role:expr, |$ws:ident| $operation:expr) => {{
-        let (mut $ws, seen) = connection($role, stuttering([]).silent());
-        // Something before it, so that the first polls wait for room.
+        let (mut $ws, seen) = connection($role, config(), stuttering([]).silent());
+        // The queue is full, so that the first polls wait for room.
         $ws.feed("x".repeat(80)).await.unwrap();
         let ready = {
             let mut operation = std::pin::pin!($operation);
@@ -152,7 +138,7 @@ async fn ping_and_pong_dropped_at_every_poll_accept_all_of_a_frame_or_nothing() 
 #[tokio::test]
 async fn flush_dropped_at_every_poll_loses_and_repeats_nothing() {
     for role in ROLES {
-        let (mut ws, seen) = connection(role, stuttering([]).silent());
+        let (mut ws, seen) = connection(role, config(), stuttering([]).silent());
         let mut expected = Vec::new();
         for len in [1, 20, 3000] {
             ws.feed(vec![7; len]).await.unwrap();
@@ -191,7 +177,7 @@ async fn close_dropped_at_every_poll_closes_once_and_can_be_called_again() {
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
-        let (mut ws, seen) = connection(role, stuttering(reads));
+        let (mut ws, seen) = connection(role, config(), stuttering(reads));
         drop_until_ready(|| poll_once(ws.close(CloseCode::NORMAL, "bye"))).unwrap();
         assert_eq!(seen.written(), close(role, 1000, "bye"));
         assert!(seen.shut_down());

@@ -15,18 +15,10 @@ use wsimd::{CloseCode, Config, Error, Message, Role, Timeout, WebSocket, WriteHa
 use crate::support::{
     expect,
     frames::{FIN, PING, PONG, TEXT, close, frame},
-    poll_once,
+    pinging, poll_once,
     script::{Read, Script},
-    soon,
+    secs, soon,
 };
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-fn kept_alive() -> Config {
-    Config::new().ping_interval(secs(20)).ping_timeout(secs(20))
-}
 
 /// A server's connection, and the client's end of the stream.
 fn server(size: usize, config: &Config) -> (WebSocket<DuplexStream>, DuplexStream) {
@@ -76,7 +68,7 @@ async fn every_wait_gives_up_a_peer_that_takes_nothing() {
         ("pong", |ws| Box::pin(ws.pong("m"))),
     ];
     for (name, wait) in waits {
-        let mut ws = deaf(kept_alive());
+        let mut ws = deaf(pinging(20, 20));
         given_up(name, wait(&mut ws)).await;
         let closed = ws.closed().expect("the connection has ended");
         assert_eq!(closed.code(), CloseCode::ABNORMAL, "{name}");
@@ -99,7 +91,7 @@ async fn every_wait_of_a_write_half_gives_up_a_peer_that_takes_nothing() {
     ];
     for (name, wait) in waits {
         // The read half waits for the write half, as in an echo of two tasks.
-        let (_read, mut write) = deaf(kept_alive()).split();
+        let (_read, mut write) = deaf(pinging(20, 20)).split();
         given_up(name, wait(&mut write)).await;
     }
 }
@@ -265,7 +257,7 @@ async fn ended(both: impl Future<Output = (Result<(), Error>, Result<(), Error>)
 // Field 16.
 #[tokio::test(start_paused = true)]
 async fn two_ends_that_send_before_they_read_are_never_stuck() {
-    let [mut client, mut server] = talkers(kept_alive());
+    let [mut client, mut server] = talkers(pinging(20, 20));
     let talk = async |ws: &mut WebSocket<DuplexStream>| {
         for _ in 0..3 {
             ws.send(vec![7; LONG]).await?;
@@ -284,7 +276,7 @@ async fn two_ends_in_halves_that_send_before_they_read_are_never_stuck() {
         }
         read_all(&mut read.reunite(write).unwrap()).await
     };
-    let [client, server] = talkers(kept_alive());
+    let [client, server] = talkers(pinging(20, 20));
     ended(async { tokio::join!(talk(client), talk(server)) }).await;
 }
 
@@ -303,7 +295,7 @@ async fn two_ends_that_push_through_handles_before_they_read_both_finish() {
         received?;
         ws.flush().await
     };
-    let [client, server] = talkers(kept_alive());
+    let [client, server] = talkers(pinging(20, 20));
     let both = async { tokio::join!(talk(client), talk(server)) };
     let (first, second) = timeout(secs(1000), both).await.expect("both are stuck");
     first.and(second).unwrap();
@@ -311,7 +303,7 @@ async fn two_ends_that_push_through_handles_before_they_read_both_finish() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_a_send_has_read_is_delivered_after_the_peer_was_given_up() {
-    let (mut ws, mut far) = server(64, &kept_alive());
+    let (mut ws, mut far) = server(64, &pinging(20, 20));
     far.write_all(&frame(Role::Client, FIN | TEXT, b"in time"))
         .await
         .unwrap();

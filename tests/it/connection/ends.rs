@@ -15,17 +15,11 @@ use wsimd::{CloseCode, Config, Error, ProtocolError, Role, Timeout, WebSocket};
 use crate::support::{
     endless::Endless,
     expect,
-    frames::{BINARY, FIN, PING, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, PING, ROLES, TEXT, close, frame, key, peer},
     poll_once,
     script::{Read, Script, Write},
-    soon,
+    secs, soon,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
 
 fn pair(role: Role, config: &Config) -> (WebSocket<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(1 << 16);

@@ -10,21 +10,11 @@ use wsimd::{CloseCode, Config, Error, Handle, Message, Role, SendError, TrySendE
 
 use crate::support::{
     expect,
-    frames::{BINARY, FIN, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key, peer},
     poll_once,
-    script::{Script, Seen, Write},
-    soon,
+    script::{Script, Write},
+    soon, with_handle,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-/// A connection over a script, and a handle of it.
-fn connection(role: Role, config: Config, script: Script) -> (WebSocket<Script>, Handle, Seen) {
-    let seen = script.seen.clone();
-    let mut ws = WebSocket::new(script, role, &config.masking_keys(key));
-    let handle = ws.handle();
-    (ws, handle, seen)
-}
 
 /// A server's connection, a handle of it, and the client's end of the stream.
 fn server(size: usize, config: &Config) -> (WebSocket<DuplexStream>, Handle, DuplexStream) {
@@ -55,7 +45,7 @@ async fn what_a_handle_sends_leaves_at_once_from_a_recv_that_waits() {
 #[tokio::test]
 async fn what_a_handle_sends_leaves_while_the_connection_sends_or_flushes() {
     for role in ROLES {
-        let (mut ws, handle, seen) = connection(role, Config::new(), Script::new([]).silent());
+        let (mut ws, handle, seen) = with_handle(role, Config::new(), Script::new([]).silent());
         handle.send("pushed").await.unwrap();
         assert_eq!((ws.buffered(), seen.writes()), (0, 0));
         ws.flush().await.unwrap();
@@ -100,7 +90,7 @@ async fn many_tasks_send_each_in_its_order_and_nothing_is_lost() {
 async fn a_full_inbox_gives_the_message_back() {
     for size in [1, 2, 64] {
         let config = Config::new().inbox_size(size);
-        let (mut ws, handle, seen) = connection(Role::Server, config, Script::new([]).silent());
+        let (mut ws, handle, seen) = with_handle(Role::Server, config, Script::new([]).silent());
         for number in 0..size {
             handle.try_send(number.to_string()).unwrap();
         }
@@ -127,12 +117,12 @@ async fn a_full_inbox_gives_the_message_back() {
 #[tokio::test]
 async fn an_inbox_holds_64_messages_unless_told_otherwise_and_one_at_least() {
     for (config, size) in [(Config::new(), 64), (Config::new().inbox_size(0), 1)] {
-        let (_ws, handle, _) = connection(Role::Server, config, Script::new([]).silent());
+        let (_ws, handle, _) = with_handle(Role::Server, config, Script::new([]).silent());
         let accepted = (0..1000).take_while(|_| handle.try_send("m").is_ok());
         assert_eq!(accepted.count(), size);
     }
     let huge = Config::new().inbox_size(usize::MAX);
-    let (_ws, handle, _) = connection(Role::Server, huge, Script::new([]).silent());
+    let (_ws, handle, _) = with_handle(Role::Server, huge, Script::new([]).silent());
     handle.try_send("no panic").unwrap();
 }
 
@@ -152,7 +142,7 @@ async fn a_send_that_waits_for_room_goes_on_when_there_is_some() {
 #[tokio::test]
 async fn a_send_that_is_dropped_was_not_accepted() {
     let config = Config::new().inbox_size(1);
-    let (mut ws, handle, seen) = connection(Role::Server, config, Script::new([]).silent());
+    let (mut ws, handle, seen) = with_handle(Role::Server, config, Script::new([]).silent());
     handle.send("one").await.unwrap();
     assert!(poll_once(handle.send("dropped")).is_pending());
     {
@@ -169,7 +159,7 @@ async fn a_send_that_is_dropped_was_not_accepted() {
 #[tokio::test]
 async fn what_may_not_be_sent_is_refused_by_the_handle_and_changes_nothing() {
     let config = Config::new().max_outgoing_message_size(5).inbox_size(1);
-    let (mut ws, handle, seen) = connection(Role::Server, config, Script::new([]).silent());
+    let (mut ws, handle, seen) = with_handle(Role::Server, config, Script::new([]).silent());
     let too_large = handle.send("123456").await.unwrap_err();
     assert!(
         matches!(too_large, Error::Send(SendError::MessageTooBig { .. })),
@@ -217,7 +207,7 @@ async fn refusal(handle: &Handle) -> wsimd::Closed {
 async fn a_handle_knows_how_the_peer_closed_the_connection() {
     for role in ROLES {
         let input = close(peer(role), 4000, "bye");
-        let (mut ws, handle, seen) = connection(role, Config::new(), Script::whole(&input));
+        let (mut ws, handle, seen) = with_handle(role, Config::new(), Script::whole(&input));
         assert!(poll_once(handle.closed()).is_pending());
         ws.recv().await.unwrap_err();
         let closed = refusal(&handle).await;
@@ -234,7 +224,7 @@ async fn a_handle_knows_how_the_peer_closed_the_connection() {
 #[tokio::test]
 async fn our_close_frame_follows_what_was_accepted_and_nothing_follows_it() {
     let input = close(Role::Client, 1001, "restart");
-    let (mut ws, handle, seen) = connection(Role::Server, Config::new(), Script::whole(&input));
+    let (mut ws, handle, seen) = with_handle(Role::Server, Config::new(), Script::whole(&input));
     handle.send("accepted").await.unwrap();
     ws.send_close(CloseCode::GOING_AWAY, "restart")
         .await
@@ -259,16 +249,16 @@ async fn our_close_frame_follows_what_was_accepted_and_nothing_follows_it() {
 #[tokio::test]
 async fn a_handle_learns_of_a_violation_of_the_end_of_the_stream_and_of_a_dropped_connection() {
     let violation = frame(Role::Client, FIN | 3, b"");
-    let (mut ws, handle, _) = connection(Role::Server, Config::new(), Script::whole(&violation));
+    let (mut ws, handle, _) = with_handle(Role::Server, Config::new(), Script::whole(&violation));
     ws.recv().await.unwrap_err();
     let sent = refusal(&handle).await.sent.unwrap();
     assert_eq!(sent.code(), Some(CloseCode::PROTOCOL_ERROR));
 
-    let (mut ws, handle, _) = connection(Role::Server, Config::new(), Script::new([]));
+    let (mut ws, handle, _) = with_handle(Role::Server, Config::new(), Script::new([]));
     ws.recv().await.unwrap_err();
     assert_eq!(refusal(&handle).await.code(), CloseCode::ABNORMAL);
 
-    let (ws, handle, _) = connection(Role::Server, Config::new(), Script::new([]).silent());
+    let (ws, handle, _) = with_handle(Role::Server, Config::new(), Script::new([]).silent());
     let waiting = tokio::spawn({
         let handle = handle.clone();
         async move { handle.closed().await }
@@ -356,7 +346,7 @@ fn a_peer_that_does_not_read_keeps_the_queue_at_its_high_water_mark() {
     const SIZE: usize = 100;
     let config = Config::new().write_high_water(1000).inbox_size(8);
     let script = Script::new([]).silent().writes([Write::Pending]);
-    let (mut ws, handle, _) = connection(Role::Server, config, script);
+    let (mut ws, handle, _) = with_handle(Role::Server, config, script);
     let mut accepted = 0;
     for _ in 0..100 {
         while handle.try_send(vec![0; SIZE]).is_ok() {
@@ -375,7 +365,7 @@ fn handles_that_never_pause_do_not_hold_up_what_the_connection_sends() {
     let writes = std::iter::repeat_n(writes, 100_000).flatten();
     let script = Script::new([]).silent().writes(writes);
     let config = Config::new().write_high_water(1000);
-    let (mut ws, handle, _) = connection(Role::Server, config, script);
+    let (mut ws, handle, _) = with_handle(Role::Server, config, script);
     let mut send = pin!(ws.send("mine"));
     for _ in 0..1000 {
         while handle.try_send(vec![0; 100]).is_ok() {}
@@ -389,7 +379,7 @@ fn handles_that_never_pause_do_not_hold_up_what_the_connection_sends() {
 #[tokio::test]
 async fn handles_that_never_pause_do_not_hold_up_what_the_connection_receives() {
     let input = frame(Role::Client, FIN | TEXT, b"m");
-    let (mut ws, handle, _) = connection(
+    let (mut ws, handle, _) = with_handle(
         Role::Server,
         Config::new(),
         Script::chunks([&input[..]]).silent(),

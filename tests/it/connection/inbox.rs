@@ -10,7 +10,6 @@ use std::{
     },
     task::Poll,
     thread,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -26,28 +25,24 @@ use wsimd::{
 
 use crate::support::{
     expect,
-    frames::{FIN, PING, TEXT, close, frame, key},
+    frames::{FIN, PING, TEXT, close, frame},
     poll_once,
     script::{Script, Seen, Write},
-    soon,
+    secs, soon, with_handle,
 };
-
-/// A server's connection over a script, and a handle of it.
-fn connection(config: &Config, script: Script) -> (WebSocket<Script>, Handle, Seen) {
-    let seen = script.seen.clone();
-    let mut ws = WebSocket::new(script, Role::Server, &config.clone().masking_keys(key));
-    let handle = ws.handle();
-    (ws, handle, seen)
-}
 
 /// A connection whose peer is silent and takes all that is written.
 fn silent(config: &Config) -> (WebSocket<Script>, Handle, Seen) {
-    connection(config, Script::new([]).silent())
+    with_handle(Role::Server, config.clone(), Script::new([]).silent())
 }
 
 /// A connection whose peer takes nothing.
 fn stuck(config: &Config) -> (WebSocket<Script>, Handle, Seen) {
-    connection(config, Script::new([]).silent().writes([Write::Pending]))
+    with_handle(
+        Role::Server,
+        config.clone(),
+        Script::new([]).silent().writes([Write::Pending]),
+    )
 }
 
 fn server(config: &Config) -> (WebSocket<DuplexStream>, Handle, DuplexStream) {
@@ -66,10 +61,6 @@ fn texts(payloads: &[&str]) -> Vec<u8> {
 
 fn is_full(sent: Result<(), TrySendError>) -> bool {
     matches!(sent, Err(TrySendError::Full(_)))
-}
-
-fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
 }
 
 #[tokio::test]

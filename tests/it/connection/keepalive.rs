@@ -12,21 +12,10 @@ use wsimd::{CloseCode, Config, Error, Message, Role, Timeout, WebSocket};
 use crate::support::{
     expect,
     frames::{FIN, PING, PONG, TEXT, close, frame},
-    poll_once, soon,
+    pinging, poll_once, secs, soon,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-/// Pings after `interval` seconds, and waits for `timeout` seconds.
-fn config(interval: u64, timeout: u64) -> Config {
-    Config::new()
-        .ping_interval(secs(interval))
-        .ping_timeout(secs(timeout))
-}
 
 /// A server's connection, and the client's end of the stream.
 fn server(config: &Config) -> (WebSocket<DuplexStream>, DuplexStream) {
@@ -90,7 +79,7 @@ async fn given_up(received: Received, far: &mut DuplexStream) {
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_is_sent_after_the_interval_and_none_before() {
-    let (ws, mut far) = server(&config(30, 20));
+    let (ws, mut far) = server(&pinging(30, 20));
     let start = Instant::now();
     let task = recv(ws);
     ping(&mut far).await;
@@ -101,7 +90,7 @@ async fn a_ping_is_sent_after_the_interval_and_none_before() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_keeps_the_connection_for_hours() {
     for (interval, timeout) in [(20, 20), (60, 5), (20, 19)] {
-        let (ws, far) = server(&config(interval, timeout));
+        let (ws, far) = server(&pinging(interval, timeout));
         let answered = answer(far);
         let task = recv(ws);
         sleep(HOUR + secs(1)).await;
@@ -115,7 +104,7 @@ async fn a_peer_that_answers_keeps_the_connection_for_hours() {
 
 #[tokio::test(start_paused = true)]
 async fn an_interval_shorter_than_the_timeout_is_kept_too() {
-    let (ws, far) = server(&config(10, 30));
+    let (ws, far) = server(&pinging(10, 30));
     let answered = answer(far);
     let task = recv(ws);
     sleep(secs(101)).await;
@@ -126,7 +115,7 @@ async fn an_interval_shorter_than_the_timeout_is_kept_too() {
 
 #[tokio::test(start_paused = true)]
 async fn latency_is_the_round_trip_time_of_the_last_ping_that_was_answered() {
-    let (mut ws, mut far) = server(&config(20, 20));
+    let (mut ws, mut far) = server(&pinging(20, 20));
     assert_eq!(ws.latency(), None);
     for millis in [70, 5, 19_000] {
         let answered = async {
@@ -145,7 +134,7 @@ async fn latency_is_the_round_trip_time_of_the_last_ping_that_was_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_given_up_after_the_interval_and_the_timeout() {
     for (interval, timeout) in [(20, 20), (60, 5), (5, 60)] {
-        let (mut ws, mut far) = server(&config(interval, timeout));
+        let (mut ws, mut far) = server(&pinging(interval, timeout));
         let handle = ws.handle();
         let start = Instant::now();
         for _ in 0..3 {
@@ -164,8 +153,8 @@ async fn a_silent_peer_is_given_up_after_the_interval_and_the_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_sends_a_pong_is_alive_while_it_sends_anything_else() {
-    // python-websockets#1527: a keepalive that waits for its pong only kills who is busy sending.
-    let (mut ws, mut far) = server(&config(20, 20));
+    // python-websockets#1527: there the keepalive gives up a peer that is busy sending.
+    let (mut ws, mut far) = server(&pinging(20, 20));
     let talk = tokio::spawn(async move {
         loop {
             sleep(secs(19)).await;
@@ -186,7 +175,7 @@ async fn a_peer_that_never_sends_a_pong_is_alive_while_it_sends_anything_else() 
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_that_was_not_answered_is_forgotten_with_the_next() {
-    let (mut ws, mut far) = server(&config(20, 20));
+    let (mut ws, mut far) = server(&pinging(20, 20));
     let mut payloads = Vec::new();
     for _ in 0..3 {
         assert!(timeout(secs(20), ws.recv()).await.is_err());
@@ -209,7 +198,7 @@ async fn a_ping_that_was_not_answered_is_forgotten_with_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_is_busy_for_long_finds_the_pong_before_it_judges() {
-    let (mut ws, mut far) = server(&config(20, 20));
+    let (mut ws, mut far) = server(&pinging(20, 20));
     for _ in 0..3 {
         assert!(timeout(secs(21), ws.recv()).await.is_err());
         let payload = ping(&mut far).await;
@@ -225,7 +214,7 @@ async fn a_handler_that_is_busy_for_long_finds_the_pong_before_it_judges() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recv_that_is_dropped_every_second_postpones_no_ping() {
-    let (mut ws, far) = server(&config(20, 20));
+    let (mut ws, far) = server(&pinging(20, 20));
     let answered = answer(far);
     for _ in 0..601 {
         assert!(timeout(secs(1), ws.recv()).await.is_err());
@@ -238,7 +227,7 @@ async fn a_recv_that_is_dropped_every_second_postpones_no_ping() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_that_come_every_second_postpone_no_ping_and_are_all_received() {
-    let (mut ws, far) = server(&config(20, 20));
+    let (mut ws, far) = server(&pinging(20, 20));
     let (mut far_read, mut far_write) = tokio::io::split(far);
     let talk = tokio::spawn(async move {
         for _ in 0..601 {
@@ -273,14 +262,14 @@ async fn no_interval_means_no_pings_and_no_timeout_means_that_nobody_is_given_up
     for config in [
         Config::new(),
         Config::new().ping_interval(None),
-        config(20, 20).ping_interval(None),
+        pinging(20, 20).ping_interval(None),
     ] {
         let (ws, mut far) = server(&config);
         let task = recv(ws);
         assert!(timeout(24 * HOUR, far.read_u8()).await.is_err());
         task.abort();
     }
-    let (ws, mut far) = server(&config(20, 20).ping_timeout(None));
+    let (ws, mut far) = server(&pinging(20, 20).ping_timeout(None));
     let task = recv(ws);
     for _ in 0..1000 {
         let start = Instant::now();
@@ -302,7 +291,7 @@ async fn an_interval_without_end_is_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_of_the_application_and_those_of_the_keepalive_do_not_meet() {
-    let (mut ws, mut far) = server(&config(20, 20));
+    let (mut ws, mut far) = server(&pinging(20, 20));
     let mine = ws.ping_with("mine").await.unwrap();
     expect(&mut far, &frame(Role::Server, FIN | PING, b"mine")).await;
     assert!(timeout(secs(20), ws.recv()).await.is_err());
@@ -318,7 +307,7 @@ async fn a_ping_of_the_application_and_those_of_the_keepalive_do_not_meet() {
 async fn a_ping_is_sent_although_the_tasks_budget_ran_out_when_the_timer_was_set() {
     // A timer that is polled then is not registered: the task is only asked to poll again.
     for used in 100..=128 {
-        let (mut ws, mut far) = server(&config(20, 20));
+        let (mut ws, mut far) = server(&pinging(20, 20));
         let task = tokio::spawn(async move {
             poll_fn(|cx| {
                 for _ in 0..used {

@@ -14,20 +14,12 @@ use crate::support::{
     expect,
     frames::{BINARY, FIN, PING, PONG, TEXT, close, frame},
     opening::{URI, meet},
-    poll_once,
+    pinging, poll_once,
     script::Script,
-    soon,
+    secs, soon,
 };
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-fn config() -> Config {
-    Config::new().ping_interval(secs(20)).ping_timeout(secs(20))
-}
-
-/// The time until something arrives, which has to be a ping.
+/// The time until the first frame arrives, which has to be a ping.
 async fn first_ping(io: &mut (impl tokio::io::AsyncRead + Unpin)) -> Duration {
     let start = Instant::now();
     assert_eq!(io.read_u8().await.unwrap(), FIN | PING);
@@ -146,7 +138,7 @@ fn server(size: usize, config: &Config) -> (WebSocket<DuplexStream>, DuplexStrea
 async fn the_closing_handshake_keeps_its_own_deadline_and_pings_nobody() {
     // Before the first ping, and while its pong is waited for.
     for (before, deadline) in [(5, 3), (5, 300), (25, 3), (25, 300)] {
-        let (mut ws, mut far) = server(1024, &config().close_timeout(secs(deadline)));
+        let (mut ws, mut far) = server(1024, &pinging(20, 20).close_timeout(secs(deadline)));
         assert!(timeout(secs(before), ws.recv()).await.is_err());
         let start = Instant::now();
         let error = ws.close(CloseCode::NORMAL, "").await.unwrap_err();
@@ -164,7 +156,7 @@ async fn the_closing_handshake_keeps_its_own_deadline_and_pings_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn the_closing_handshake_succeeds_while_a_pong_is_waited_for() {
-    let (mut ws, mut far) = server(1024, &config().close_timeout(secs(300)));
+    let (mut ws, mut far) = server(1024, &pinging(20, 20).close_timeout(secs(300)));
     assert!(timeout(secs(25), ws.recv()).await.is_err());
     let task = tokio::spawn(async move { ws.close(CloseCode::NORMAL, "").await });
     sleep(secs(200)).await;
@@ -175,7 +167,7 @@ async fn the_closing_handshake_succeeds_while_a_pong_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn the_read_half_keeps_the_connection_alive_and_tells_a_write_half_that_waits() {
-    let (ws, mut far) = server(16, &config());
+    let (ws, mut far) = server(16, &pinging(20, 20));
     let (mut read, mut write) = ws.split();
     let start = Instant::now();
     let reader = tokio::spawn(async move { read.recv().await });
@@ -196,7 +188,7 @@ async fn the_read_half_keeps_the_connection_alive_and_tells_a_write_half_that_wa
 
 /// A connection with 100 bytes queued for a peer that has taken only 10 of them.
 async fn blocked(high_water: usize) -> (WebSocket<DuplexStream>, DuplexStream) {
-    let (mut ws, far) = server(10, &config().write_high_water(high_water));
+    let (mut ws, far) = server(10, &pinging(20, 20).write_high_water(high_water));
     ws.feed(vec![7; 100]).await.unwrap();
     assert!(poll_once(ws.recv()).is_pending());
     (ws, far)
@@ -221,7 +213,7 @@ async fn a_peer_that_neither_reads_nor_sends_is_given_up_and_nothing_piles_up() 
 async fn a_peer_that_sends_and_does_not_read_is_given_up_and_nothing_piles_up() {
     // Whatever arrives: only bytes that the stream takes are a sign of life while some wait.
     let (near, mut far) = duplex(50);
-    let mut ws = WebSocket::new(near, Role::Server, &config().write_high_water(1000));
+    let mut ws = WebSocket::new(near, Role::Server, &pinging(20, 20).write_high_water(1000));
     let talk = tokio::spawn(async move {
         let pong = frame(Role::Client, FIN | PONG, b"");
         while far.write_all(&pong).await.is_ok() {
@@ -290,7 +282,7 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_handle_sends_does_not_postpone_the_end_of_a_silent_peer() {
-    let (mut ws, mut far) = server(1 << 16, &config());
+    let (mut ws, mut far) = server(1 << 16, &pinging(20, 20));
     let handle = ws.handle();
     let push = tokio::spawn(async move {
         while handle.send("pushed").await.is_ok() {
@@ -306,7 +298,7 @@ async fn what_a_handle_sends_does_not_postpone_the_end_of_a_silent_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn half_a_message_is_a_sign_of_life() {
-    let (mut ws, mut far) = server(1024, &config());
+    let (mut ws, mut far) = server(1024, &pinging(20, 20));
     let message = frame(Role::Client, FIN | BINARY, &[7; 100]);
     let slow = tokio::spawn(async move {
         for byte in message {
@@ -324,7 +316,7 @@ async fn half_a_message_is_a_sign_of_life() {
 async fn a_stream_that_uses_no_budget_is_judged_although_the_tasks_budget_ran_out() {
     // The stream waits for the peer. That a read is pending does not mean that the task runs again.
     for used in 100..=128 {
-        let mut ws = WebSocket::new(Script::new([]).silent(), Role::Server, &config());
+        let mut ws = WebSocket::new(Script::new([]).silent(), Role::Server, &pinging(20, 20));
         let task = tokio::spawn(async move {
             poll_fn(|cx| {
                 for _ in 0..used {

@@ -15,6 +15,5 @@ mod model;
 mod reserving;
 mod shared_tasks;
 mod slow_peers;
-mod sockets;
 mod split;
 mod split_wakers;

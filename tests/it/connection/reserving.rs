@@ -7,15 +7,13 @@ use tokio::io::{AsyncReadExt, duplex};
 use wsimd::{CloseCode, Config, Error, Message, Role, SendError, TrySendError, WebSocket};
 
 use crate::support::{
-    frames::{BINARY, FIN, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key, peer},
     poll_once,
     script::{Script, Seen, Write},
     soon,
 };
 
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-/// A connection that has more in its queue than the high-water mark of 100 bytes.
+/// A connection with more queued bytes than the high-water mark of 100.
 async fn full(role: Role, writes: impl IntoIterator<Item = Write>) -> (WebSocket<Script>, Seen) {
     let script = Script::new([]).silent().writes(writes);
     let seen = script.seen.clone();

@@ -15,13 +15,11 @@ use wsimd::{
 
 use crate::support::{
     expect,
-    frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key, peer},
+    frames::{CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key, mixed_traffic, peer},
     poll_once,
     script::{Read, Script, Seen, Write},
     soon,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 fn halves(role: Role, script: Script) -> (ReadHalf<Script>, WriteHalf<Script>, Seen) {
     let seen = script.seen.clone();
@@ -251,17 +249,7 @@ fn events(role: Role, written: &[u8]) -> Vec<Event> {
 #[tokio::test]
 async fn futures_of_both_halves_dropped_at_every_poll_lose_and_repeat_nothing() {
     for role in ROLES {
-        let peer = peer(role);
-        let long: Vec<u8> = (0..300_u16).map(|i| (i % 251) as u8).collect();
-        let input = [
-            frame(peer, FIN | TEXT, "κόσμε".as_bytes()),
-            frame(peer, FIN | PING, b"1"),
-            frame(peer, BINARY, &long[..130]),
-            frame(peer, FIN | PING, b"2"),
-            frame(peer, FIN | CONTINUATION, &long[130..]),
-            frame(peer, FIN | TEXT, b""),
-        ]
-        .concat();
+        let (input, expected) = mixed_traffic(peer(role));
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
@@ -281,7 +269,7 @@ async fn futures_of_both_halves_dropped_at_every_poll_lose_and_repeat_nothing() 
                 drop(poll_once(write.flush()));
             }
         }
-        assert_eq!(received, ["κόσμε".into(), long.into(), Message::from("")]);
+        assert_eq!(received, expected);
         assert_eq!((sent, write.buffered()), (20, 0));
         let events = events(role, &seen.written());
         let (pongs, messages): (Vec<Event>, Vec<Event>) = events

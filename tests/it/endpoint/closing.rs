@@ -5,12 +5,10 @@ use std::time::Duration;
 use wsimd::{CloseCode, Config, Event, ProtocolError, Role, protocol::Step};
 
 use crate::support::{
-    frames::{CONTINUATION, FIN, TEXT, close, frame, peer},
+    frames::{CONTINUATION, FIN, ROLES, TEXT, close, frame, peer},
     pair::Pair,
     side::CLOSE_TIMEOUT,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 fn code(code: u16) -> Option<CloseCode> {
     Some(code.into())

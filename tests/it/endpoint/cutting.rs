@@ -10,10 +10,8 @@ use wsimd::{
 use crate::support::{
     cut::{Coding, HIGH_WATER, SIZE, cases, config, long, next, payload},
     deflate::{agree, noise},
-    frames::{BINARY, CLOSE, FIN, close_payload},
+    frames::{BINARY, CLOSE, FIN, ROLES, close_payload},
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 #[test]
 fn the_output_holds_one_frame_and_not_the_message() {

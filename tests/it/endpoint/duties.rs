@@ -7,12 +7,10 @@ use wsimd::{
 };
 
 use crate::support::{
-    frames::{BINARY, FIN, PING, PONG, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, key, peer},
     pair::Pair,
     side::Side,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// A high-water mark of 10 bytes.
 fn config() -> Config {

@@ -7,20 +7,9 @@ use wsimd::{
     protocol::{Duty, Keepalive},
 };
 
-use crate::support::pair::Pair;
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::{pair::Pair, pinging, secs};
 
 const NANO: Duration = Duration::from_nanos(1);
-
-/// Pings after `interval` seconds, and waits for `timeout` seconds.
-fn config(interval: u64, timeout: u64) -> Config {
-    Config::new()
-        .ping_interval(secs(interval))
-        .ping_timeout(secs(timeout))
-}
 
 /// A keepalive that was started at zero.
 fn started(config: &Config) -> Keepalive {
@@ -54,7 +43,7 @@ fn a_silent_peer_is_given_up_after_the_interval_and_the_timeout() {
         (5, 20, &[5, 10, 15, 20]),
         (10, 25, &[10, 20, 30]),
     ] {
-        let mut keepalive = started(&config(interval, timeout));
+        let mut keepalive = started(&pinging(interval, timeout));
         let expected = (pings.to_vec(), interval + timeout);
         assert_eq!(silence(&mut keepalive), expected, "{interval} {timeout}");
     }
@@ -63,7 +52,7 @@ fn a_silent_peer_is_given_up_after_the_interval_and_the_timeout() {
 #[test]
 fn the_first_judgement_starts_the_interval_at_any_time() {
     for start in [secs(0), secs(1), secs(1 << 33)] {
-        let mut keepalive = Keepalive::new(&config(20, 5));
+        let mut keepalive = Keepalive::new(&pinging(20, 5));
         assert_eq!(keepalive.judge(start, false), Duty::Wait);
         assert_eq!(keepalive.next(), Some(start + secs(20)));
     }
@@ -71,7 +60,7 @@ fn the_first_judgement_starts_the_interval_at_any_time() {
 
 #[test]
 fn bytes_that_arrive_are_a_sign_of_life() {
-    let mut keepalive = started(&config(20, 20));
+    let mut keepalive = started(&pinging(20, 20));
     for ping in 1..100 {
         keepalive.on_received();
         assert_eq!(keepalive.judge(secs(20 * ping), false), Duty::Ping);
@@ -81,7 +70,7 @@ fn bytes_that_arrive_are_a_sign_of_life() {
 
 #[test]
 fn bytes_that_arrive_postpone_no_ping() {
-    let mut keepalive = started(&config(20, 20));
+    let mut keepalive = started(&pinging(20, 20));
     for now in 1..20 {
         keepalive.on_received();
         assert_eq!(keepalive.judge(secs(now), false), Duty::Wait);
@@ -93,7 +82,7 @@ fn bytes_that_arrive_postpone_no_ping() {
 
 #[test]
 fn written_bytes_are_no_sign_of_life_while_nothing_waits() {
-    let mut keepalive = started(&config(20, 20));
+    let mut keepalive = started(&pinging(20, 20));
     assert_eq!(keepalive.judge(secs(20), false), Duty::Ping);
     keepalive.on_written();
     assert_eq!(keepalive.judge(secs(40), false), Duty::GiveUp);
@@ -101,7 +90,7 @@ fn written_bytes_are_no_sign_of_life_while_nothing_waits() {
 
 #[test]
 fn the_timeout_runs_from_the_first_unanswered_ping() {
-    let mut keepalive = started(&config(10, 25));
+    let mut keepalive = started(&pinging(10, 25));
     assert_eq!(keepalive.judge(secs(10), false), Duty::Ping);
     assert_eq!(keepalive.judge(secs(20), false), Duty::Ping);
     keepalive.on_received();
@@ -111,7 +100,7 @@ fn the_timeout_runs_from_the_first_unanswered_ping() {
 
 #[test]
 fn a_late_judgement_sends_one_ping_and_looks_at_the_bytes_first() {
-    let mut keepalive = started(&config(20, 20));
+    let mut keepalive = started(&pinging(20, 20));
     // Three intervals have passed.
     assert_eq!(keepalive.judge(secs(70), false), Duty::Ping);
     assert_eq!(keepalive.next(), Some(secs(90)));
@@ -125,7 +114,7 @@ fn a_late_judgement_sends_one_ping_and_looks_at_the_bytes_first() {
 fn a_keepalive_that_is_off_has_no_duty() {
     for config in [
         Config::new(),
-        config(20, 20).ping_interval(None),
+        pinging(20, 20).ping_interval(None),
         Config::new().ping_interval(Duration::MAX),
         Config::new().ping_interval(secs(u64::MAX >> 1)),
     ] {
@@ -143,7 +132,7 @@ fn a_keepalive_that_is_off_has_no_duty() {
 
 #[test]
 fn without_a_timeout_the_peer_is_never_given_up() {
-    let mut keepalive = started(&config(20, 1).ping_timeout(None));
+    let mut keepalive = started(&pinging(20, 1).ping_timeout(None));
     for ping in 1..1000 {
         assert_eq!(keepalive.judge(secs(20 * ping), false), Duty::Ping);
         assert_eq!(keepalive.next(), Some(secs(20 * (ping + 1))));
@@ -155,7 +144,7 @@ fn without_a_timeout_the_peer_is_never_given_up() {
 
 #[test]
 fn an_interval_of_zero_is_a_millisecond() {
-    let mut keepalive = started(&config(0, 1));
+    let mut keepalive = started(&pinging(0, 1));
     assert_eq!(keepalive.next(), Some(Duration::from_millis(1)));
     let (pings, end) = silence(&mut keepalive);
     assert_eq!((pings.len(), end), (1000, 1));
@@ -163,7 +152,7 @@ fn an_interval_of_zero_is_a_millisecond() {
 
 #[test]
 fn output_that_waits_for_the_timeout_ends_the_connection() {
-    let mut keepalive = started(&config(20, 7));
+    let mut keepalive = started(&pinging(20, 7));
     assert_eq!(keepalive.judge(secs(3), true), Duty::Wait);
     assert!(keepalive.is_blocked());
     assert_eq!(keepalive.next(), Some(secs(10)));
@@ -173,7 +162,7 @@ fn output_that_waits_for_the_timeout_ends_the_connection() {
 
 #[test]
 fn bytes_that_arrive_are_no_sign_of_life_while_output_waits() {
-    let mut keepalive = started(&config(20, 7));
+    let mut keepalive = started(&pinging(20, 7));
     for now in 3..10 {
         assert_eq!(keepalive.judge(secs(now), true), Duty::Wait);
         keepalive.on_received();
@@ -183,7 +172,7 @@ fn bytes_that_arrive_are_no_sign_of_life_while_output_waits() {
 
 #[test]
 fn bytes_that_the_stream_takes_are_a_sign_of_life_while_output_waits() {
-    let mut keepalive = started(&config(20, 7));
+    let mut keepalive = started(&pinging(20, 7));
     assert_eq!(keepalive.judge(secs(3), true), Duty::Wait);
     for now in (9..1000).step_by(6) {
         keepalive.on_written();
@@ -197,7 +186,7 @@ fn bytes_that_the_stream_takes_are_a_sign_of_life_while_output_waits() {
 #[test]
 fn output_that_was_written_in_the_meantime_starts_the_timeout_again() {
     // The owner may judge only at the times of `next`: the end can be late, and never early.
-    let mut keepalive = started(&config(20, 7));
+    let mut keepalive = started(&pinging(20, 7));
     assert_eq!(keepalive.judge(secs(3), true), Duty::Wait);
     keepalive.on_written();
     assert_eq!(keepalive.judge(secs(10), true), Duty::Wait);
@@ -207,7 +196,7 @@ fn output_that_was_written_in_the_meantime_starts_the_timeout_again() {
 #[test]
 fn a_peer_that_reads_again_is_alive_and_is_pinged_if_a_ping_is_due() {
     for (now, duty) in [(19, Duty::Wait), (20, Duty::Ping), (24, Duty::Ping)] {
-        let mut keepalive = started(&config(20, 7));
+        let mut keepalive = started(&pinging(20, 7));
         assert_eq!(keepalive.judge(secs(18), true), Duty::Wait);
         // The time of an unanswered ping before the output waited means nothing now.
         assert_eq!(keepalive.judge(secs(now), false), duty);
@@ -219,7 +208,7 @@ fn a_peer_that_reads_again_is_alive_and_is_pinged_if_a_ping_is_due() {
 
 #[test]
 fn output_that_waits_replaces_the_wait_for_a_pong() {
-    let mut keepalive = started(&config(20, 7));
+    let mut keepalive = started(&pinging(20, 7));
     assert_eq!(keepalive.judge(secs(20), false), Duty::Ping);
     assert_eq!(keepalive.judge(secs(26), true), Duty::Wait);
     assert_eq!(keepalive.next(), Some(secs(33)));
@@ -234,9 +223,9 @@ fn no_time_overflows() {
     // The keepalive counts nanoseconds in 64 bits.
     let last = Duration::from_nanos(u64::MAX);
     for config in [
-        config(20, 20),
-        config(20, u64::MAX),
-        config(1 << 33, 1 << 33),
+        pinging(20, 20),
+        pinging(20, u64::MAX),
+        pinging(1 << 33, 1 << 33),
         Config::new().ping_interval(Duration::from_nanos(u64::MAX / 2 - 1)),
     ] {
         for start in [secs(0), last - secs(30), last - NANO, last, latest] {
@@ -256,7 +245,7 @@ fn no_time_overflows() {
 #[test]
 fn times_that_end_before_64_bits_of_nanoseconds_are_exact() {
     let start = Duration::from_nanos(u64::MAX) - secs(50);
-    let mut keepalive = Keepalive::new(&config(20, 20));
+    let mut keepalive = Keepalive::new(&pinging(20, 20));
     assert_eq!(keepalive.judge(start, false), Duty::Wait);
     assert_eq!(keepalive.judge(start + secs(20), false), Duty::Ping);
     assert_eq!(keepalive.judge(start + secs(40) - NANO, false), Duty::Wait);
@@ -265,7 +254,7 @@ fn times_that_end_before_64_bits_of_nanoseconds_are_exact() {
 
 #[test]
 fn two_endpoints_keep_each_other_alive() {
-    let mut pair = Pair::new(&config(20, 5));
+    let mut pair = Pair::new(&pinging(20, 5));
     for _ in 0..3600 {
         pair.advance(secs(1));
         pair.drive();
@@ -281,7 +270,7 @@ fn two_endpoints_keep_each_other_alive() {
 
 #[test]
 fn an_endpoint_gives_a_stalled_stream_up_although_bytes_arrive() {
-    let mut pair = Pair::with_configs(&Config::new(), &config(20, 5));
+    let mut pair = Pair::with_configs(&Config::new(), &pinging(20, 5));
     pair.send(Role::Server, "stalled").unwrap();
     for _ in 0..10 {
         pair.send(Role::Client, "alive").unwrap();
@@ -294,7 +283,7 @@ fn an_endpoint_gives_a_stalled_stream_up_although_bytes_arrive() {
 
 #[test]
 fn an_endpoint_gives_a_peer_up_whose_ping_was_lost() {
-    let mut pair = Pair::with_configs(&Config::new(), &config(20, 5));
+    let mut pair = Pair::with_configs(&Config::new(), &pinging(20, 5));
     pair.server.lost_pings = 1;
     for _ in 0..60 {
         pair.drive();

@@ -13,9 +13,9 @@ use wsimd::{
 };
 
 use crate::support::{
-    bits::Inflater,
     deflate::{Inbound, Outbound, RSV1, RSV2, agree, frames},
     frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame, key},
+    inflater::Inflater,
     opening::{URI, handshake_error, header, meet, refused, request_and, switching},
     runner::{Vector, check_both},
     script::Script,

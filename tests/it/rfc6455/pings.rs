@@ -6,17 +6,11 @@ use tokio::io::AsyncWriteExt;
 use wsimd::{Config, Error, Message, Role, SendError, WebSocket};
 
 use crate::support::{
-    expect,
+    connection, expect,
     frames::{FIN, PING, PONG, TEXT, close, frame, key},
     poll_once,
-    script::{Read, Script, Seen},
+    script::{Read, Script},
 };
-
-fn client(script: Script) -> (WebSocket<Script>, Seen) {
-    let seen = script.seen.clone();
-    let config = Config::new().masking_keys(key);
-    (WebSocket::new(script, Role::Client, &config), seen)
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_pong_completes_its_ping_and_says_how_long_it_took() {
@@ -53,14 +47,18 @@ async fn a_pong_completes_the_pings_before_its_own_too() {
 
 #[tokio::test]
 async fn who_waits_for_a_pong_learns_how_the_connection_ended() {
-    let (mut ws, _) = client(Script::whole(&close(Role::Server, 1011, "oops")));
+    let (mut ws, _) = connection(
+        Role::Client,
+        Config::new(),
+        Script::whole(&close(Role::Server, 1011, "oops")),
+    );
     let pong = ws.ping_with("1").await.unwrap();
     ws.recv().await.unwrap_err();
     match pong.await {
         Err(Error::Closed(closed)) => assert_eq!(closed.reason(), "oops"),
         other => panic!("{other:?}"),
     }
-    let (mut ws, _) = client(Script::new([]).silent());
+    let (mut ws, _) = connection(Role::Client, Config::new(), Script::new([]).silent());
     let pong = ws.ping_with("1").await.unwrap();
     drop(ws);
     assert!(pong.await.unwrap_err().is_closed());
@@ -70,7 +68,7 @@ async fn who_waits_for_a_pong_learns_how_the_connection_ended() {
 async fn a_ping_that_may_not_be_sent_leaves_nothing_behind() {
     // The seed library registers a waiter before it finds the payload too long.
     let pong = frame(Role::Server, FIN | PONG, &[b'x'; 125]);
-    let (mut ws, seen) = client(Script::whole(&pong).silent());
+    let (mut ws, seen) = connection(Role::Client, Config::new(), Script::whole(&pong).silent());
     let error = ws.ping_with(vec![b'x'; 126]).await.unwrap_err();
     assert!(matches!(
         error,
@@ -89,7 +87,7 @@ async fn pings_are_answered_while_messages_are_received() {
         Read::Data(frame(Role::Server, FIN | PING, b"b")),
         Read::Data(frame(Role::Server, FIN | TEXT, b"m")),
     ];
-    let (mut ws, seen) = client(Script::new(reads).silent());
+    let (mut ws, seen) = connection(Role::Client, Config::new(), Script::new(reads).silent());
     assert_eq!(ws.recv().await.unwrap(), Some(Message::from("m")));
     assert!(poll_once(ws.recv()).is_pending());
     let expected = ["a", "b"].map(|p| frame(Role::Client, FIN | PONG, p.as_bytes()));
@@ -98,7 +96,7 @@ async fn pings_are_answered_while_messages_are_received() {
 
 #[tokio::test]
 async fn a_pong_may_be_sent_unasked() {
-    let (mut ws, seen) = client(Script::new([]).silent());
+    let (mut ws, seen) = connection(Role::Client, Config::new(), Script::new([]).silent());
     ws.pong("alive").await.unwrap();
     assert_eq!(seen.written(), frame(Role::Client, FIN | PONG, b"alive"));
 }

@@ -7,10 +7,8 @@ use wsimd::{
 };
 
 use crate::support::frames::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key, peer,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key, peer,
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 fn sent(role: Role, config: Config, event: impl Into<Event>) -> Vec<u8> {
     let mut output = BytesMut::new();

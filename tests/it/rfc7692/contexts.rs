@@ -8,9 +8,10 @@ use wsimd::{Config, Event, Parts, ProtocolError, Role, WebSocket, extension::Def
 use crate::{
     rfc7692::receiving::DAMAGED,
     support::{
-        bits::{Bits, Inflater},
+        bits::Bits,
         deflate::{Inbound, Outbound, RSV1, agree, config, deflate, frames, noise, text},
         frames::{BINARY, CONTINUATION, FIN, PING, PONG, frame},
+        inflater::Inflater,
         memory::held,
         opening::{URI, meet},
         soon,

@@ -8,6 +8,7 @@ use crate::{
         bits::Bits,
         deflate::{Inbound, RSV1, config, deflate, noise, text},
         frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame},
+        inflater::Inflater,
         memory::peak,
         runner::{Vector, check_both},
         tasks::runtime,
@@ -322,7 +323,7 @@ fn the_budget_is_judged_alike_in_every_chunking() {
             if !passes {
                 return vector.error(OVER_BUDGET);
             }
-            vector.event(crate::support::bits::Inflater::default().message(&payload))
+            vector.event(Inflater::default().message(&payload))
         });
     }
 }

@@ -8,9 +8,9 @@ use wsimd::{
 };
 
 use crate::support::{
-    bits::Inflater,
     deflate::{Inbound, Outbound, RSV1, Sent, TAIL, agree, config, deflate, frames, noise, text},
     frames::{BINARY, CONTINUATION, FIN, PING, TEXT},
+    inflater::Inflater,
     opening::{URI, meet},
     zlib::Unzlib,
 };
@@ -93,7 +93,7 @@ fn a_compressed_message_is_cut_into_frames_and_flushed_at_its_end_only() {
     for takeover in [true, false] {
         let config = config(deflate(15, takeover)).outgoing_frame_size(100);
         let mut outbound = Outbound::new(&config);
-        let mut inflater = Inflater::default();
+        let mut inflater = Inflater::new(15, takeover);
         for len in [101, 200, 250, 5000] {
             let message = text(len);
             let fragments = outbound.frames(message.as_str());
@@ -111,11 +111,7 @@ fn a_compressed_message_is_cut_into_frames_and_flushed_at_its_end_only() {
                 assert!(number == last || fragment.payload.len() == 100);
             }
             assert!(!whole.windows(4).any(|bytes| bytes == TAIL));
-            let inflated = match takeover {
-                true => inflater.message(&whole),
-                false => inflater.alone(&whole),
-            };
-            assert_eq!(inflated, message.as_bytes());
+            assert_eq!(inflater.message(&whole), message.as_bytes());
         }
     }
 }

@@ -9,9 +9,10 @@ use tokio::{
 use wsimd::{Config, Message, Parts, ProtocolError, Role, WebSocket, extension::Deflate};
 
 use crate::support::{
-    bits::{Bits, Inflater},
+    bits::Bits,
     deflate::{RSV1, agree, config, deflate, frames, noise, text},
     frames::{BINARY, CONTINUATION, FIN, PING, PONG, TEXT, close, frame, key},
+    inflater::Inflater,
     poll_once,
     script::{Read, Script, Seen, Write},
     tasks::Tasks,

@@ -4,7 +4,10 @@
 
 use wsimd::{Event, Role, protocol::Step};
 
-use super::story::{CONTROL, ROLES, Story};
+use super::{
+    frames::ROLES,
+    story::{CONTROL, Story},
+};
 
 impl Story {
     /// Checks everything that holds at every moment.

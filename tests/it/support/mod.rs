@@ -6,6 +6,8 @@ pub(crate) mod cut;
 pub(crate) mod deflate;
 pub(crate) mod endless;
 pub(crate) mod frames;
+#[expect(dead_code, reason = "the fuzz targets use all of it")]
+pub(crate) mod inflater;
 pub(crate) mod link;
 pub(crate) mod memory;
 pub(crate) mod model;
@@ -29,6 +31,38 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     task::unconstrained,
 };
+use wsimd::{Config, Handle, Role, WebSocket};
+
+use self::script::{Script, Seen};
+
+pub(crate) const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Pings after `interval` seconds, and waits for `timeout` seconds.
+pub(crate) fn pinging(interval: u64, timeout: u64) -> Config {
+    Config::new()
+        .ping_interval(secs(interval))
+        .ping_timeout(secs(timeout))
+}
+
+/// Creates a connection with the masking key of the tests. Returns it, and the view of its peer.
+pub(crate) fn connection(role: Role, config: Config, script: Script) -> (WebSocket<Script>, Seen) {
+    let seen = script.seen.clone();
+    let ws = WebSocket::new(script, role, &config.masking_keys(frames::key));
+    (ws, seen)
+}
+
+/// The same with a handle.
+pub(crate) fn with_handle(
+    role: Role,
+    config: Config,
+    script: Script,
+) -> (WebSocket<Script>, Handle, Seen) {
+    let (mut ws, seen) = connection(role, config, script);
+    let handle = ws.handle();
+    (ws, handle, seen)
+}
 
 /// Polls a future once and drops it. The poll uses no budget of the test's task, which would run out.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {

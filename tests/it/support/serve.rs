@@ -25,7 +25,7 @@ where
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    task: JoinHandle<()>,
+    pub(crate) task: JoinHandle<()>,
 }
 
 impl Drop for Running {
@@ -40,7 +40,14 @@ impl Running {
         H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
         F: Future<Output: Send> + Send + 'static,
     {
-        let builder = ServerBuilder::new().config(config);
+        Self::start_with(ServerBuilder::new().config(config), handler).await
+    }
+
+    pub(crate) async fn start_with<H, F>(builder: ServerBuilder, handler: H) -> Self
+    where
+        H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+        F: Future<Output: Send> + Send + 'static,
+    {
         let server = builder.bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         let task = tokio::spawn(server.serve(handler));

@@ -8,12 +8,10 @@ use bytes::Bytes;
 use wsimd::{Config, Event, Message, Role};
 
 use super::{
-    frames::{CLOSE, FIN, TEXT, frame, key, peer},
+    frames::{CLOSE, FIN, ROLES, TEXT, frame, key, peer},
     pair::Pair,
     side::CLOSE_TIMEOUT,
 };
-
-pub(super) const ROLES: [Role; 2] = [Role::Client, Role::Server];
 
 /// The longest ping frame of a client.
 pub(super) const CONTROL: usize = 6 + 125;

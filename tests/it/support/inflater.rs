@@ -1,34 +1,46 @@
-//! A second inflater, written from RFC 1951 and RFC 7692 alone: slow, and no kin of zlib.
+//! A second inflater, written from RFC 1951 and RFC 7692 alone: slow, and unrelated to zlib.
+//!
+//! The tests of the crate and the fuzz targets share it.
 
 /// Inflates the messages of one direction of a connection.
+#[derive(Debug)]
 pub(crate) struct Inflater {
-    /// How far back messages may refer, in bytes.
+    /// The largest distance that messages may refer back, in bytes.
     window: usize,
     takeover: bool,
-    /// What was inflated: with context takeover since the beginning, otherwise of this message.
-    output: Vec<u8>,
-    /// Where in `output` the message begins.
+    /// All inflated bytes. Without context takeover, those of the last message.
+    pub(crate) output: Vec<u8>,
+    /// The largest distance so far, in bytes.
+    pub(crate) distance: usize,
+    /// The start of the message in `output`.
     message: usize,
-    /// Where in `output` begins what may be referred to.
+    /// The first byte of `output` that may be referred to.
     stream: usize,
     limit: usize,
-    /// The number of streams of the message that ended.
+    /// The number of streams that ended in the message.
     ends: usize,
     /// The budget that these ends cost, in bytes.
     end_cost: usize,
 }
 
-/// Why there is no message.
+/// The reason why a message could not be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Not DEFLATE.
+    /// The payload is not DEFLATE.
     Damaged,
-    /// With what its sender has left off, not at the end of a block.
+    /// The payload, followed by the tail that its sender omitted, does not end at the end of a block.
     Incomplete,
-    /// Refers to bytes that were sent, but farther back than was agreed on.
+    /// The payload refers to bytes that were sent, but are outside the negotiated window.
     BeyondWindow,
-    /// Of more bytes than the limit.
+    /// The message is longer than the limit.
     TooLong,
+}
+
+impl Default for Inflater {
+    /// Creates an inflater with context takeover and the largest window.
+    fn default() -> Self {
+        Self::new(15, true)
+    }
 }
 
 impl Inflater {
@@ -37,6 +49,7 @@ impl Inflater {
             window: 1 << window_bits,
             takeover,
             output: Vec::new(),
+            distance: 0,
             message: 0,
             stream: 0,
             limit: 0,
@@ -50,11 +63,18 @@ impl Inflater {
         (self.ends, self.end_cost)
     }
 
-    /// Inflates a message of at most `limit` bytes; returns what there is of it, up to the fault.
+    /// Inflates a message that has no fault.
+    pub(crate) fn message(&mut self, payload: &[u8]) -> Vec<u8> {
+        let (message, verdict) = self.judge(payload, usize::MAX);
+        verdict.unwrap();
+        message
+    }
+
+    /// Inflates a message of at most `limit` bytes. Returns the bytes before the fault, and the fault.
     ///
-    /// A payload of no bytes counts as a message of none. A block that is the last of its stream (§7.2.3.4)
-    /// may end the message, and another stream may follow.
-    pub(crate) fn message(&mut self, payload: &[u8], limit: usize) -> (Vec<u8>, Result<(), Fault>) {
+    /// An empty payload is an empty message. The last block of a stream (RFC 7692 §7.2.3.4) may end the
+    /// message, and another stream may follow.
+    pub(crate) fn judge(&mut self, payload: &[u8], limit: usize) -> (Vec<u8>, Result<(), Fault>) {
         if !self.takeover {
             self.output.clear();
             self.stream = 0;
@@ -74,7 +94,7 @@ impl Inflater {
         (self.output[self.message..].to_vec(), ended)
     }
 
-    /// Returns whether the message ends within the block, as its sender has left off the rest.
+    /// Inflates a block. Returns whether the message ends within it, because the sender omitted the tail.
     fn block(&mut self, bits: &mut Bits<'_>) -> Result<bool, Fault> {
         let last = bits.take(1)? == 1;
         match bits.take(2)? {
@@ -164,6 +184,7 @@ impl Inflater {
         if distance > self.window {
             return Err(Fault::BeyondWindow);
         }
+        self.distance = self.distance.max(distance);
         for _ in 0..len {
             self.push(self.output[self.output.len() - distance])?;
         }
@@ -179,7 +200,7 @@ impl Inflater {
     }
 }
 
-/// Bits of bytes, the lowest of each first.
+/// Reads bits, the lowest of each byte first.
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -203,7 +224,7 @@ impl Bits<'_> {
 
 /// A Huffman code (RFC 1951 §3.2.2).
 struct Code {
-    /// How many symbols have a code of so many bits.
+    /// The number of symbols by the length of their code, in bits.
     counts: [u16; 16],
     /// The symbols in the order of their codes.
     symbols: Vec<u16>,
@@ -222,8 +243,11 @@ impl Code {
         Self { counts, symbols }
     }
 
-    /// Whether every sequence of bits is one of symbols, and that in one way. `Ok` too if there is one
-    /// symbol, of one bit, or none (as zlib has it; RFC 1951 §3.2.7 says less).
+    /// Checks that the code is complete: every sequence of bits stands for exactly one sequence of
+    /// symbols.
+    ///
+    /// A single symbol of one bit and a code without symbols are allowed, as by zlib. RFC 1951 §3.2.7
+    /// says less.
     fn check(&self) -> Result<(), Fault> {
         let mut left = 1;
         for count in &self.counts[1..] {
@@ -255,15 +279,15 @@ impl Code {
     }
 }
 
-/// Reads the codes of a block that brings its own (RFC 1951 §3.2.7).
+/// Reads the codes of a block with dynamic codes (RFC 1951 §3.2.7).
 fn codes(bits: &mut Bits<'_>) -> Result<(Code, Code), Fault> {
     let [literals, distances] = [257 + bits.take(5)?, 1 + bits.take(5)?];
-    let brought = 4 + bits.take(4)?;
+    let described = 4 + bits.take(4)?;
     if literals > 286 || distances > 30 {
         return Err(Fault::Damaged);
     }
     let mut lengths = [0; 19];
-    for &symbol in &ORDER[..brought] {
+    for &symbol in &ORDER[..described] {
         lengths[symbol] = bits.take(3)?.to_le_bytes()[0];
     }
     let code = Code::new(&lengths);
@@ -297,22 +321,22 @@ fn codes(bits: &mut Bits<'_>) -> Result<(Code, Code), Fault> {
     Ok(codes)
 }
 
-/// The order of the lengths of the code of lengths.
+/// The order in which the lengths of the code of lengths are sent.
 const ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
 ];
 
-/// The shortest length of a symbol from 257, and how many more bits say what to add.
+/// The shortest length of each symbol from 257, and the number of extra bits, which are added to it.
 #[rustfmt::skip]
-const LENGTHS: [(u16, u8); 29] = [
+pub(crate) const LENGTHS: [(u16, u8); 29] = [
     (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1),
     (15, 1), (17, 1), (19, 2), (23, 2), (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3),
     (67, 4), (83, 4), (99, 4), (115, 4), (131, 5), (163, 5), (195, 5), (227, 5), (258, 0),
 ];
 
-/// As [`LENGTHS`], of distances.
+/// The same for the distances.
 #[rustfmt::skip]
-const DISTANCES: [(u16, u8); 30] = [
+pub(crate) const DISTANCES: [(u16, u8); 30] = [
     (1, 0), (2, 0), (3, 0), (4, 0), (5, 1), (7, 1), (9, 2), (13, 2), (17, 3), (25, 3),
     (33, 4), (49, 4), (65, 5), (97, 5), (129, 6), (193, 6), (257, 7), (385, 7), (513, 8), (769, 8),
     (1025, 9), (1537, 9), (2049, 10), (3073, 10), (4097, 11), (6145, 11), (8193, 12), (12289, 12),

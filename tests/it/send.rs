@@ -1,0 +1,58 @@
+//! The futures and values of the public API are `Send`.
+
+use std::future::Future;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream},
+    net::TcpStream,
+};
+use wsimd::{ClientBuilder, CloseCode, Error, ServerBuilder, WebSocket};
+
+/// Compiles only if every future is `Send`. It is never called.
+#[expect(dead_code, reason = "the compiler is the test")]
+fn futures_are_send(io: TcpStream, again: TcpStream, third: TcpStream) {
+    fn send<F: Future + Send>(_: F) {}
+    fn connection<S>(ws: &mut WebSocket<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        send(ws.recv());
+        send(ws.send("x"));
+        send(ws.feed(b"x".as_slice()));
+        send(ws.flush());
+        send(ws.ping_with("x"));
+        send(ws.pong("x"));
+        send(ws.send_close(CloseCode::NORMAL, ""));
+        send(ws.close(CloseCode::NORMAL, ""));
+    }
+    let _ = connection::<TcpStream>;
+    let _ = connection::<wsimd::net::Stream>;
+    let _ = connection::<DuplexStream>;
+    send(wsimd::connect(""));
+    send(ClientBuilder::new().connect(""));
+    send(ClientBuilder::new().handshake("", io));
+    send(wsimd::accept(again));
+    send(ServerBuilder::new().accept_with_request(third));
+    send(ServerBuilder::new().bind("127.0.0.1:0"));
+    send(wsimd::serve("127.0.0.1:0", async |mut ws| ws.recv().await));
+    fn serve(server: wsimd::Server, other: wsimd::Server) {
+        send(server.serve(async |mut ws| ws.send("x").await));
+        send(other.serve_with_request(async |mut ws, _| ws.recv().await));
+    }
+    let _ = serve;
+}
+
+#[test]
+fn values_of_the_public_api_are_send() {
+    fn send<T: Send>() {}
+    fn sync<T: Send + Sync + 'static>() {}
+    send::<WebSocket<TcpStream>>();
+    send::<WebSocket<wsimd::net::Stream>>();
+    send::<wsimd::Parts<TcpStream>>();
+    send::<wsimd::PongWaiter>();
+    sync::<Error>();
+    sync::<ClientBuilder>();
+    sync::<ServerBuilder>();
+    sync::<wsimd::Server>();
+    sync::<wsimd::net::Stream>();
+}
