@@ -23,7 +23,7 @@ async fn main() -> Result<(), Error> {
     let count: u32 = count.and_then(|text| text.parse().ok()).unwrap_or(0);
     for case in 1..=count {
         let uri = format!("{suite}/runCase?case={case}&agent={AGENT}");
-        // Many cases end with a violation of the suite's: the report judges how we took it.
+        // Many cases end with a violation by the suite. The report judges our answer.
         if let Err(error) = echo(client.connect(&uri).await?).await {
             println!("case {case}: {error}");
         }

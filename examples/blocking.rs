@@ -32,7 +32,7 @@ struct Blocking {
 }
 
 impl Blocking {
-    /// Receives the next message; `None` once the connection has ended.
+    /// Receives the next message. Returns `None` once the connection has ended.
     fn recv(&mut self) -> io::Result<Option<Message>> {
         loop {
             match self.endpoint.receive(&mut self.input, &mut self.output) {
@@ -56,7 +56,7 @@ impl Blocking {
         }
     }
 
-    /// Writes, reads once, and judges the peer if nothing has arrived in time.
+    /// Writes, reads once, and judges the peer if no byte has arrived in time.
     fn exchange(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             self.stream.write_all(&self.output.split())?;

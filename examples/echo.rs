@@ -1,12 +1,12 @@
-//! An echo server, and a client that shows what it can do.
+//! An echo server, and a client that demonstrates it.
 //!
 //! ```text
-//! cargo run --release --example echo                            a server and a client, in one go
+//! cargo run --release --example echo                            a server and a client
 //! cargo run --release --example echo -- --listen 127.0.0.1:8765 a server, until Ctrl-C
 //! ```
 //!
-//! With `--framed` the server runs on `Framed<_, Codec>` instead of `WebSocket`. Either way it
-//! compresses what it sends where the client offers permessage-deflate.
+//! With `--framed` the server runs on `Framed<_, Codec>` instead of `WebSocket`. Both compress messages
+//! for a client that offers permessage-deflate.
 
 use std::{
     process::ExitCode,
@@ -21,13 +21,13 @@ use wsimd::{
     WebSocket, extension::Deflate, net::Stream,
 };
 
-/// What a run can fail with: an error of the connection, or an echo that is none.
+/// The failure of a run: an error of the connection, or a wrong echo.
 type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "usage: echo [--listen ADDRESS] [--framed] [--max-message BYTES]";
 
 struct Options {
-    /// Serve here until Ctrl-C; without it, show what an echo looks like.
+    /// The address to serve until Ctrl-C. Without it, the demonstration runs.
     listen: Option<String>,
     framed: bool,
     config: Config,
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The whole of an echo server.
+/// An echo server, complete.
 async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     while let Some(message) = ws.recv().await? {
         ws.send(message).await?;
@@ -90,7 +90,7 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The same on `Framed`, where control frames are ours to answer.
+/// The same with `Framed`, where the application answers control frames.
 async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
     let parts = ws.into_parts();
     let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
@@ -112,7 +112,7 @@ async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
         }
     }
     framed.close().await?;
-    // A socket that is dropped with bytes unread resets, and the client may miss our Close frame.
+    // A socket that is dropped with unread bytes sends a reset, and the client may lose our Close frame.
     let mut sink = io::sink();
     let drain = io::copy(framed.get_mut(), &mut sink);
     let _ = timeout(Duration::from_secs(2), drain).await;
@@ -144,7 +144,7 @@ async fn listen(address: &str, options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// Starts a server, connects to it over a real socket and shows what comes back.
+/// Starts a server, connects to it over a real socket, and prints the echoes.
 async fn show(options: &Options) -> Result<(), Failure> {
     let server = bind("127.0.0.1:0", options).await?;
     let uri = format!("ws://{}", server.local_addr()?);

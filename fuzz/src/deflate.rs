@@ -1,4 +1,4 @@
-//! What the targets of permessage-deflate share: the settings, and a second opinion on the wire.
+//! Shared by the targets of permessage-deflate: settings, and a second inflater that reads the wire.
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder;
@@ -12,16 +12,16 @@ use wsimd::{
 
 use super::model::inflater::{Fault, Inflater};
 
-/// What is to be agreed on for the messages that one side sends.
+/// The parameters for the messages of one side.
 #[derive(Clone, Copy)]
 pub(crate) struct Direction {
     pub(crate) takeover: bool,
-    /// 8 to 15; `None`, nothing is said of it, is 15.
+    /// 8 to 15 window bits. `None` omits the parameter, which means 15.
     pub(crate) bits: Option<u8>,
 }
 
 impl Direction {
-    /// Reads four bits.
+    /// Reads the parameters from four bits.
     pub(crate) fn read(nibble: u8, takeover: bool) -> Self {
         let bits = (nibble & 8 == 0).then_some(8 + (nibble & 7));
         Self { takeover, bits }
@@ -32,7 +32,7 @@ impl Direction {
     }
 }
 
-/// Adds to settings what is to be agreed on.
+/// Adds the parameters to negotiate to `deflate`.
 pub(crate) fn settings(deflate: Deflate, client: Direction, server: Direction) -> Deflate {
     deflate
         .server_max_window_bits(server.bits)
@@ -41,7 +41,7 @@ pub(crate) fn settings(deflate: Deflate, client: Direction, server: Direction) -
         .client_no_context_takeover(!client.takeover)
 }
 
-/// What an endpoint of this role has agreed on with one that has the same settings.
+/// Negotiates with an endpoint of the same settings. Returns the extensions of this role.
 pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
     let config = Config::new().extension(deflate.clone());
     let target = Target::parse("ws://a").expect("a target");
@@ -57,11 +57,12 @@ pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
     ours.into_extensions()
 }
 
-/// Before so many pieces `tidy` is called, at most: making a context anew takes long.
+/// The number of pieces before which `tidy` is called. It is bounded, because creating a context takes
+/// long.
 const MAX_TIDIED: usize = 64;
 
-/// Receives everything, with `tidies` calls of `tidy` before each piece; returns the events and how
-/// many bytes were left, or the violation.
+/// Receives all pieces, with `tidies` calls of `tidy` before each. Returns the events, and the number of
+/// remaining bytes or the violation.
 pub(crate) fn receive(
     mut receiver: Receiver,
     pieces: &[&[u8]],
@@ -88,7 +89,7 @@ pub(crate) fn receive(
     (events, Ok(input.len()))
 }
 
-/// A message as it is on the wire.
+/// A message on the wire.
 pub(crate) struct Sent {
     pub(crate) is_text: bool,
     /// Whether its first frame has RSV1.
@@ -100,17 +101,17 @@ pub(crate) struct Sent {
     pub(crate) frames: Vec<Bytes>,
 }
 
-/// What the second inflater makes of a message.
+/// The result of the second inflater.
 pub(crate) struct Inflated {
-    /// The message, up to a fault.
+    /// The message, or its bytes before the fault.
     pub(crate) bytes: Vec<u8>,
     pub(crate) verdict: Result<(), Fault>,
-    /// The number of streams that ended, and the budget that they cost.
+    /// The number of streams that ended, and the budget that these ends cost.
     pub(crate) ends: (usize, usize),
 }
 
 impl Sent {
-    /// Inflates it, as the next message of its direction.
+    /// Inflates the message, which is the next one of its direction.
     pub(crate) fn inflate(&self, inflater: &mut Inflater, limit: usize) -> Inflated {
         let mut bytes = self.frames.concat();
         let verdict;
@@ -133,8 +134,8 @@ impl Sent {
     }
 }
 
-/// Reads the messages up to a Close frame, a header that is not legal, or the end; and whether
-/// that is all, to the last byte that a receiver looks into.
+/// Reads messages up to a Close frame, an illegal header, or the end of the wire. Returns them, and
+/// whether the codec has judged every byte that a receiver judges.
 pub(crate) fn messages(role: Role, wire: &[u8]) -> (Vec<Sent>, bool) {
     let mut codec = FrameCodec::new(role, &Config::new().max_frame_size(None)).rsv(Rsv::RSV1);
     let mut input = BytesMut::from(wire);

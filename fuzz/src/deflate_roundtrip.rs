@@ -1,4 +1,4 @@
-//! permessage-deflate: what is sent compressed is received, here and by a second inflater.
+//! permessage-deflate: compressed messages are received, by this crate and by a second inflater.
 
 use bytes::{Bytes, BytesMut};
 use wsimd::{
@@ -15,28 +15,34 @@ use super::{
     text,
 };
 
-/// How much one input sends, but for the last message: payload bytes, and 64 for each frame.
+/// The bytes that one input sends, without its last message. Each frame counts as its payload and 64
+/// bytes.
 const BUDGET: usize = 40 << 10;
-/// How many frames a message has, at most.
+/// The largest number of frames of a message.
 const MAX_FRAMES: usize = 512;
-/// Longer than this, the wire is not read byte by byte: it would take too long.
+/// The longest wire that is read byte by byte. Longer ones would take too long.
 const MAX_BYTEWISE: usize = 2 << 10;
 
-/// Sends arbitrary messages compressed, and receives them.
+/// Compresses and sends arbitrary messages, and receives them.
 ///
-/// Input: a byte of flags (1 the sender is a server; 2 no context takeover by the server, 4 by the
-/// client; the rest a threshold, in 16 bytes), a byte of window bits (four for the server, four for the
-/// client), four bits of a level and four of a memory level, the frame size in two bytes (0: one frame
-/// for each message), two lengths of pieces; then records of four bytes, one for each message: kind, and
-/// a length of 17 bits that the four bits before it shift right. Of the kind: 1 binary; 2 and 4 whether
-/// to compress; 8 and 16 how often to tidy before it; the rest what it is made of.
+/// Input:
+/// 1. a byte of flags: 1 the sender is a server, 2 no context takeover by the server, 4 by the client,
+///    and the threshold in units of 16 bytes;
+/// 2. a byte of window bits: four for the server, four for the client;
+/// 3. a byte of levels: four for compression, four for memory;
+/// 4. two bytes of frame size, where 0 stands for one frame for each message;
+/// 5. two lengths of pieces;
+/// 6. a record of four bytes for each message: its kind, and a length of 17 bits that the four bits
+///    before it shift right. The kind is 1 binary, 2 and 4 the choice to compress, 8 and 16 the number
+///    of calls of `tidy` before the message, and the kind of its content.
 ///
-/// - A peer whose limits are just large enough receives the same messages, however the bytes are cut,
-///   and with `tidy` between.
-/// - One whose message limit is one byte too small receives what comes before, then refuses.
-/// - A second inflater makes the same messages of the wire, without referring back beyond the window
-///   that was agreed on.
-/// - RSV1 is on first frames alone, and on those that were to be compressed.
+/// Properties:
+/// - A peer whose limits are just large enough receives the same messages, for every way to cut the
+///   bytes, and with calls of `tidy` between the pieces.
+/// - A peer whose message limit is one byte too small receives the messages before the large one, and
+///   refuses it.
+/// - A second inflater reads the same messages from the wire. No reference exceeds the negotiated window.
+/// - RSV1 is set on first frames only, and on all messages that had to be compressed.
 pub fn deflate_roundtrip(data: &[u8]) {
     let Some((&[flags, bits, level, high, low, ref lengths @ ..], records)) =
         data.split_first_chunk::<7>()
@@ -106,7 +112,7 @@ pub fn deflate_roundtrip(data: &[u8]) {
     );
 }
 
-/// Sends what the records say; returns the messages with what was asked for, and the bytes.
+/// Sends the messages of the records. Returns them with their choice of compression, and the bytes.
 fn send(
     mut sender: Sender,
     records: &[u8],
@@ -138,7 +144,7 @@ fn send(
     (sent, wire)
 }
 
-/// Makes a message: text, or binary that counts, is noise, or repeats noise from near or far.
+/// Creates a message: text, counting bytes, noise, or noise that repeats at a short or long distance.
 fn message(kind: u8, len: usize) -> Message {
     if kind & 1 == 0 {
         return Message::from(text(kind >> 2, len));
@@ -167,10 +173,10 @@ fn message(kind: u8, len: usize) -> Message {
     Message::Binary(period.iter().copied().cycle().take(len).collect())
 }
 
-/// A message of so many bytes is one piece at every level.
+/// The longest message that is encoded in one piece at every level.
 const MIN_PIECE: usize = 512;
 
-/// Reads the wire as RFC 7692 says, with a second inflater.
+/// Reads the wire with the second inflater, and checks it against RFC 7692.
 fn check_wire(
     sent: &[(Message, Compress)],
     wire: &[u8],
@@ -202,7 +208,7 @@ fn check_wire(
             Compress::Always => true,
             Compress::Never => false,
         };
-        // By itself, a message of one piece that would not become smaller is sent as it is.
+        // `Auto` sends a message of one piece uncompressed if compression would not make it smaller.
         let may_be_plain = !is_wanted || !ours.takeover;
         assert!(compressed || may_be_plain, "not compressed: {message:?}");
         assert!(is_wanted || !compressed, "compressed: {message:?}");

@@ -2,16 +2,20 @@
 
 use super::model::story;
 
-/// The most operations of one input.
+/// The largest number of operations of one input.
 const MAX_OPS: usize = 200;
 
-/// Plays the story that the input draws on two endpoints, with the checks of the crate's own model test.
+/// Plays a story of two endpoints that the input decides, with the checks of the crate's own model test.
 ///
-/// Input: bytes that decide. A decision with at most 256 outcomes takes one byte, any other takes three.
-/// The first four choose the number of operations, the high-water mark, the frame size and the keepalive.
-/// Each operation is a role, a close code, a kind and the arguments of the kind, as `Story::draw` in
-/// `tests/it/support/story.rs` says. Zeros follow the end of the input.
+/// Input: decisions. A decision with at most 256 outcomes takes one byte, any other takes three.
+/// 1. Four decisions choose the number of operations, the high-water mark, the frame size and the
+///    keepalive.
+/// 2. Each operation is a role, a close code, a kind, and the arguments of the kind. `Story::draw` in
+///    `tests/it/support/story.rs` has the kinds.
 ///
+/// The input continues with zeros.
+///
+/// Properties:
 /// - Accepted messages are neither lost, repeated nor reordered.
 /// - Both sides agree on the Close frames, and a fair peer violates nothing.
 /// - Output and input are bounded. Both sides end when they close or when time passes.

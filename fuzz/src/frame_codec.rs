@@ -1,4 +1,4 @@
-//! `FrameCodec`: frames as they are.
+//! `FrameCodec`: single frames.
 
 use bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
@@ -9,10 +9,13 @@ use wsimd::{
 
 use super::{masking_key, peer_of, role, split::splits};
 
-/// Decodes arbitrary bytes in arbitrary pieces, encodes what came out and decodes it again.
+/// Decodes arbitrary bytes in arbitrary pieces, encodes the frames, and decodes them again.
 ///
-/// Input: a byte of flags (1 the reader is a server, 2 frames limited to 100 bytes, 4 all reserved
-/// bits owned, 8 no limit at all), two lengths of pieces, and the bytes of the wire.
+/// Input:
+/// 1. a byte of flags: 1 the reader is a server, 2 frames limited to 100 bytes, 4 all reserved bits
+///    owned, 8 no limit;
+/// 2. two lengths of pieces;
+/// 3. the bytes of the wire.
 pub fn frame_codec(data: &[u8]) {
     let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
         return;
@@ -60,7 +63,7 @@ fn codec(role: Role, flags: u8) -> FrameCodec {
 #[derive(Debug, PartialEq)]
 struct Decoded {
     frames: Vec<Frame>,
-    /// How it ended, in words: errors cannot be compared.
+    /// The text of the error, because errors cannot be compared.
     end: String,
 }
 

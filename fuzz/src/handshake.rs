@@ -10,23 +10,26 @@ use wsimd::handshake::{
 
 use super::split::splits;
 
-/// A request to which arbitrary responses are judged (RFC 6455 §1.3).
+/// The request to which the arbitrary responses answer (RFC 6455 §1.3).
 const SENT: &[u8] = b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// The most that is kept of the body of a refusal, in bytes.
+/// The limit of the body of a refusal, in bytes.
 const MAX_BODY: usize = 100;
 
 /// Judges an arbitrary request.
 ///
-/// Input: a byte of flags (1 heads limited to 300 bytes, 2 to 5 headers; 4 the policy has
-/// subprotocols and a header, 8 hosts, 16 origins), and the bytes of the wire.
+/// Input:
+/// 1. a byte of flags: 1 heads limited to 300 bytes, 2 to 5 headers, 4 the policy has subprotocols and a
+///    header, 8 hosts, 16 origins;
+/// 2. the bytes of the wire.
 ///
-/// - Read byte by byte or whole, the head ends at the same place or fails for the same reason.
-/// - A request that was parsed is the same after writing and parsing it again.
-/// - The client's side takes the response to a request that the server's side takes.
-/// - A refusal is a response that can be parsed, and shows nothing of the peer's unescaped.
+/// Properties:
+/// - Read whole or byte by byte, the head ends at the same place or fails for the same reason.
+/// - A parsed request is the same after it was written and parsed again.
+/// - If the server accepts a request, the client accepts the response.
+/// - A refusal is a valid response, and all bytes of the peer in it are escaped.
 pub fn request(data: &[u8]) {
     let Some((&flags, wire)) = data.split_first() else {
         return;
@@ -63,12 +66,15 @@ pub fn request(data: &[u8]) {
 
 /// Judges an arbitrary response.
 ///
-/// Input: a byte of flags (1 heads limited to 300 bytes, 2 to 5 headers), two lengths of pieces, and
-/// the bytes of the wire.
+/// Input:
+/// 1. a byte of flags: 1 heads limited to 300 bytes, 2 to 5 headers;
+/// 2. two lengths of pieces;
+/// 3. the bytes of the wire.
 ///
-/// - Read byte by byte or whole, the head ends at the same place or fails for the same reason.
-/// - A response that was parsed is the same after writing and parsing it again.
-/// - A subprotocol is one that was offered.
+/// Properties:
+/// - Read whole or byte by byte, the head ends at the same place or fails for the same reason.
+/// - A parsed response is the same after it was written and parsed again.
+/// - A negotiated subprotocol was offered.
 /// - The body of a refusal does not depend on the pieces, and is bounded.
 pub fn response(data: &[u8]) {
     let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
@@ -173,12 +179,12 @@ fn parse<T: std::fmt::Debug>(
     whole
 }
 
-/// Limits that leave room for what writing adds to a head.
+/// Limits with room for the bytes that writing adds to a head.
 fn wide_limits() -> Config {
     Config::new().max_head_size(1 << 20)
 }
 
-/// Returns the head that was written to be parsed.
+/// Returns a parsed head, which this side has written.
 fn parsed<T>(result: Result<Option<(T, usize)>, HandshakeError>) -> (T, usize) {
     match result {
         Ok(Some(parsed)) => parsed,
@@ -253,7 +259,7 @@ fn check_refusal(error: &HandshakeError) {
     check_printable(line);
 }
 
-/// Checks that nothing of the peer's reaches a terminal or a log unescaped.
+/// Checks that the bytes of the peer are escaped in texts for a terminal or a log.
 fn check_shown(error: &HandshakeError) {
     check_printable(&error.to_string());
 }
@@ -263,7 +269,7 @@ fn check_printable(text: &str) {
     assert!(is_printable, "not escaped: {text:?}");
 }
 
-/// Returns the body, whether it was cut and ended early, and how many bytes behind it were left.
+/// Returns the body, whether it was cut and ended early, and the number of bytes after it.
 fn read_body(response: &Response<()>, pieces: &[&[u8]]) -> (Bytes, bool, bool, usize) {
     let mut reader = BodyReader::new(response, MAX_BODY);
     let mut input = BytesMut::new();

@@ -1,4 +1,4 @@
-//! Frame headers: what has arrived of one is judged the same however much more has.
+//! Frame headers: a prefix is judged independently of the bytes that follow it.
 
 use wsimd::frame::{Expected, FrameHeader, MaskingKey, Opcode, ProtocolError, Role, Rsv};
 
@@ -6,17 +6,21 @@ use super::role;
 
 type Verdict = Result<Option<(FrameHeader, usize)>, ProtocolError>;
 
-/// Parses every prefix of a header, and writes what was parsed and a header of its own.
+/// Parses every prefix of a header. Writes the parsed header and another one.
 ///
-/// Input: a byte of flags (1 sender is a server, 2 inside a message, 4 no more data frames, 0x70 RSV
-/// bits owned), the largest payload in eight bytes, and the bytes of the wire.
+/// Input:
+/// 1. a byte of flags: 1 the sender is a server, 2 inside a message, 4 no more data frames, 0x70 the
+///    owned RSV bits;
+/// 2. eight bytes with the largest payload;
+/// 3. the bytes of the wire.
 ///
-/// - A prefix is undecided, or complete, or refused; once it is one of the last two, every longer
-///   prefix gets the same answer, and a complete header was undecided until its last byte.
-/// - The first byte, the second byte and the complete length are judged at once: a prefix that ends with one of
-///   them and is undecided can still be completed in two ways that are judged differently.
-/// - What is accepted has the mask, the bits, the place and the length that are expected.
-/// - A header is written as it was read, and read as it was written.
+/// Properties:
+/// - A prefix is undecided, complete or refused. Every prefix that is longer than a complete or refused
+///   one has the same outcome. A complete header was undecided until its last byte.
+/// - The first byte, the second byte and the complete length are judged at once: an undecided prefix that ends
+///   with one of them can still be completed in two ways that are judged differently.
+/// - An accepted header has the expected mask, bits, position and length.
+/// - Parsing and writing are inverse.
 pub fn header(data: &[u8]) {
     let Some((&[flags, ref limit @ ..], wire)) = data.split_first_chunk::<9>() else {
         return;
@@ -70,7 +74,7 @@ fn parse_prefixes(wire: &[u8], expected: &Expected) {
     }
 }
 
-/// Checks what holds for any header that is accepted.
+/// Checks the properties of an accepted header.
 fn check(header: &FrameHeader, expected: &Expected) {
     let is_masked = header.masking_key.is_some();
     let is_control = header.opcode.is_control();
@@ -102,9 +106,9 @@ fn is_inside_length(prefix: &[u8]) -> bool {
     prefix.len() < 2 + size && size > 0
 }
 
-/// Whether there is a completion that is accepted, or two that are refused for different reasons.
+/// Whether one completion is accepted, or two are refused for different reasons.
 fn is_open(prefix: &[u8], expected: &Expected) -> bool {
-    // The shortest payloads of each form; too short for the form; and behind them a masking key.
+    // The shortest payload of each length form, one that is too short for it, and a masking key.
     const ENDS: [&[u8]; 6] = [
         &[0x80, 0x80, 0, 0, 0, 0],
         &[0x88, 0x80, 0, 0, 0, 0],
@@ -130,7 +134,7 @@ fn is_open(prefix: &[u8], expected: &Expected) -> bool {
     refusals.iter().any(|error| *error != refusals[0])
 }
 
-/// Writes a header made of the input, and reads it back.
+/// Writes a header that the input decides, and parses it.
 fn write(flags: u8, wire: &[u8], len: u64, expected: &Expected) {
     let [kind, key @ ..] = wire.first_chunk::<5>().copied().unwrap_or_default();
     let opcode = Opcode::from_bits(kind & 15).unwrap_or(Opcode::Binary);

@@ -16,32 +16,36 @@ use super::{
     split::splits,
 };
 
-/// The longest message, in bytes: where the input asks for a small limit, and otherwise.
+/// The limit of a message with and without the flag for a small one, in bytes.
 const LIMITS: [usize; 2] = [300, 256 << 10];
 
 const MAX_FRAME_SIZE: usize = 100;
 const MAX_FRAGMENTS: usize = 3;
 
-/// The reason of a refusal for ends of streams.
+/// The reason of the refusal of too many ends of streams.
 const TOO_MANY_ENDS: &str = "too many ends of DEFLATE streams";
 
-/// What messages may inflate to, where the input asks for a limit.
+/// The budget of the inflated bytes, with the flag for a ratio.
 const RATIO: usize = 20;
 const BURST: usize = 1000;
 
 /// Receives arbitrary compressed messages in arbitrary pieces.
 ///
-/// Input: a byte of flags (1 the receiver is a server; 2 messages limited to 300 bytes, 4 frames to
-/// 100, 8 messages to 3 frames, 16 a ratio; 32 no context takeover by the server, 64 by the client;
-/// 128 the rest is the wire), a byte of window bits (four for the server, four for the client), two
-/// lengths of pieces; then the bytes of the wire, or records, one for each frame: what it is (1 binary
-/// if it begins a message, 2 not compressed, 4 not the last of its message, 8 RSV1 though a
-/// continuation, 16 with a ping before it, the rest 256ths of the length), the length, the payload.
+/// Input:
+/// 1. a byte of flags: 1 the receiver is a server, 2 messages limited to 300 bytes, 4 frames to 100
+///    bytes, 8 messages to 3 frames, 16 a ratio, 32 no context takeover by the server, 64 by the
+///    client, 128 the rest is the wire;
+/// 2. a byte of window bits: four for the server, four for the client;
+/// 3. two lengths of pieces;
+/// 4. with flag 128 the bytes of the wire, otherwise a record for each frame: its kind, the length, the
+///    payload. The kind is 1 binary (of a first frame), 2 not compressed, 4 more frames follow, 8 RSV1
+///    on a continuation, 16 a ping before the frame, and the high bits of the length.
 ///
-/// - The events and the error depend on the bytes alone, not on the pieces nor on `tidy`.
-/// - A message that is returned is what a second inflater makes of it, and within its limit.
-/// - A message that is refused is refused for a reason: damaged or incomplete for the second
-///   inflater too, too large, not UTF-8.
+/// Properties:
+/// - The events and the error depend only on the bytes, and not on the pieces or on `tidy`.
+/// - A received message equals the result of a second inflater, and is within its limit.
+/// - A refused message has a fault: damaged or incomplete for the second inflater as well, too large,
+///   or not UTF-8.
 pub fn inflate(data: &[u8]) {
     let Some((&[flags, bits, ref lengths @ ..], rest)) = data.split_first_chunk::<4>() else {
         return;
@@ -56,7 +60,8 @@ pub fn inflate(data: &[u8]) {
     let is_judged = case.judge(&wire, &expected.0, expected.1.err());
     for (how, pieces) in splits(&wire, *lengths) {
         for tidies in 0..3 {
-            // How far a peer may refer beyond what was agreed on depends on what is still there.
+            // A reference beyond the negotiated window may succeed, depending on the memory that is
+            // still held.
             if tidies > 0 && !is_judged {
                 break;
             }
@@ -115,11 +120,10 @@ impl Case {
         receiver
     }
 
-    /// Compares what was received with what a second inflater makes of the wire; returns whether
-    /// all of it could be compared.
+    /// Compares the received messages with those of the second inflater. Returns whether all of the wire
+    /// was compared.
     ///
-    /// Nothing is said of what comes after a reference beyond the window that was agreed on, nor of a
-    /// message that is not there to its end.
+    /// The comparison ends at a reference beyond the negotiated window and at an unfinished message.
     fn judge(&self, wire: &[u8], events: &[Event], error: Option<ProtocolError>) -> bool {
         let (sent, is_all) = deflate::messages(self.role, wire);
         let mut received = events.iter().filter_map(|event| match event {
@@ -170,8 +174,8 @@ impl Case {
         is_all
     }
 
-    /// Checks that an error is one that the message gives reason for, and in a text not behind what is
-    /// not UTF-8.
+    /// Checks that the message has the fault that the error names, and that a text has no invalid UTF-8
+    /// before it.
     fn check_refusal(
         &self,
         error: ProtocolError,
@@ -187,7 +191,7 @@ impl Case {
         let is_utf8 = match (str::from_utf8(bytes), verdict) {
             _ if !message.is_text => true,
             (Ok(_), _) => true,
-            // A fault may have come before the rest of a character.
+            // The fault may stand in the middle of a character.
             (Err(error), verdict) => verdict.is_err() && error.error_len().is_none(),
         };
         let is_reason = match error {
@@ -211,7 +215,8 @@ impl Case {
                     message.compressed && *ends > message.frames.len()
                 }
                 CloseCode::POLICY_VIOLATION => {
-                    // In a message of several frames, what the first may become depends on it alone.
+                    // In a message of several frames, the budget of the first frame depends only on
+                    // that frame.
                     let is_over = bytes.len() + end_cost > budget || message.frames.len() > 1;
                     self.flags & 16 != 0 && message.compressed && is_over
                 }
@@ -227,7 +232,7 @@ impl Case {
     }
 }
 
-/// Makes frames of records, as the peer of an endpoint of this role sends them.
+/// Writes the frames of the records, as the peer of this role sends them.
 fn frames(role: Role, mut records: &[u8]) -> Vec<u8> {
     let masking_key = match peer_of(role) {
         Role::Client => Some(masking_key()),

@@ -1,4 +1,4 @@
-//! What the targets of the byte kernels share: how an input is read, and where bytes are laid.
+//! Shared by the targets of the byte kernels: the layout of an input, and places in memory.
 
 use std::ops::Range;
 
@@ -7,24 +7,26 @@ use wsimd::frame::MaskingKey;
 
 use super::text;
 
-/// The longest payload: kernels work in groups of 256 bytes, and align what they write from 1 KiB on.
+/// The longest payload. Kernels work in groups of 256 bytes, and align their output from 1 KiB on.
 const MAX_LEN: usize = 5 << 10;
-/// Filler on one side, and a piece, are shorter than this.
+/// The limit of a piece, and of the filler on one side.
 const MAX_PART: usize = MAX_LEN / 2;
-/// Into how many pieces a payload is cut, at most; the last is all that is left.
+/// The largest number of pieces of a payload. The last piece is the rest.
 const MAX_PIECES: usize = 24;
 
-/// What a target makes of its bytes.
+/// The parsed input of a target:
+/// 1. two bytes with addresses modulo 64: the start of the payload, and the start of a copy;
+/// 2. a byte for the filler: the low three bits double the pattern, the next two choose an alphabet;
+/// 3. the masking key;
+/// 4. five lengths of two bytes: the filler before and after the pattern, and three pieces;
+/// 5. the pattern.
 ///
-/// Layout: two addresses modulo 64, where a payload begins and where a copy of it does; a byte for
-/// the filler (its low three bits double the pattern, the next two choose an alphabet); the masking
-/// key; five lengths of two bytes, for the filler before and after the pattern and for three
-/// pieces; the pattern. So a short input makes a long payload, and changing a byte of it moves the
-/// pattern along the groups of a kernel.
+/// So a short input has a long payload, and a change of one byte moves the pattern along the groups of a
+/// kernel.
 pub(crate) struct Input {
-    /// Where payloads begin: addresses modulo 64.
+    /// The address of a payload, modulo 64.
     pub(crate) from: u8,
-    /// Where copies of them begin.
+    /// The address of a copy, modulo 64.
     pub(crate) to: u8,
     pub(crate) key: MaskingKey,
     pub(crate) payload: Vec<u8>,
@@ -53,7 +55,7 @@ impl Input {
         })
     }
 
-    /// Cuts the payload into pieces of the three lengths in turn, some of them perhaps empty.
+    /// Cuts the payload into pieces of the three lengths in turn. Pieces may be empty.
     pub(crate) fn pieces(&self) -> Vec<Range<usize>> {
         let mut pieces = Vec::new();
         let mut start = 0;
@@ -68,7 +70,7 @@ impl Input {
         pieces
     }
 
-    /// The key as it applies to a piece.
+    /// The key, rotated for a piece.
     pub(crate) fn key_at(&self, piece: &Range<usize>) -> MaskingKey {
         self.key.rotate(piece.start as u64)
     }
@@ -83,17 +85,17 @@ pub(crate) fn naive_mask(bytes: &[u8], key: MaskingKey) -> Vec<u8> {
         .collect()
 }
 
-/// Bytes at a place in memory.
+/// Bytes at a chosen address.
 pub(crate) struct Placed {
     memory: Vec<u8>,
     range: Range<usize>,
 }
 
-/// What surrounds placed bytes.
+/// The bytes around the placed ones.
 const NEIGHBOUR: u8 = b'#';
 
 impl Placed {
-    /// Places `bytes` at an address modulo 64, between neighbours.
+    /// Places `bytes` at an address modulo 64, between other bytes.
     pub(crate) fn at(address: u8, bytes: &[u8]) -> Self {
         let mut memory = vec![NEIGHBOUR; bytes.len() + 192];
         let start = 64 + up_to(address, &memory);
@@ -102,7 +104,7 @@ impl Placed {
         Self { memory, range }
     }
 
-    /// Places `bytes` in memory of exactly their size, for AddressSanitizer to see what is read.
+    /// Places `bytes` in memory of exactly their size, so that AddressSanitizer notices a read outside.
     fn exact(bytes: &[u8]) -> Self {
         Self {
             memory: bytes.to_vec(),
@@ -110,7 +112,7 @@ impl Placed {
         }
     }
 
-    /// The two ways to place `bytes`.
+    /// Places `bytes` in both ways.
     pub(crate) fn all(address: u8, bytes: &[u8]) -> [Self; 2] {
         [Self::at(address, bytes), Self::exact(bytes)]
     }
@@ -132,10 +134,11 @@ impl Placed {
     }
 }
 
-/// Lets `kernel` append to outputs that hold some bytes already, and checks what they hold then.
+/// Calls `kernel` with outputs that already hold bytes, and checks the outputs afterwards.
 ///
-/// Outputs have ample room, so that what is appended begins at `address` modulo 64; or exactly
-/// enough; or none. `kernel` returns whether what it appended is specified, and then is `wanted`.
+/// One output has ample room, so that the appended bytes begin at `address` modulo 64. One has exactly
+/// enough room, and one has none. `kernel` returns whether the appended bytes are specified: they are
+/// `wanted` then.
 pub(crate) fn check_appended<T: BufMut + AsRef<[u8]>>(
     name: &str,
     with_capacity: fn(usize) -> T,
@@ -159,7 +162,7 @@ pub(crate) fn check_appended<T: BufMut + AsRef<[u8]>>(
     }
 }
 
-/// As `assert_eq!`, of bytes too many to print.
+/// `assert_eq!` for more bytes than can be printed.
 pub(crate) fn check_equal(name: &str, seen: &[u8], wanted: &[u8]) {
     assert_eq!(seen.len(), wanted.len(), "{name}: the length (left)");
     let differs = seen
@@ -169,7 +172,7 @@ pub(crate) fn check_equal(name: &str, seen: &[u8], wanted: &[u8]) {
     assert_eq!(differs, None, "{name}: position of a wrong byte (left)");
 }
 
-/// How many bytes from the start of `memory` the next address is that is `address` modulo 64.
+/// The offset in `memory` of the first byte whose address is `address` modulo 64.
 fn up_to(address: u8, memory: &[u8]) -> usize {
     usize::from(address).wrapping_sub(memory.as_ptr().addr()) % 64
 }

@@ -28,7 +28,7 @@ mod roundtrip;
 mod split;
 mod utf8;
 
-/// The model of two endpoints, which the crate's own tests share.
+/// The model of two endpoints and the inflater, which belong to the crate's own tests.
 #[path = "../../tests/it/support"]
 mod model {
     #![allow(dead_code, reason = "the crate's own tests use more of it")]
@@ -70,12 +70,12 @@ const fn peer_of(role: Role) -> Role {
     }
 }
 
-/// A masking key that is the same in every run (RFC 6455 §5.7), so that findings can be repeated.
+/// A fixed masking key (RFC 6455 §5.7), so that a finding can be repeated.
 const fn masking_key() -> MaskingKey {
     MaskingKey::new([0x37, 0xfa, 0x21, 0x3d])
 }
 
-/// A text of exactly `len` bytes; which characters depends on `kind`.
+/// A text of exactly `len` bytes. `kind` chooses the characters.
 fn text(kind: u8, len: usize) -> String {
     const ALPHABETS: [&str; 4] = ["Hello, ", "{\"é\":1}", "κόσμε-", "日本😀\u{7ff}"];
     let alphabet = ALPHABETS[usize::from(kind >> 3) % ALPHABETS.len()];

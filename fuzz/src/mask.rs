@@ -7,12 +7,13 @@ use super::kernels::{Input, Placed, check_appended, check_equal, naive_mask};
 
 /// Masks an arbitrary payload with every backend.
 ///
-/// Input: as [`Input`] says.
+/// Input: see [`Input`].
 ///
-/// - In place and copied, whole and in pieces with the key rotated to each, wherever the bytes lie
-///   and whatever room there is, the payload is masked as by three lines that go byte by byte.
-/// - Nothing beside it is changed.
-/// - Masked twice, it is what it was.
+/// Properties:
+/// - The result equals that of three lines that mask byte by byte. This holds in place and copied,
+///   whole and in pieces, at every address, and for every size of the output.
+/// - The bytes around the payload do not change.
+/// - Masking twice restores the payload.
 pub fn mask(data: &[u8]) {
     let Some(input) = Input::read(data) else {
         return;

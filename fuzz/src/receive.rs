@@ -10,17 +10,21 @@ use wsimd::{
 
 use super::{role, split::splits};
 
-/// The limit of a message, in bytes, where the input asks for one.
+/// The limit of a message with the flag for one, in bytes.
 const MAX_MESSAGE_SIZE: usize = 300;
 
 /// Receives arbitrary bytes in arbitrary pieces, with every backend.
 ///
-/// Input: a byte of flags (1 the receiver is a server; 2 messages limited to 300 bytes, 4 frames to
-/// 100, 8 messages to 3 frames; 16 no limit at all), two lengths of pieces, the bytes of the wire.
+/// Input:
+/// 1. a byte of flags: 1 the receiver is a server, 2 messages limited to 300 bytes, 4 frames to 100
+///    bytes, 8 messages to 3 frames, 16 no limit;
+/// 2. two lengths of pieces;
+/// 3. the bytes of the wire.
 ///
-/// - The events and the error depend on the bytes alone, not on the pieces nor the backend.
-/// - All bytes are consumed, up to the start of a header.
-/// - A text is UTF-8, a message and a control frame within their limits, Close the last event.
+/// Properties:
+/// - The events and the error depend only on the bytes, and not on the pieces or the backend.
+/// - All bytes are consumed, except those of an incomplete header.
+/// - A text is UTF-8. Messages and control frames are within their limits. Close is the last event.
 /// - A violation is sticky.
 pub fn receive(data: &[u8]) {
     let Some((&[flags, ref lengths @ ..], wire)) = data.split_first_chunk::<3>() else {
@@ -61,7 +65,7 @@ fn config(flags: u8) -> Config {
 #[derive(Debug, PartialEq)]
 struct Received {
     events: Vec<Event>,
-    /// The violation, or how many bytes were left.
+    /// The violation, or the number of remaining bytes.
     end: Result<usize, ProtocolError>,
 }
 

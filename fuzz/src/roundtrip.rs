@@ -1,4 +1,4 @@
-//! `Sender` to `Receiver`: what is sent is received.
+//! `Sender` to `Receiver`: all events arrive.
 
 use bytes::{Bytes, BytesMut};
 use wsimd::{
@@ -9,25 +9,29 @@ use wsimd::{
 
 use super::{masking_key, peer_of, role, split::splits, text};
 
-/// How much one input sends, but for the last message: payload bytes, and 64 for each frame.
+/// The bytes that one input sends, without its last message. Each frame counts as its payload and 64
+/// bytes.
 const BUDGET: usize = 32 << 10;
-/// How many frames a message has, at most.
+/// The largest number of frames of a message.
 const MAX_FRAMES: usize = 1024;
-/// Longer than this, the wire is not read byte by byte: it would take too long.
+/// The longest wire that is read byte by byte. Longer ones would take too long.
 const MAX_BYTEWISE: usize = 16 << 10;
 
 /// Sends arbitrary events and receives them.
 ///
-/// Input: a byte of flags (1 the sender is a server, 2 messages limited to 1,000 bytes), the frame
-/// size in two bytes (0: one frame for each message), two lengths of pieces; then records of four
-/// bytes, one for each event: kind, and a length of 17 bits that the four bits before it shift right,
-/// or for Close a code and the length of a reason.
+/// Input:
+/// 1. a byte of flags: 1 the sender is a server, 2 messages limited to 1,000 bytes;
+/// 2. two bytes of frame size, where 0 stands for one frame for each message;
+/// 3. two lengths of pieces;
+/// 4. a record of four bytes for each event: its kind, and a length of 17 bits that the four bits
+///    before it shift right. For Close, the kind, a code, and the length of a reason.
 ///
-/// - What may not be sent is refused for the reason that a model of six lines names, and leaves the
-///   output as it was.
-/// - A peer whose limits are just large enough receives the same events, however the bytes are cut.
-/// - One whose message limit is one byte too small receives what comes before, then refuses.
-/// - An endpoint of the same role refuses the first frame for its mask.
+/// Properties:
+/// - A refused event does not change the output, and the error is that of a model of six lines.
+/// - A peer whose limits are just large enough receives the same events, for every way to cut the bytes.
+/// - A peer whose message limit is one byte too small receives the events before the large one, and
+///   refuses it.
+/// - An endpoint of the same role refuses the first frame, because of its mask.
 pub fn roundtrip(data: &[u8]) {
     let Some((&[flags, high, low, ref lengths @ ..], records)) = data.split_first_chunk::<5>()
     else {
@@ -98,7 +102,7 @@ pub fn roundtrip(data: &[u8]) {
     }
 }
 
-/// Sends what the records say; returns what the peer is to receive, and the bytes.
+/// Sends the events of the records. Returns the events that the peer has to receive, and the bytes.
 fn send(
     mut sender: Sender,
     records: &[u8],
@@ -126,7 +130,7 @@ fn send(
         );
         let writes = verdict.is_ok() && !(was_closed && matches!(event, Event::Close(_)));
         assert_eq!(wire.len() > before, writes, "whether {event:?} was written");
-        // Nothing is received after Close, though pongs may be sent.
+        // The peer receives nothing after Close, but pongs may still be sent.
         if verdict.is_ok() && !was_closed {
             sent.push(event);
         }
@@ -134,7 +138,7 @@ fn send(
     (sent, wire)
 }
 
-/// What the documentation of `Sender::send` says.
+/// The rules in the documentation of `Sender::send`.
 fn expected_verdict(event: &Event, closed: bool, limit: usize) -> Result<(), SendError> {
     match event {
         Event::Message(_) | Event::Ping(_) if closed => Err(SendError::Closed),
@@ -151,7 +155,7 @@ fn expected_verdict(event: &Event, closed: bool, limit: usize) -> Result<(), Sen
     }
 }
 
-/// Makes an event of a record; `None` for a Close frame that cannot be made.
+/// Creates the event of a record. `None` is a Close frame that cannot be created.
 fn event([kind, a, b, c]: [u8; 4], max_len: usize) -> Option<Event> {
     let len = u32::from_be_bytes([0, a & 1, b, c]) >> (a >> 4);
     let len = (len as usize).min(max_len);
@@ -185,7 +189,7 @@ fn message_len(event: &Event) -> usize {
     }
 }
 
-/// Receives everything; returns the events and how many bytes were left, or the violation.
+/// Receives all pieces. Returns the events, and the number of remaining bytes or the violation.
 fn receive(mut receiver: Receiver, pieces: &[&[u8]]) -> (Vec<Event>, Result<usize, ProtocolError>) {
     let mut input = BytesMut::new();
     let mut events = Vec::new();

@@ -1,9 +1,9 @@
-//! Ways to cut the same bytes into pieces, as reads from a socket do.
+//! Ways to cut the same bytes into pieces, like reads from a socket.
 
 use std::iter;
 
-/// Returns `bytes` whole, byte by byte, and in pieces whose lengths alternate between the two
-/// given, each plus one; with the name of the way.
+/// Returns `bytes` whole, byte by byte, and in pieces whose lengths alternate between the two given
+/// ones plus one. Each way has a name.
 pub(crate) fn splits(bytes: &[u8], lengths: [u8; 2]) -> [(&'static str, Vec<&[u8]>); 3] {
     [
         ("whole", vec![bytes]),

@@ -9,13 +9,15 @@ type Verdict = Result<Carry, InvalidUtf8>;
 
 /// Validates an arbitrary text with every backend.
 ///
-/// Input: as [`Input`] says; the payload is the text, unmasked.
+/// Input: see [`Input`]. The payload is the unmasked text.
 ///
-/// - The scalar backend says of every prefix that ends with a piece what `str::from_utf8` says:
-///   valid, unfinished, or invalid whatever follows.
-/// - Every backend says of every piece what the scalar one says, and carries the same; alone, while
-///   unmasking in place and while unmasking a copy, wherever the bytes lie and whatever room there is.
-/// - A text that is not invalid is unmasked, and nothing beside it is changed in any case.
+/// Properties:
+/// - The scalar backend and `str::from_utf8` agree on every prefix that ends with a piece: valid,
+///   unfinished, or invalid.
+/// - Every backend returns the result and the carry of the scalar one for every piece. This holds for
+///   validation alone, while unmasking in place and while unmasking a copy, at every address and for
+///   every size of the output.
+/// - Text that is not invalid is unmasked. The bytes around it never change.
 pub fn utf8(data: &[u8]) {
     let Some(input) = Input::read(data) else {
         return;
@@ -64,7 +66,7 @@ struct Piece<'a> {
     masked: &'a [u8],
     key: MaskingKey,
     carry: Carry,
-    /// What every backend is to return.
+    /// The result that every backend has to return.
     verdict: Verdict,
 }
 

@@ -1,8 +1,9 @@
-//! Replays every target on stable Rust: the seeds, then pseudo-random inputs, the same in each run.
+//! Replays every target on stable Rust: the seeds, and then pseudo-random inputs that are the same in
+//! each run.
 
 use std::{fs, path::Path, thread};
 
-/// How many inputs are made for each target.
+/// The number of pseudo-random inputs of each target.
 const MADE: usize = 2_000;
 
 #[test]
@@ -79,7 +80,7 @@ fn replay(name: &str, target: fn(&[u8])) {
     }
 }
 
-/// Reads the seeds of a target in the order of their names, for the runs to be the same.
+/// Reads the seeds of a target in the order of their names, so that all runs are the same.
 fn seeds(name: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
@@ -102,7 +103,7 @@ fn run(target: fn(&[u8]), name: &str, input: &[u8]) {
     target(input);
 }
 
-/// Says which input it was, when the target panics.
+/// Prints the input when the target panics.
 struct Report<'a> {
     name: &'a str,
     input: &'a [u8],
@@ -118,7 +119,7 @@ impl Drop for Report<'_> {
 
 /// Changes a seed in one to four places.
 fn mutate(mut input: Vec<u8>, other: &[u8], random: &mut Random) -> Vec<u8> {
-    /// Bytes that mean something in a header, in UTF-8 or in HTTP.
+    /// Bytes with a meaning in a header, in UTF-8 or in HTTP.
     const MARKS: &[u8] = b"\x00\x01\x7d\x7e\x7f\x80\x81\x82\x88\x89\xc0\xed\xf4\xff\r\n ,:/";
     for _ in 0..=random.below(4) {
         let at = random.below(input.len() + 1);

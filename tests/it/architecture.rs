@@ -1,6 +1,6 @@
-//! The sources themselves: which module may import which, where `unsafe` stands, and the budgets.
+//! Checks the sources: imports between modules, the places of `unsafe`, and the budgets.
 //!
-//! Reads formatted sources line by line: comments, and whatever follows `#[cfg(test)]`, are left out.
+//! Reads formatted sources line by line, without comments and without the lines after `#[cfg(test)]`.
 
 use std::{
     fs,
@@ -39,10 +39,10 @@ fn layers(map: &str) -> Vec<Vec<Vec<String>>> {
     rows
 }
 
-/// The most lines of a file, its tests not counted.
+/// The largest number of lines of a file without its tests.
 const MAX_LINES: usize = 400;
 
-/// The most `cfg` on 1,000 lines, over the whole crate but `simd` and `lib.rs`.
+/// The largest number of `cfg` on 1,000 lines, over the whole crate without `simd` and `lib.rs`.
 const MAX_CFG: usize = 5;
 
 /// A source file: its path below `src`, its lines, and its code without comments.
@@ -135,7 +135,7 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// Where a module stands: its row, its group in the row, its place in the group.
+/// The position of a module: its row, its group in the row, its place in the group.
 fn layer(module: &str) -> Option<(usize, usize, usize)> {
     for (row, groups) in LAYERS.iter().enumerate() {
         for (group, modules) in groups.iter().enumerate() {

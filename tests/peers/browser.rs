@@ -1,4 +1,4 @@
-//! Chromium without a window: what a page sends and receives is compressed.
+//! Chromium without a window: a page sends and receives compressed messages.
 
 use std::{
     env, fs,
@@ -45,7 +45,7 @@ async fn check(browser: &Path, setting: Setting, framed: bool) {
     let profile = env::temp_dir().join(format!("wsimd-browser-{}", std::process::id()));
     let mut browser = Command::new(browser)
         .args(["--headless", "--disable-gpu", "--remote-debugging-port=0"])
-        // Chromium does not run as root otherwise; the page is our own.
+        // Otherwise Chromium does not run as root. The page is our own.
         .arg("--no-sandbox")
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{page}?echo={echo}&report={uri}/report"))

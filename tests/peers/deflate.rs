@@ -1,4 +1,4 @@
-//! permessage-deflate with the peers, in both roles; a proxy sees what is on the wire.
+//! permessage-deflate with the peers, in both roles. A proxy records the wire.
 
 use std::{
     fmt::Write,
@@ -28,7 +28,7 @@ use super::{
 
 pub(crate) const TICKS: usize = 100;
 
-/// What is asked for: by us with the peer at its defaults, and by the peer with us at ours.
+/// Parameters that one side requests, while the other side has its defaults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) takeover: bool,
@@ -49,7 +49,7 @@ impl Setting {
         Self { takeover, bits }
     }
 
-    /// The same as far as the peer can: Python's zlib compresses with 9 bits and more.
+    /// The same within the limits of the peer: Python's zlib compresses with 9 bits and more.
     fn with(self, peer: Peer) -> Self {
         let bits = match (peer, self.bits) {
             (Peer::Python, Some((ours, theirs))) => Some((ours, theirs.max(9))),
@@ -66,7 +66,7 @@ impl Setting {
         })
     }
 
-    /// Has us ask for it, in this role.
+    /// Our configuration if we request it, in this role.
     pub(crate) fn ours(self, role: Role) -> Deflate {
         let mut deflate = Deflate::new().threshold(0);
         if !self.takeover {
@@ -80,7 +80,7 @@ impl Setting {
         deflate
     }
 
-    /// Has the peer ask for it, when this is our role.
+    /// The arguments of the peer if it requests it, and we have this role.
     fn theirs(self, role: Role) -> String {
         let mut params = Vec::new();
         if !self.takeover {
@@ -94,7 +94,7 @@ impl Setting {
         format!("{{{}}}", params.join(","))
     }
 
-    /// Checks that the header of the server says so.
+    /// Checks the header of the server.
     pub(crate) fn check_agreed(self, role: Role, agreed: &str) {
         let mut expected = String::from("permessage-deflate");
         if !self.takeover {
@@ -110,15 +110,15 @@ impl Setting {
         }
     }
 
-    /// Checks what one side sent of ticks, a large text, random bytes, two empty messages and a text
-    /// in fragments, of these lengths.
+    /// Checks the messages of one side, of these lengths: ticks, a large text, random bytes, two empty
+    /// messages, and a text in fragments.
     pub(crate) fn check_sent(self, sent: &[Sent], lens: &[usize]) {
         assert!(sent.len() >= TICKS + 5 && lens.len() >= TICKS + 5);
         let (ticks, others) = sent.split_at(TICKS);
         let total: usize = ticks.iter().map(|tick| tick.len).sum();
         let whole: usize = lens[..TICKS].iter().sum();
         assert!(ticks.iter().all(|tick| tick.compressed));
-        // By itself a tick has little in it that repeats.
+        // A single tick repeats few of its bytes.
         let largest = if self.takeover { whole / 2 } else { whole };
         assert!(total < largest, "ticks: {total} of {whole}");
         let (large, random) = (&others[0], &others[1]);
@@ -139,7 +139,7 @@ pub(crate) fn config(deflate: Deflate) -> Config {
         .extension(deflate)
 }
 
-/// Either way to talk.
+/// A connection, by `WebSocket` or by `Codec`.
 pub(crate) enum Connection<S> {
     WebSocket(WebSocket<S>),
     Framed(Box<Framed<S, Codec>>),
@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 impl Connection<Stream> {
-    /// Goes on with what a server has accepted.
+    /// Takes a connection that a server has accepted.
     pub(crate) fn accepted(ws: WebSocket<Stream>, framed: bool) -> Self {
         if !framed {
             return Self::WebSocket(ws);
@@ -203,7 +203,7 @@ impl Connection<Stream> {
         Self::framed(parts.io, parts.read_buf, Codec::from(parts.endpoint))
     }
 
-    /// Sends every message back and notes how long they were.
+    /// Sends every message back, and records the lengths.
     pub(crate) async fn echo(mut self, lens: Arc<Mutex<Vec<usize>>>) -> Result<(), Error> {
         while let Some(message) = self.recv().await? {
             lens.lock().unwrap().push(message.len());
@@ -235,7 +235,7 @@ async fn connect_framed(uri: &str, config: &Config) -> Connection<TcpStream> {
     Connection::framed(io, bytes, codec)
 }
 
-/// As `tick` of the peers.
+/// The same as `tick` of the peers.
 fn tick(number: usize) -> String {
     let price = 27_000 + number * 37 % 1000;
     format!(
@@ -245,8 +245,8 @@ fn tick(number: usize) -> String {
     )
 }
 
-/// What the peers send as clients: ticks, 1 MiB of them, random bytes, empty messages, and a text that
-/// our frame size cuts.
+/// The messages that the peers send as clients: ticks, 1 MiB of ticks, random bytes, empty messages,
+/// and a text that our frame size cuts.
 fn messages() -> Vec<Message> {
     let mut messages: Vec<Message> = (0..TICKS).map(|number| tick(number).into()).collect();
     let large: String = (0..11_000).map(tick).collect();

@@ -1,6 +1,6 @@
 //! Python's `websockets` and Node's `ws` over loopback, in both roles, and Chromium as a client.
 //!
-//! `make peers` installs them and runs these tests; see ci/peers/README.md for what they do.
+//! `make peers` installs them and runs these tests. ci/peers/README.md describes them.
 
 mod browser;
 mod deflate;
@@ -22,7 +22,7 @@ use wsimd::{
 };
 
 const PEERS: [Peer; 2] = [Peer::Python, Peer::Node];
-/// Every step of a conversation takes far less.
+/// The limit of every step of a conversation, which takes far less.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
@@ -184,7 +184,7 @@ async fn their_server_hears_of_a_violation_of_a_limit() {
     }
 }
 
-/// Runs their client against our server, whose handler is given.
+/// Runs their client against our server with the handler.
 async fn check_their_client<H, F>(handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Clone + Send + Sync + 'static,

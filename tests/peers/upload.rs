@@ -21,12 +21,13 @@ use wsimd::{
 
 use super::{LIMIT, Peer, Server};
 
-/// The size of the message in bytes. At [`RATE`] it takes 4 s, which is 8 pings and 4 times their timeout.
+/// The size of the message in bytes. At [`RATE`] it takes 4 s, which is 8 pings and 4 times their
+/// timeout.
 const SIZE: usize = 16 << 20;
 /// Bytes per second through the relay.
 const RATE: usize = 4 << 20;
-/// `SO_RCVBUF` and `SO_SNDBUF` of the relay in bytes. They are small, so that few bytes of the message are
-/// in the kernel before a pong.
+/// `SO_RCVBUF` and `SO_SNDBUF` of the relay in bytes. They are small, so that few bytes of the message
+/// are in the kernel before a pong.
 const SOCKET_BUFFER: u32 = 64 << 10;
 /// `ping_interval` of the server. Its `ping_timeout` is 1 s.
 const PING_INTERVAL: Duration = Duration::from_millis(500);
@@ -127,8 +128,8 @@ impl Sender {
     }
 }
 
-/// Returns a message of random bytes of 7 bits, which DEFLATE makes shorter by about a fifth, because each
-/// fourth word repeats the word before it.
+/// Returns a message of random bytes of 7 bits, which DEFLATE makes shorter by about a fifth, because
+/// each fourth word repeats the word before it.
 fn message() -> Bytes {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let words = (0..SIZE / 8).flat_map(|word| {
@@ -225,7 +226,8 @@ async fn a_slow_compressed_upload_answers_pings() {
     }
 }
 
-/// The pong leaves after the frame, which is too late. This shows that the tests above depend on the pongs.
+/// The pong leaves after the frame, which is too late. This shows that the tests above depend on the
+/// pongs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the peers: run `make peers`"]
 async fn a_slow_upload_in_one_frame_is_closed() {

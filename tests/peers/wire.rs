@@ -1,4 +1,4 @@
-//! [`Proxy`]: records a connection, and says how its messages were sent.
+//! [`Proxy`]: records a connection, and how its messages were sent.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use wsimd::{
     frame::{Opcode, Rsv},
 };
 
-/// Stands before a server and records one connection.
+/// A proxy before a server, which records one connection.
 pub(crate) struct Proxy {
     pub(crate) uri: String,
     from_client: Recording,
@@ -57,7 +57,7 @@ impl Proxy {
         proxy
     }
 
-    /// What the server said of extensions.
+    /// The `Sec-WebSocket-Extensions` of the server.
     pub(crate) fn agreed(&self) -> String {
         let (head, _) = self.from_server.split();
         let mut lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -98,7 +98,7 @@ impl Proxy {
 impl Recording {
     async fn pass(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
         let mut bytes = BytesMut::with_capacity(65_536);
-        // A peer that goes ends the recording, however it goes.
+        // Every end of a peer ends the recording.
         while matches!(from.read_buf(&mut bytes).await, Ok(1..)) {
             self.0.lock().unwrap().extend_from_slice(&bytes);
             if to.write_all(&bytes).await.is_err() {
@@ -109,7 +109,7 @@ impl Recording {
         let _ = to.shutdown().await;
     }
 
-    /// The head of the opening handshake, and the frames behind it.
+    /// The head of the opening handshake, and the frames after it.
     fn split(&self) -> (String, BytesMut) {
         let recorded = self.0.lock().unwrap();
         let end = recorded.windows(4).position(|bytes| bytes == b"\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What waits for the socket is bounded, and leaves in as few system calls as it can.
+//! Queued bytes are bounded, and are written in few system calls.
 
 use std::task::Poll;
 
@@ -26,7 +26,7 @@ async fn what_was_fed_leaves_in_one_write() {
     }
     ws.flush().await.unwrap();
     assert_eq!(ws.buffered(), 0);
-    // The last one was above the high-water mark and waited for the others.
+    // The last message was above the high-water mark and waited for the others.
     assert_eq!(seen.writes(), 2);
     assert_eq!(seen.written(), expected);
 }

@@ -15,13 +15,13 @@ fn config() -> Config {
     Config::new().write_high_water(64)
 }
 
-/// A stream that waits before every byte it takes.
+/// A stream that waits before each byte that it takes.
 fn stuttering(reads: impl IntoIterator<Item = Read>) -> Script {
     let writes = std::iter::repeat_n([Write::Pending, Write::Some(1)], 2000).flatten();
     Script::new(reads).writes(writes)
 }
 
-/// Polls futures once each, dropping every one, until one is ready.
+/// Creates futures, polls each once and drops it, until one is ready.
 fn drop_until_ready<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
     for _ in 0..100_000 {
         if let Poll::Ready(output) = poll() {
@@ -77,7 +77,7 @@ async fn recv_dropped_at_every_poll_still_reports_a_violation_and_tells_the_peer
     }
 }
 
-/// Starts an operation, drops it after `polls` polls, lets the queue leave, and returns the bytes.
+/// Starts an operation, drops it after `polls` polls, writes the queue, and returns the bytes.
 macro_rules! dropped_after {
     ($polls:expr, $role:expr, |$ws:ident| $operation:expr) => {{
         let (mut $ws, seen) = connection($role, config(), stuttering([]).silent());

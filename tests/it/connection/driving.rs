@@ -39,7 +39,7 @@ fn deaf(config: Config) -> WebSocket<DuplexStream> {
     ws
 }
 
-/// Demands that a wait ends because the peer takes nothing.
+/// Checks that a wait ends because the peer takes nothing.
 async fn given_up<T: std::fmt::Debug>(name: &str, wait: impl Future<Output = Result<T, Error>>) {
     let start = Instant::now();
     let ended = timeout(secs(1000), wait).await;
@@ -49,7 +49,6 @@ async fn given_up<T: std::fmt::Debug>(name: &str, wait: impl Future<Output = Res
     assert!((20..=21).contains(&start.elapsed().as_secs()), "{name}");
 }
 
-// Field 16, 17; attack 4; B1.
 #[tokio::test(start_paused = true)]
 async fn every_wait_gives_up_a_peer_that_takes_nothing() {
     type Wait = for<'a> fn(
@@ -102,7 +101,6 @@ async fn without_a_keepalive_a_wait_has_no_limit() {
     assert!(timeout(secs(100_000), ws.send("m")).await.is_err());
 }
 
-// Field 18 asks for the pong between fragments. This is the part of the driver.
 #[tokio::test(start_paused = true)]
 async fn a_send_that_waits_answers_pings_and_keeps_one_message() {
     let (mut ws, mut far) = server(64, &Config::new());
@@ -125,7 +123,7 @@ async fn a_send_that_waits_answers_pings_and_keeps_one_message() {
     assert_eq!(ws.recv().await.unwrap(), Some("kept".into()));
 }
 
-/// Sends or flushes, then sleeps, without an end.
+/// Sends or flushes, and sleeps, in an endless loop.
 async fn tick(ws: &mut WebSocket<DuplexStream>, flushes: bool) -> Error {
     loop {
         let sent = match flushes {
@@ -158,7 +156,6 @@ async fn skip_ticks(far: &mut DuplexStream, expected: &[u8]) {
     panic!("{expected:?} was never sent");
 }
 
-// B2.
 #[tokio::test(start_paused = true)]
 async fn a_loop_that_only_sends_answers_pings_and_close() {
     for flushes in [false, true] {
@@ -200,7 +197,7 @@ async fn a_write_half_that_only_sends_answers_pings_while_the_reader_is_busy() {
     let (mut read, mut write) = ws.split();
     let reader = tokio::spawn(async move {
         let first = read.recv().await.unwrap();
-        // The reader works on the message for a long time.
+        // The reader processes the message for a long time.
         sleep(secs(100_000)).await;
         drop((read, first));
     });
@@ -244,7 +241,7 @@ async fn read_all(ws: &mut WebSocket<DuplexStream>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Demands an end: both are done, or are given up.
+/// Checks that both sides finish, or give their peer up.
 async fn ended(both: impl Future<Output = (Result<(), Error>, Result<(), Error>)>) {
     let (first, second) = timeout(secs(1000), both).await.expect("both are stuck");
     for end in [first, second] {
@@ -254,7 +251,6 @@ async fn ended(both: impl Future<Output = (Result<(), Error>, Result<(), Error>)
     }
 }
 
-// Field 16.
 #[tokio::test(start_paused = true)]
 async fn two_ends_that_send_before_they_read_are_never_stuck() {
     let [mut client, mut server] = talkers(pinging(20, 20));
@@ -314,7 +310,7 @@ async fn a_message_that_a_send_has_read_is_delivered_after_the_peer_was_given_up
 
 #[tokio::test]
 async fn a_task_that_echoes_a_burst_reads_no_message_early() {
-    // The look of a send must not cost a burst anything.
+    // The read attempt of a send must not slow down a burst.
     let burst = frame(Role::Client, FIN | TEXT, b"m").repeat(3);
     let script = Script::new([Read::Data(burst)]).silent();
     let seen = script.seen.clone();
@@ -324,6 +320,6 @@ async fn a_task_that_echoes_a_burst_reads_no_message_early() {
         let mut send = pin!(ws.send(message));
         assert!(poll_once(send.as_mut()).is_ready());
     }
-    // One read for the burst, and one look after the last message.
+    // One read for the burst, and one attempt after the last message.
     assert!(seen.reads() <= 2, "{} reads", seen.reads());
 }

@@ -38,7 +38,6 @@ async fn answer(role: Role, far: &mut DuplexStream) {
     far.shutdown().await.unwrap();
 }
 
-// Field 5.
 #[tokio::test(start_paused = true)]
 async fn an_application_that_sleeps_past_the_deadline_receives_what_came_in_time() {
     for role in ROLES {
@@ -82,7 +81,7 @@ async fn halves_that_sleep_past_the_deadline_receive_what_came_in_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_message_that_came_in_time_is_received_after_the_deadline() {
-    // More than one read: the clock is looked at between the reads.
+    // More bytes than one read takes, because the clock is checked between the reads.
     let long = vec![7; 900_000];
     let (near, mut far) = duplex(4 << 20);
     let mut ws = WebSocket::new(near, Role::Server, &Config::new());
@@ -115,7 +114,7 @@ async fn time_to_end(role: Role, closes: bool, trickle: Option<Duration>) -> Dur
         drop(far);
     });
     if trickle.is_some() {
-        // A byte is there already when both Close frames have passed.
+        // A byte has arrived before both Close frames have passed.
         sleep(secs(1)).await;
     }
     let start = Instant::now();
@@ -129,7 +128,6 @@ async fn time_to_end(role: Role, closes: bool, trickle: Option<Duration>) -> Dur
     start.elapsed()
 }
 
-// Field 11.
 #[tokio::test(start_paused = true)]
 async fn a_server_waits_for_no_end_of_the_stream_and_a_client_a_second() {
     for closes in [false, true] {
@@ -150,7 +148,6 @@ async fn a_peer_that_keeps_writing_after_its_close_frame_delays_the_end_by_a_sec
     }
 }
 
-// Field 12.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_goes_on_after_a_violation_is_read_for_a_few_mebibytes() {
     for role in ROLES {
@@ -179,7 +176,6 @@ async fn a_peer_that_goes_on_after_a_violation_is_read_for_a_few_mebibytes() {
     }
 }
 
-// Field 19.
 #[tokio::test(start_paused = true)]
 async fn a_handle_says_of_the_end_what_the_connection_says() {
     type Close = for<'a> fn(
@@ -224,7 +220,6 @@ fn broken(input: &[Vec<u8>]) -> WebSocket<Script> {
     WebSocket::new(script, Role::Server, &Config::new())
 }
 
-// Attack 5, F.
 #[tokio::test(start_paused = true)]
 async fn a_close_over_a_stream_that_takes_nothing_reports_the_peers_close_frame() {
     let message = frame(Role::Client, FIN | TEXT, b"m");
@@ -258,7 +253,6 @@ async fn a_close_over_a_stream_that_takes_nothing_without_an_answer_is_an_io_err
     }
 }
 
-// Attack E.
 #[tokio::test(start_paused = true)]
 async fn a_broken_stream_that_always_has_a_ping_to_read_ends() {
     type Wait = for<'a> fn(
@@ -330,7 +324,6 @@ async fn a_unix_socket_whose_peer_only_writes_ends() {
     soon(flood).await.unwrap();
 }
 
-// B7.
 #[tokio::test(start_paused = true)]
 async fn a_close_follows_what_handles_were_told_is_accepted() {
     for role in ROLES {

@@ -1,4 +1,4 @@
-//! No source of work keeps the others waiting, and work is not taken for silence.
+//! No source of work starves the others, and work does not count as silence.
 
 use std::{
     future::poll_fn,
@@ -26,7 +26,7 @@ use crate::support::{
     serve::{Running, with_server},
 };
 
-/// More polls than any source of work may take before another one gets its turn.
+/// More polls than a source of work may take before the next source.
 const FEW: usize = 200;
 
 fn millis(millis: u64) -> Duration {
@@ -52,14 +52,13 @@ fn polls_until_received(
     panic!("nothing was received in {FEW} polls");
 }
 
-// Attack 1, one source of work after the other.
 #[tokio::test]
 async fn an_inbox_that_is_never_empty_lets_recv_read() {
     for (inbox, len, most) in [
         (64, 16, usize::MAX),
         (256, 16, usize::MAX),
         (4096, 1000, usize::MAX),
-        // The stream takes less than the inbox gives.
+        // The stream takes fewer bytes than the inbox supplies.
         (256, 1000, 100),
         (256, 1000, 1),
         // Each message is more than one poll writes.
@@ -112,7 +111,6 @@ async fn control_frames_that_never_rest_let_recv_read_and_the_queue_leave() {
     }
 }
 
-// Attack 1: there the healthy peer was dropped after 1 s, and nothing was received.
 async fn pushed_at(inbox: usize) {
     const TASKS: usize = 8;
     let received = Arc::new(AtomicUsize::new(0));
@@ -138,7 +136,7 @@ async fn pushed_at(inbox: usize) {
     .await;
     let (mut read, mut write) = server.client().await.split();
     let reader = tokio::spawn(async move { while let Ok(Some(_)) = read.recv().await {} });
-    // Longer than a peer may be silent.
+    // Longer than the timeout of a silent peer.
     for sent in 1..=80 {
         write.send("hello").await.expect("the peer was dropped");
         sleep(millis(10)).await;
@@ -160,7 +158,6 @@ async fn a_handler_receives_while_handles_keep_its_inbox_full_among_threads() {
     pushed_at(1024).await;
 }
 
-// Field 7.
 #[tokio::test(start_paused = true)]
 async fn a_read_that_was_not_tried_is_not_taken_for_silence() {
     let config = Config::new()
@@ -246,7 +243,6 @@ async fn a_peer_that_takes_nothing_is_given_up_though_it_never_stops_sending() {
     }
 }
 
-// Attack 3.
 #[tokio::test]
 async fn a_handler_that_only_sends_lets_its_neighbours_run() {
     let sent = Arc::new(AtomicUsize::new(0));
@@ -291,7 +287,6 @@ async fn repetitions(mut operation: impl AsyncFnMut()) -> usize {
     panic!("no other task has run");
 }
 
-// B6.
 #[tokio::test]
 async fn a_loop_over_an_operation_that_fails_lets_other_tasks_run() {
     let ended = || WebSocket::new(Script::new([]), Role::Server, &Config::new());

@@ -1,4 +1,4 @@
-//! Handles: sending on a connection from elsewhere.
+//! Handles send on a connection from other tasks.
 
 use std::{pin::pin, task::Poll};
 
@@ -146,7 +146,7 @@ async fn a_send_that_is_dropped_was_not_accepted() {
     handle.send("one").await.unwrap();
     assert!(poll_once(handle.send("dropped")).is_pending());
     {
-        // Dropped when it has got its room, and has not seen it.
+        // The future is dropped after it was granted its room, and before it was polled again.
         let mut woken = pin!(handle.send("dropped"));
         assert!(poll_once(woken.as_mut()).is_pending());
         assert!(poll_once(ws.recv()).is_pending());
@@ -180,7 +180,7 @@ async fn what_may_not_be_sent_is_refused_by_the_handle_and_changes_nothing() {
     assert_eq!(seen.written(), text("12345"));
 }
 
-/// What a handle says of a connection that is closed.
+/// The close information of a handle whose connection has ended.
 async fn refusal(handle: &Handle) -> wsimd::Closed {
     let closed = soon(handle.closed()).await;
     assert!(handle.is_closed());
@@ -214,7 +214,7 @@ async fn a_handle_knows_how_the_peer_closed_the_connection() {
         assert_eq!((u16::from(closed.code()), closed.reason()), (4000, "bye"));
         assert!(closed.received_first && closed.is_complete());
         assert_eq!(ws.closed(), Some(closed.clone()));
-        // So does one that comes late.
+        // A handle that waits later returns the same.
         assert_eq!(refusal(&ws.handle()).await, closed);
         assert_eq!(ws.handle(), handle);
         assert_eq!(seen.written(), close(role, 4000, "bye"));
@@ -237,7 +237,7 @@ async fn our_close_frame_follows_what_was_accepted_and_nothing_follows_it() {
         }
         other => panic!("{other:?}"),
     }
-    // The connection has not ended before the peer has answered.
+    // The connection ends only after the answer of the peer.
     assert!(poll_once(handle.closed()).is_pending());
     assert_eq!(ws.recv().await.unwrap(), None);
     assert_eq!(refusal(&handle).await, ws.closed().unwrap());

@@ -108,12 +108,12 @@ async fn a_later_send_takes_no_room_from_one_that_waits() {
     handle.try_send("1234567").unwrap();
     let mut long = pin!(handle.send("abcde"));
     assert!(poll_once(long.as_mut()).is_pending());
-    // It would fit.
+    // There is room for the message.
     assert!(is_full(handle.try_send("x")));
     let mut short = pin!(handle.send("y"));
     assert!(poll_once(short.as_mut()).is_pending());
     assert!(poll_once(ws.recv()).is_pending());
-    // Both sends have got their room. The rest of the room is for others.
+    // Both sends have reserved their room. The rest of the room is for others.
     assert!(is_full(handle.try_send("12345")));
     handle.try_send("1234").unwrap();
     assert!(matches!(poll_once(long), Poll::Ready(Ok(()))));
@@ -311,7 +311,7 @@ fn a_code_that_may_not_be_sent_is_refused_and_closes_nothing() {
     handle.try_send("still open").unwrap();
 }
 
-/// Fault A of the review: the client reads nothing, and sends a ping now and then.
+/// The client reads nothing, and sends a ping now and then.
 #[tokio::test(start_paused = true)]
 async fn a_close_ends_a_peer_that_reads_nothing_at_the_deadline_after_the_call() {
     for past_the_queue in [false, true] {

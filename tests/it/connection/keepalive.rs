@@ -1,4 +1,4 @@
-//! The keepalive: pings at an interval, and who is taken for gone.
+//! The keepalive: pings at an interval, and the loss of a peer.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -44,7 +44,7 @@ async fn pong(far: &mut DuplexStream, payload: &[u8]) {
     far.write_all(&pong).await.unwrap();
 }
 
-/// Answers every ping at once, and says when each came.
+/// Answers each ping at once. Returns the times of the pings.
 fn answer(mut far: DuplexStream) -> JoinHandle<Vec<Duration>> {
     let start = Instant::now();
     tokio::spawn(async move {
@@ -59,7 +59,7 @@ fn answer(mut far: DuplexStream) -> JoinHandle<Vec<Duration>> {
     })
 }
 
-/// Timers count milliseconds, and each ping may be late by one or two.
+/// The tolerance. Timers count milliseconds, and each ping may be late by one or two.
 fn at_every(interval: u64, times: &[Duration]) -> bool {
     (1..).zip(times).all(|(number, time)| {
         let due = secs(interval) * number;
@@ -67,7 +67,7 @@ fn at_every(interval: u64, times: &[Duration]) -> bool {
     })
 }
 
-/// Demands that the peer was given up, and told.
+/// Checks that the peer was given up, and received a Close frame.
 async fn given_up(received: Received, far: &mut DuplexStream) {
     let error = soon(received).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
@@ -203,7 +203,7 @@ async fn a_handler_that_is_busy_for_long_finds_the_pong_before_it_judges() {
         assert!(timeout(secs(21), ws.recv()).await.is_err());
         let payload = ping(&mut far).await;
         pong(&mut far, &payload).await;
-        // The handler waits for something else.
+        // The handler waits for another event.
         sleep(secs(600)).await;
         assert!(poll_once(ws.recv()).is_pending());
         assert!(timeout(secs(1), ws.recv()).await.is_err());

@@ -1,4 +1,4 @@
-//! The keepalive beside the rest: builders, closing handshake, halves, a full stream.
+//! The keepalive together with other parts: builders, closing handshake, halves, a full stream.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -26,7 +26,7 @@ async fn first_ping(io: &mut (impl tokio::io::AsyncRead + Unpin)) -> Duration {
     start.elapsed()
 }
 
-/// The time until a connection, polled alone, sends a ping; `None` when it does not in a day.
+/// The time until a connection sends a ping while it is polled. `None` if it sends none for a day.
 async fn pings_after(
     mut ws: WebSocket<DuplexStream>,
     other: WebSocket<DuplexStream>,
@@ -123,7 +123,7 @@ async fn connect_and_serve_ping_after_20_seconds() {
     let task = tokio::spawn(server.serve(async |mut ws| ws.recv().await));
     let mut far = wsimd::connect(&uri).await.unwrap().into_parts().io;
     tokio::time::pause();
-    // The server may have begun to wait some time before the clock stood still.
+    // The server may have started to wait before the clock was paused.
     let after = first_ping(&mut far).await.as_secs();
     assert!((10..=20).contains(&after), "{after}");
     task.abort();
@@ -136,7 +136,7 @@ fn server(size: usize, config: &Config) -> (WebSocket<DuplexStream>, DuplexStrea
 
 #[tokio::test(start_paused = true)]
 async fn the_closing_handshake_keeps_its_own_deadline_and_pings_nobody() {
-    // Before the first ping, and while its pong is waited for.
+    // Before the first ping, and while its pong is missing.
     for (before, deadline) in [(5, 3), (5, 300), (25, 3), (25, 300)] {
         let (mut ws, mut far) = server(1024, &pinging(20, 20).close_timeout(secs(deadline)));
         assert!(timeout(secs(before), ws.recv()).await.is_err());
@@ -211,7 +211,7 @@ async fn a_peer_that_neither_reads_nor_sends_is_given_up_and_nothing_piles_up() 
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_and_does_not_read_is_given_up_and_nothing_piles_up() {
-    // Whatever arrives: only bytes that the stream takes are a sign of life while some wait.
+    // While bytes wait to be written, only bytes that the stream takes are a sign of life.
     let (near, mut far) = duplex(50);
     let mut ws = WebSocket::new(near, Role::Server, &pinging(20, 20).write_high_water(1000));
     let talk = tokio::spawn(async move {
@@ -263,7 +263,7 @@ async fn a_peer_that_could_not_be_pinged_is_not_given_up_once_it_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_not_given_up() {
-    // python-websockets#1527: the ping waits behind a message that takes its time.
+    // python-websockets#1527: the ping waits behind a message that takes long.
     for high_water in [50, 1000] {
         let (mut ws, mut far) = blocked(high_water).await;
         let slow = tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Large payloads, which are read straight to where they stay: the same as small ones to both sides.
+//! Large payloads, which are read from the stream straight into the message, behave like small ones.
 
 use wsimd::{Config, Error, ProtocolError, Role, WebSocket};
 

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The last deed of a task.
+/// The last action of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     /// Closes, and receives until the end.
@@ -70,7 +70,7 @@ async fn play(seed: u64) {
     let mut scheduler = Scheduler::new(link.clone(), seed, settings.is_unkind);
     let (client, server) = agree(&settings.config, &settings.config);
     let lasts = [Last::SendClose, Last::Close, Last::Receive, Last::Abort];
-    // One side closes at least.
+    // At least one side closes.
     let mut lasts = [lasts[random.below(2)], lasts[random.below(4)]];
     if random.below(2) == 0 {
         lasts.swap(0, 1);
@@ -217,7 +217,7 @@ impl User {
                 let _ = ws.close(code, "whole").await;
                 assert!(ws.closed().is_some());
             }
-            // A parked message can hold the Close frame up. The first poll requests it.
+            // A parked message can delay the Close frame. The first poll requests it.
             Last::SendClose => {
                 let _ = poll_once(ws.send_close(code, "whole"));
             }
@@ -230,7 +230,7 @@ impl User {
         assert!(ws.closed().is_some());
     }
 
-    /// Does one thing with a connection.
+    /// Performs one action on a connection.
     async fn step(&mut self, ws: &mut WebSocket<End>) {
         match self.random.below(16) {
             0..4 => {

@@ -1,4 +1,4 @@
-//! `reserve` and `try_feed`: who has to know whether a message was accepted.
+//! `reserve` and `try_feed`: the caller knows whether a message was accepted.
 
 use std::{pin::pin, task::Poll};
 

@@ -27,7 +27,7 @@ use crate::support::{
 
 type Shared = Arc<Mutex<WebSocket<DuplexStream>>>;
 
-/// Polls one method. The future is made anew for each poll.
+/// Polls one method. Each poll creates a new future.
 type Method = fn(&mut WebSocket<DuplexStream>, &mut Context<'_>) -> Poll<Result<(), Error>>;
 
 /// The methods of the task that sends. Each waits while the queue is full.

@@ -1,4 +1,4 @@
-//! A peer that reads slowly and steadily is alive, and each way to send to it knows that.
+//! A peer that reads slowly and steadily counts as alive, for each way to send to it.
 //!
 //! The peer reads in a thread of its own. Sending takes longer than the interval and the timeout of the
 //! keepalive together.
@@ -29,8 +29,8 @@ const SENT: usize = 6 << 20;
 /// The bytes per second that the peer reads.
 const RATE: f64 = 4e6;
 
-/// The payload bytes and the rate under `serve`. Without `TCP_NOTSENT_LOWAT`, a socket has a send buffer of
-/// up to 4 MB. Linux then reports room only when a third of the buffer is free.
+/// The payload bytes and the rate under `serve`. Without `TCP_NOTSENT_LOWAT`, a socket has a send
+/// buffer of up to 4 MB. Linux then reports room only when a third of the buffer is free.
 const SERVED: (usize, f64) = (16 << 20, 12e6);
 
 fn config() -> Config {
@@ -39,7 +39,7 @@ fn config() -> Config {
         .ping_timeout(Duration::from_millis(500))
 }
 
-/// Reads 20 KiB at a time until all has come. Returns the number of bytes.
+/// Reads 20 KiB at a time until all bytes have arrived. Returns their number.
 fn read_steadily(peer: TcpStream, sent: usize, rate: f64) -> JoinHandle<usize> {
     let mut peer: StdStream = peer.into_std().unwrap();
     peer.set_nonblocking(false).unwrap();
@@ -79,7 +79,6 @@ fn has_read(peer: JoinHandle<usize>, sent: usize) {
     assert!(peer.join().unwrap() >= sent, "the peer was given up");
 }
 
-// Field 4: there both halves ended after 616 ms.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn halves_keep_a_peer_that_reads_steadily() {
     let (ws, peer) = connection().await;

@@ -1,4 +1,4 @@
-//! A connection in two halves is as the whole.
+//! The two halves of a connection behave like the whole.
 
 use std::time::Duration;
 
@@ -234,7 +234,7 @@ async fn an_io_error_is_told_one_half_and_the_other_that_the_connection_is_close
     assert!(matches!(write.send("m").await, Err(Error::Closed(_))));
 }
 
-/// What the peer makes of the bytes on the wire.
+/// The events that the peer receives from the bytes on the wire.
 fn events(role: Role, written: &[u8]) -> Vec<Event> {
     let mut receiver = Receiver::new(peer(role), &Config::new());
     let mut input = BytesMut::from(written);

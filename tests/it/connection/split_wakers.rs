@@ -26,7 +26,7 @@ use crate::support::{
     tasks::{Random, Tasks, runtime},
 };
 
-/// How often what depends on threads is tried.
+/// The number of repetitions of a test that depends on threads.
 const TIMES: u64 = 200;
 
 /// Messages that each end sends.
@@ -69,7 +69,7 @@ async fn recv_all(read: &mut ReadHalf<DuplexStream>) {
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Both ends send and receive in tasks of their own; the client closes when all is said.
+/// Both ends send and receive in tasks of their own. The client closes after the last message.
 fn exchange(size: usize, seed: u64) -> [Task; 4] {
     let [client, server] = pair(size);
     let (mut client_read, mut client_write) = client.split();
@@ -185,7 +185,7 @@ async fn a_half_that_is_dropped_takes_no_wake_up_along() {
         frame(Role::Server, FIN | 2, &[7; 100]),
         frame(Role::Server, FIN | PONG, b"p"),
     ];
-    // What was accepted leaves with the other half.
+    // The other half writes the accepted frames.
     expect(&mut far, &expected.concat()).await;
     far.write_all(&frame(Role::Client, FIN | TEXT, b"m"))
         .await
@@ -201,7 +201,7 @@ async fn a_half_that_is_dropped_takes_no_wake_up_along() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_half_that_waits_learns_of_the_end_of_the_stream() {
-    // The read half meets the end by itself: no event of the stream wakes the other one.
+    // Only the read half meets the end: no event of the stream wakes the write half.
     let (near, mut far) = duplex(32);
     let (mut read, mut write) = WebSocket::new(near, Role::Server, &config()).split();
     let writer = tokio::spawn(async move { write.send(vec![7; 100]).await });
@@ -229,7 +229,7 @@ async fn a_write_half_that_waits_learns_of_the_peers_close_frame() {
     assert_eq!(end, ErrorKind::UnexpectedEof);
     drop(far);
     assert_eq!(soon(reader).await.unwrap().unwrap(), None);
-    // Its message left before the answer; that the connection is closed is told as well.
+    // The message was written before the answer. The error of a closed connection is correct as well.
     if let Err(error) = soon(writer).await.unwrap() {
         assert_eq!(error.close_code(), Some(CloseCode::GOING_AWAY));
     }
@@ -246,7 +246,7 @@ async fn a_read_half_that_waits_learns_that_the_write_half_broke_the_stream() {
     soon(reader).await.unwrap().unwrap_err();
 }
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Default)]
 struct Count(AtomicUsize);
 

@@ -190,7 +190,7 @@ fn a_violation_is_told_and_the_peer_echoes_the_close_frame() {
             assert_eq!(other.endpoint.next_step(), Step::Flush);
             pair.drive();
             let (side, other) = pair.both(role);
-            // The echo is not read any more.
+            // The echo is no longer read.
             assert_eq!(other.closed().code(), CloseCode::ABNORMAL);
             assert_eq!(other.closed().sent, Some(error.close_frame()));
             assert_eq!(side.closed().received, Some(error.close_frame()));
@@ -327,7 +327,7 @@ fn a_peer_that_talks_on_after_its_violation_is_discarded_within_bounds() {
         assert_eq!(pair.side(peer(role)).endpoint.next_step(), Step::Drain);
         let mut delivered = 0;
         while !pair.side(peer(role)).is_done() {
-            // The side does not end by itself, and its output never stops.
+            // The side does not end on its own, and its output never stops.
             pair.side(role).output.resize(1 << 20, 0);
             delivered += pair.deliver(role, 1 << 20);
             assert!(delivered <= Step::MAX_DRAIN + (1 << 20));

@@ -1,4 +1,5 @@
-//! A message is cut into frames as it leaves (RFC 6455 §5.4), plain and compressed (RFC 7692 §6.1).
+//! A message is cut into frames while it is written (RFC 6455 §5.4), plain and compressed (RFC 7692
+//! §6.1).
 
 use bytes::BytesMut;
 use wsimd::{

@@ -198,7 +198,7 @@ fn a_peer_that_reads_again_is_alive_and_is_pinged_if_a_ping_is_due() {
     for (now, duty) in [(19, Duty::Wait), (20, Duty::Ping), (24, Duty::Ping)] {
         let mut keepalive = started(&pinging(20, 7));
         assert_eq!(keepalive.judge(secs(18), true), Duty::Wait);
-        // The time of an unanswered ping before the output waited means nothing now.
+        // The time of an unanswered ping from before the output waited is irrelevant now.
         assert_eq!(keepalive.judge(secs(now), false), duty);
         assert!(!keepalive.is_blocked());
         let next = keepalive.next().unwrap();
@@ -213,7 +213,7 @@ fn output_that_waits_replaces_the_wait_for_a_pong() {
     assert_eq!(keepalive.judge(secs(26), true), Duty::Wait);
     assert_eq!(keepalive.next(), Some(secs(33)));
     assert_eq!(keepalive.judge(secs(27), false), Duty::Wait);
-    // The peer counts as alive. The next ping is asked for at its time.
+    // The peer counts as alive. The next ping is due at its time.
     assert_eq!(silence(&mut keepalive), (vec![40], 47));
 }
 

@@ -1,6 +1,6 @@
 //! Random stories of two endpoints and of two connections, beside a model of the outcome.
 //!
-//! `make model SEEDS=100000` plays more of them. A story that fails prints its seed and its operations.
+//! `make model SEEDS=100000` plays more stories. A story that fails prints its seed and its operations.
 
 use std::env;
 

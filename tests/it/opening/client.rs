@@ -1,4 +1,4 @@
-//! RFC 6455 §4.1: responses that a client refuses, and what it reports.
+//! RFC 6455 §4.1: responses that a client refuses, and its errors.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn a_refusal_reaches_the_client_with_status_headers_and_body() {
         for cut in Cut::all(answer.len()) {
             let error = refused(&ClientBuilder::new(), |_: &str| {
                 let script = cut.script(answer.as_bytes());
-                // Where the body says where it ends, the end of the stream is not waited for.
+                // The client does not wait for the end of the stream if the body has a length.
                 if ends_by_itself {
                     script.silent()
                 } else {
@@ -90,7 +90,7 @@ async fn the_body_of_a_refusal_is_kept_up_to_64_kib() {
     ];
     for answer in answers {
         let answer = [b"HTTP/1.1 403 Forbidden\r\n", &answer[..]].concat();
-        // More is announced than comes: the client does not wait for it.
+        // The header announces more bytes than arrive. The client does not wait for them.
         let error = refused(&ClientBuilder::new(), |_: &str| {
             Script::whole(&answer).silent()
         })
@@ -168,7 +168,7 @@ async fn too_many_interim_responses_are_an_error() {
 
 #[tokio::test]
 async fn an_accept_that_does_not_answer_the_key_is_an_error() {
-    // That of the RFC's example, which answers another key.
+    // The value in the RFC's example answers another key.
     let error = refused(&ClientBuilder::new(), |_: &str| {
         Script::whole(RESPONSE.as_bytes())
     })
@@ -275,7 +275,7 @@ async fn a_subprotocol_that_was_not_offered_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_before_the_response_is_an_error() {
-    // With the right response behind it, and without: never a message, never for ever.
+    // With the right response after it, and without. The client returns no connection, and does not wait.
     for payload in [&b"Hello"[..], b"Hel\nlo", b"HTTP/1.1 101 X\r\n\r\n"] {
         for right in [true, false] {
             let error = refused(&ClientBuilder::new(), |request: &str| {

@@ -148,7 +148,7 @@ async fn user_info_of_the_uri_becomes_basic_authentication() {
             "Aladdin:open%20sesame",
             "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
         ),
-        // The seed library sends "user:None".
+        // Python's websockets 6.0 sends "user:None".
         ("user", "Basic dXNlcjo="),
         ("user:", "Basic dXNlcjo="),
     ];
@@ -238,7 +238,7 @@ async fn the_clients_handshake_is_the_same_however_the_bytes_are_cut() {
 
 #[tokio::test]
 async fn bytes_after_the_request_are_frames() {
-    // In one read with the request: a whole frame and the beginning of the next.
+    // One read has the request, a whole frame, and the start of the next frame.
     let frames = [
         frame(Role::Client, FIN | TEXT, b"one"),
         frame(Role::Client, FIN | TEXT, b"two"),

@@ -1,4 +1,4 @@
-//! RFC 6455 §4.2: requests that a server refuses, and what it answers.
+//! RFC 6455 §4.2: requests that a server refuses, and its answers.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use wsimd::{Config, Error, Origins, Policy, Role, ServerBuilder, handshake::HandshakeError};
@@ -9,14 +9,14 @@ use crate::support::{
     script::Script,
 };
 
-/// What a server answers to a request it refuses.
+/// The answer to a request that the server refuses.
 struct Answer {
     head: String,
     body: String,
 }
 
 impl Answer {
-    /// Takes the bytes apart and checks what holds for every refusal.
+    /// Parses the bytes, and checks the properties of every refusal.
     fn parse(wire: &[u8], what: &str) -> Self {
         let wire = str::from_utf8(wire).expect("a refusal is text");
         assert!(wire.is_ascii(), "{what}: {wire}");
@@ -65,7 +65,8 @@ impl Answer {
     }
 }
 
-/// Checks that the request is refused so, however its bytes are cut, and returns the answer.
+/// Checks that the request is refused with this status for every way to cut its bytes. Returns the
+/// answer.
 async fn check_refusal(
     server: &ServerBuilder,
     request: &str,
@@ -103,7 +104,7 @@ async fn a_malformed_request_is_answered_with_400() {
         request_with(&format!("{KEY_LINE}\r\n"), ""),
         request_with(KEY_LINE, "Sec-WebSocket-Key: "),
         request_with(KEY_LINE, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"),
-        // 15 and 17 bytes, and bits behind the sixteenth.
+        // 15 and 17 bytes, and 16 bytes with trailing bits.
         request_with(KEY_LINE, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA"),
         request_with(KEY_LINE, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA="),
         request_with(KEY_LINE, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR=="),
@@ -174,7 +175,7 @@ async fn another_method_is_answered_with_405_and_what_is_allowed() {
         let (answer, _) = check_refusal(&ServerBuilder::new(), &request, 405).await;
         assert_eq!(answer.header("allow"), Some("GET"));
     }
-    // The method is judged before the body that may come with it.
+    // The method is judged before the body.
     let post = request_and("Content-Length: 5").replace("GET", "POST") + "hello";
     check_refusal(&ServerBuilder::new(), &post, 405).await;
 }
@@ -237,7 +238,7 @@ async fn a_head_of_the_limit_is_accepted_and_a_longer_one_answered_with_431() {
         let padding = "x".repeat(limit - REQUEST.len() - "X: \r\n".len());
         let exact = request_and(&format!("X: {padding}"));
         assert_eq!(exact.len(), limit);
-        // Frames do not count.
+        // Frames after the head do not count.
         let input = [exact.as_bytes(), &frame(Role::Client, FIN | TEXT, b"Hello")].concat();
         for cut in [Cut::Whole, Cut::Bytes, Cut::At(limit), Cut::At(limit - 1)] {
             let (opened, seen) = accept(&server, cut.script(&input)).await;
@@ -253,7 +254,7 @@ async fn a_head_of_the_limit_is_accepted_and_a_longer_one_answered_with_431() {
 
 #[tokio::test]
 async fn a_head_that_never_ends_is_answered_as_soon_as_it_is_too_long() {
-    // The stream stays open: waiting for the end of the head would wait for ever.
+    // The stream stays open, so that the end of the head never arrives.
     let config = Config::new().max_head_size(256);
     let (mut near, far) = duplex(64);
     let server = tokio::spawn(async move { ServerBuilder::new().config(config).accept(far).await });

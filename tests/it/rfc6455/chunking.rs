@@ -1,4 +1,4 @@
-//! The same as the vectors, over random sequences of frames and random chunks.
+//! Random sequences of frames in random chunks, by the runner of the vectors.
 
 use proptest::prelude::*;
 use wsimd::{CloseFrame, Config, Event, Message, ProtocolError, Role};
@@ -8,10 +8,10 @@ use crate::support::{
     runner::Vector,
 };
 
-/// What a peer does next.
+/// The next action of a peer.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A message, cut into fragments at these points, with a ping between them if there is one.
+    /// Sends a message, cut into fragments at these points, with an optional ping between them.
     Message {
         message: Message,
         cuts: Vec<usize>,
@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Writes the steps down as bytes and as what they mean.
+/// Converts the steps to bytes and to the expected events.
 fn vector(role: Role, steps: &[Step]) -> Vector {
     let peer = peer(role);
     let mut vector = Vector::new(role, Vec::new()).config(Config::new());

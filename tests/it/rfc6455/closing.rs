@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.1, §7: how a connection ends, and what both sides are told.
+//! RFC 6455 §5.5.1, §7: the end of a connection, and its reports to both sides.
 
 use std::{io, time::Duration};
 
@@ -58,7 +58,7 @@ async fn close_is_fine_when_the_peer_echoes_a_code_of_an_application() {
     );
     ws.close(CloseCode::from(4000), "x").await.unwrap();
     assert_eq!(u16::from(ws.closed().unwrap().code()), 4000);
-    // To somebody who receives, that is no clean end.
+    // For a caller of `recv`, that is no clean end.
     assert_eq!(code(&ws.recv().await.unwrap_err()), Some(4000));
 }
 
@@ -82,7 +82,7 @@ async fn messages_still_come_in_after_our_close_frame() {
 
 #[tokio::test]
 async fn close_reads_past_any_number_of_messages() {
-    // The seed library waits for its timeout when its queue of messages is full.
+    // Python's websockets 6.0 waits until its timeout when its queue of messages is full.
     let message = frame(Role::Server, FIN | BINARY, &[1; 1000]);
     let input = [message.repeat(1000), close(Role::Server, 1000, "")].concat();
     let (mut ws, _) = connection(Role::Client, Config::new(), Script::whole(&input));
@@ -91,7 +91,7 @@ async fn close_reads_past_any_number_of_messages() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ping_after_our_close_frame_is_answered_and_delays_nothing() {
-    // §5.5.2 obliges to a pong until Close is *received*. The seed library waits for its timeout.
+    // §5.5.2 requires a pong until Close is *received*. Python's websockets 6.0 waits until its timeout.
     for role in ROLES {
         let peer = peer(role);
         let input = [frame(peer, FIN | PING, b"p"), close(peer, 1000, "")];
@@ -187,7 +187,7 @@ fn close_frames_without_a_complaint_are_a_clean_end_and_others_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_never_answers_our_close_frame_costs_one_deadline() {
-    // The seed library waits up to five times its timeout.
+    // Python's websockets 6.0 waits up to five times its timeout.
     for role in ROLES {
         let (mut ws, _) = connection(role, Config::new(), Script::new([]).silent());
         let start = Instant::now();
@@ -283,7 +283,7 @@ async fn a_write_error_loses_no_message_that_was_received() {
     let (mut ws, _) = connection(Role::Server, Config::new(), script);
     let error = ws.send("too late").await.unwrap_err();
     assert!(matches!(error, Error::Io(_)), "{error:?}");
-    // Once.
+    // The error is reported once.
     assert!(ws.send("too late").await.unwrap_err().is_closed());
     assert_eq!(ws.recv().await.unwrap(), Some(Message::from("one")));
     assert_eq!(ws.recv().await.unwrap(), Some(Message::from("two")));

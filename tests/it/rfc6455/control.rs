@@ -77,7 +77,7 @@ fn an_empty_close_frame_is_answered_with_an_empty_one() {
 
 #[test]
 fn codes_1012_to_1014_are_accepted() {
-    // The seed library refuses them.
+    // Python's websockets 6.0 refuses them.
     for code in 1012..=1014 {
         check_both(|role, peer| {
             Vector::new(role, close(peer, code, "")).event(Event::Close(

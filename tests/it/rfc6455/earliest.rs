@@ -16,8 +16,8 @@ const fn header_len(role: Role) -> usize {
     }
 }
 
-/// Runs `input` in both roles, without extensions and with one. It is built from the sender's role and
-/// refused after so many bytes of the last frame: those of its header and `payload_len` of its payload.
+/// Runs `input` in both roles, without extensions and with one. It is built from the sender's role, and
+/// is refused after the header and `payload_len` bytes of the payload of the last frame.
 fn refused_in_payload(
     error: ProtocolError,
     payload_len: usize,
@@ -130,7 +130,7 @@ fn a_text_is_refused_where_its_last_frame_has_no_room_for_the_character() {
 
 #[test]
 fn a_large_text_is_refused_where_its_frame_has_no_room_for_the_character() {
-    // A connection reads most of it from the stream straight to the message.
+    // A connection reads most of the payload from the stream straight into the message.
     let text = [&[b'a'; 70_000][..], b"\xe2\x82"].concat();
     for role in [Role::Client, Role::Server] {
         let input = frame(peer(role), FIN | TEXT, &text);

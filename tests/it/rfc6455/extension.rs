@@ -1,4 +1,4 @@
-//! RFC 6455 §9: extensions of others than this crate, alone and beside permessage-deflate.
+//! RFC 6455 §9: extensions from outside of this crate, alone and together with permessage-deflate.
 
 use bytes::BytesMut;
 use wsimd::{
@@ -22,14 +22,14 @@ use crate::support::{
     zlib::Zlib,
 };
 
-/// Adds a number to every byte, and marks its messages.
+/// An extension that adds a number to every byte, and marks its messages.
 #[derive(Clone, Copy, Debug)]
 struct Add {
     name: &'static str,
     rsv: Rsv,
     number: u8,
     offered: bool,
-    /// Whether the message that is being received is marked.
+    /// Whether the message that arrives is marked.
     marked: bool,
 }
 
@@ -160,7 +160,7 @@ async fn extensions_apply_in_the_order_of_the_response_and_in_the_opposite_one()
     ];
     for (order, (config, expected)) in both.into_iter().enumerate() {
         let client = ClientBuilder::new().config(config.clone());
-        // The order is the client's, whatever that of the server.
+        // The order of the client applies, and not that of the server.
         let server = Config::new().extension(deflate()).extension(ADD);
         let server = ServerBuilder::new().config(server);
         let ((mut client, response), (mut server, _)) = meet(&client, &server, URI).await;
@@ -217,7 +217,7 @@ fn combined_extensions_decode_alike_in_every_chunking() {
     }
 }
 
-/// What a server with this configuration answers to these offers; the error of one that refuses.
+/// The answer of a server with this configuration to the offers, or the error of a refusal.
 async fn answered(config: Config, offers: &str) -> Result<Option<String>, HandshakeError> {
     let request = request_and(&format!("Sec-WebSocket-Extensions: {offers}"));
     let server = ServerBuilder::new().config(config);
@@ -305,7 +305,7 @@ async fn a_server_refuses_a_header_that_is_malformed() {
     }
 }
 
-/// Why a client with these extensions refuses this response.
+/// The reason why a client with these extensions refuses the response.
 async fn refusal(config: Config, response: &str) -> HandshakeError {
     let client = ClientBuilder::new().config(config);
     let line = format!("Sec-WebSocket-Extensions: {response}\r\n");
@@ -423,7 +423,7 @@ fn names_and_parameters_that_are_no_tokens_are_not_sent() {
     );
 }
 
-/// Makes many bytes of one, and does not care what becomes of them.
+/// An extension that decodes one byte to many, and ignores errors of its output.
 #[derive(Clone, Copy, Debug)]
 struct Careless {
     times: usize,
@@ -505,7 +505,7 @@ fn an_extension_that_ignores_the_errors_of_another_does_not_hide_them() {
     assert_eq!(error.close_code(), CloseCode::POLICY_VIOLATION);
 }
 
-/// Sets a bit that it does not own.
+/// An extension that sets a bit that it does not own.
 #[derive(Debug)]
 struct Greedy;
 

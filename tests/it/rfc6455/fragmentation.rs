@@ -57,7 +57,7 @@ fn control_frames_between_fragments_disturb_neither_the_key_nor_the_text() {
 
 #[test]
 fn a_close_between_fragments_is_answered_like_any_other() {
-    // The seed library calls it an error; Autobahn 7.1.5 wants the answer.
+    // Python's websockets 6.0 reports an error. Autobahn 7.1.5 requires the answer.
     check_both(|role, peer| {
         let input = [frame(peer, TEXT, b"unfinished"), close(peer, 1000, "bye")];
         Vector::new(role, input.concat()).event(Event::Close(

@@ -98,7 +98,7 @@ fn a_server_refuses_frames_without_a_mask() {
 
 #[test]
 fn a_client_refuses_frames_with_a_mask() {
-    // fastwebsockets and yawc hand the payload on, still masked; wtx misreads it.
+    // fastwebsockets and yawc return the payload, which is still masked. wtx misreads it.
     Vector::new(Role::Client, frame(Role::Client, FIN | TEXT, b"masked"))
         .error(ProtocolError::UnexpectedMask)
         .check();
@@ -115,7 +115,7 @@ fn an_empty_masked_frame_still_has_its_key() {
 
 #[test]
 fn lengths_not_in_their_shortest_form_are_refused() {
-    // The seed library, fastwebsockets, tungstenite, yawc, wtx and uWebSockets accept them.
+    // Python's websockets 6.0, fastwebsockets, tungstenite, yawc, wtx and uWebSockets accept them.
     let long = |len: u64| [&[FIN | BINARY, 127][..], &len.to_be_bytes()].concat();
     for input in [
         vec![FIN | BINARY, 126, 0, 0],

@@ -1,4 +1,4 @@
-//! Limits: inclusive, each named in its error, and told to the peer as 1009.
+//! Limits are inclusive, each error has its limit, and the peer receives 1009.
 
 use bytes::BytesMut;
 use wsimd::{Config, Event, ProtocolError, Role, protocol::Receiver};
@@ -27,7 +27,7 @@ fn a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
 
 #[test]
 fn the_limit_counts_all_fragments_of_a_message() {
-    // wtx has no limit for the sum; fastwebsockets had none.
+    // wtx has no limit for the sum. fastwebsockets had none.
     let config = Config::new().max_message_size(10);
     check_both(|role, peer| {
         let input = [
@@ -103,7 +103,7 @@ fn fragments_are_counted_empty_ones_too() {
     });
 }
 
-/// A message in so many frames of `len` bytes, without its last frame.
+/// A message in `count` frames of `len` bytes, without its last frame.
 fn fragments(peer: Role, count: usize, len: usize) -> Vec<u8> {
     let first = frame(peer, BINARY, &vec![7; len]);
     let more = frame(peer, CONTINUATION, &vec![7; len]).repeat(count - 1);
@@ -168,7 +168,7 @@ fn a_limit_of_no_fragments_refuses_messages_that_arrive_whole() {
 
 #[test]
 fn control_frames_do_not_count_against_the_message() {
-    // The seed library refuses a ping of 20 bytes when 10 bytes of the message are left.
+    // Python's websockets 6.0 refuses a ping of 20 bytes when 10 bytes of the message are left.
     let config = Config::new().max_message_size(10).max_fragments(2);
     check_both(|role, peer| {
         let input = [

@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.2, §5.5.3: pings of ours and who waits for their pongs.
+//! RFC 6455 §5.5.2, §5.5.3: our pings, and the futures that wait for their pongs.
 
 use std::{task::Poll, time::Duration};
 
@@ -66,7 +66,7 @@ async fn who_waits_for_a_pong_learns_how_the_connection_ended() {
 
 #[tokio::test]
 async fn a_ping_that_may_not_be_sent_leaves_nothing_behind() {
-    // The seed library registers a waiter before it finds the payload too long.
+    // Python's websockets 6.0 registers a waiter before it checks the length of the payload.
     let pong = frame(Role::Server, FIN | PONG, &[b'x'; 125]);
     let (mut ws, seen) = connection(Role::Client, Config::new(), Script::whole(&pong).silent());
     let error = ws.ping_with(vec![b'x'; 126]).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! RFC 6455 §5, §6.1: what goes onto the wire.
+//! RFC 6455 §5, §6.1: the bytes that a `Sender` writes.
 
 use bytes::{Bytes, BytesMut};
 use wsimd::{
@@ -173,7 +173,7 @@ fn what_a_sender_writes_a_receiver_reads() {
     }
 }
 
-/// Keeps payloads apart, to see which were copied.
+/// An output that keeps payloads by reference, so that a test knows the copied ones.
 #[derive(Default)]
 struct Parts {
     buffer: BytesMut,

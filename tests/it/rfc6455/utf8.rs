@@ -1,4 +1,4 @@
-//! RFC 6455 §8.1: text is UTF-8, and the first byte that is not fails the connection.
+//! RFC 6455 §8.1: text is UTF-8, and the first invalid byte fails the connection.
 
 use bytes::BytesMut;
 use wsimd::{Config, ProtocolError, Role, protocol::Receiver};
@@ -47,7 +47,7 @@ fn a_text_that_ends_inside_a_character_is_refused() {
     check_both(|role, peer| {
         Vector::new(role, frame(peer, FIN | TEXT, b"\xe2\x82")).error(ProtocolError::InvalidUtf8)
     });
-    // Even when its last fragment is empty.
+    // The last fragment may be empty.
     check_both(|role, peer| {
         let input = [
             frame(peer, TEXT, b"\xe2\x82"),

@@ -1,4 +1,4 @@
-//! Contexts given back and shared: what follows still works, and nobody sees bytes of another.
+//! Released and shared contexts: later messages still work, and no connection reads the bytes of another.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// What both contexts of a connection take, at the least.
+/// The least memory of both contexts of a connection, in bytes.
 const CONTEXTS: isize = 380 << 10;
 
-/// A message of which the first bytes are `distance` bytes back.
+/// A message whose first bytes refer `distance` bytes back.
 fn stolen(distance: u16) -> Vec<u8> {
     Bits::new().fixed(false).copy(258, distance).end().message()
 }
@@ -105,7 +105,7 @@ fn contexts_that_were_given_back_leave_both_sides_able_to_go_on() {
         let config = config(deflate(bits, true));
         let (mut outbound, mut inbound) = (Outbound::new(&config), Inbound::new(&config));
         let mut zlib = Zlib::new(6, bits.max(9));
-        // Has every byte that was sent.
+        // This inflater keeps every byte that was sent.
         let mut inflater = Inflater::default();
         for round in 0..8 {
             for len in [300, 5000, 70_000, 40, 1000] {
@@ -196,7 +196,7 @@ impl Session {
         assert_eq!(self.inflater.message(&sent[0].payload), message);
     }
 
-    /// Receives while nothing but so many pings of the keepalive comes.
+    /// Receives until this number of keepalive pings has arrived.
     async fn idle(&mut self, pings: usize) {
         let answered = async {
             for _ in 0..pings {
@@ -218,14 +218,14 @@ impl Session {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_gives_its_contexts_back_with_the_second_ping() {
     let config = config(deflate(15, true)).ping_interval(Duration::from_secs(20));
-    // What a thread keeps for all of its connections.
+    // This fills the pool that a thread keeps for all of its connections.
     Session::open(&config).exchange().await;
     let mut session = Session::open(&config);
     let before = held();
     session.exchange().await;
     let taken = held() - before;
     assert!(taken > CONTEXTS, "{taken} bytes with contexts");
-    // Others fill what the thread keeps, so that what is given back now is freed.
+    // Other connections fill the pool of the thread, so that contexts that are released now are freed.
     let mut others: Vec<_> = (0..8).map(|_| Session::open(&config)).collect();
     for other in &mut others {
         other.exchange().await;

@@ -1,4 +1,5 @@
-//! What a peer can make this side do with few bytes: bombs, endless messages, work without output.
+//! The memory and work that a peer can cause with few bytes: bombs, endless messages, work without
+//! output.
 
 use wsimd::{CloseCode, Config, Event, ProtocolError, Role, extension::Deflate};
 
@@ -29,14 +30,14 @@ const TOO_MANY_ENDS: ProtocolError = ProtocolError::Extension {
 /// An empty stream with its end.
 const END: [u8; 2] = [3, 0];
 
-/// What a connection may hold beside the message, whose memory doubles as it grows.
+/// The memory that a connection may hold beside the message, whose capacity doubles as it grows.
 const FIXED: isize = 128 << 10;
 
 /// A gibibyte of zeros, in about a mebibyte.
 fn bomb() -> Vec<u8> {
     let mut zlib = Zlib::new(9, 15);
     let mut payload = zlib.part(&vec![0; 1 << 20]);
-    // Each repeats what was before: the same bytes over and over.
+    // Each part repeats the previous bytes, so that all parts are equal.
     let again = zlib.part(&vec![0; 1 << 20]);
     for _ in 1..1024 {
         payload.extend(&again);
@@ -45,7 +46,7 @@ fn bomb() -> Vec<u8> {
     payload
 }
 
-/// Feeds the bytes in reads of this size until something comes of them; how many bytes that took.
+/// Feeds the bytes in reads of this size until the first event. Returns the number of bytes.
 fn feed(inbound: &mut Inbound, bytes: &[u8], size: usize) -> (usize, Option<ProtocolError>) {
     for (number, chunk) in bytes.chunks(size).enumerate() {
         match inbound.bytes(chunk) {
@@ -191,7 +192,7 @@ fn empty_fragments_do_not_go_on_for_ever() {
 
 #[test]
 fn the_limit_of_fragments_follows_the_bytes_that_a_message_inflates_to() {
-    // Each fragment has some bytes on the wire.
+    // Each fragment takes some bytes on the wire.
     const FRAMES: usize = 5120;
     let mut zlib = Zlib::new(6, 15);
     let first = zlib.part(&[0; 8192]);
@@ -233,7 +234,7 @@ fn a_message_that_never_ends_is_held_in_memory_that_follows_it() {
     );
 }
 
-/// A connection that inflates `ratio` times what it receives and `burst` bytes more.
+/// A connection that inflates `ratio` times the bytes that it receives, and `burst` more.
 fn budget(ratio: u32, burst: u64) -> Config {
     config(Deflate::new().max_ratio(ratio, burst).no_context_takeover())
 }
@@ -246,7 +247,7 @@ fn a_peer_that_uses_up_the_burst_is_refused_with_1008() {
     let passed = (0..)
         .take_while(|_| inbound.message(&zeros).is_ok())
         .count();
-    // Five, and what the payloads themselves have earned.
+    // Five messages, and those that the payloads themselves have earned.
     assert_eq!(passed, 5);
     let error = inbound.message(&zeros).unwrap_err();
     assert_eq!(error, OVER_BUDGET);
@@ -260,7 +261,7 @@ fn what_is_received_earns_the_budget_back_but_not_more_than_the_burst() {
     let mut inbound = Inbound::new(&budget(10, 20_000));
     for _ in 0..20 {
         inbound.message(&zeros).unwrap();
-        // Earns ten times of a thousand, and spends a thousand.
+        // The message earns ten times a thousand bytes, and spends a thousand.
         inbound.message(&plain).unwrap();
         inbound.message(&plain).unwrap();
     }
@@ -335,7 +336,7 @@ fn the_end_of_a_stream_counts_as_much_as_inflating_for_as_long() {
         let settings = deflate(15, takeover).max_ratio(10, 5000);
         let mut inbound = Inbound::new(&config(settings));
         inbound.message(&window).unwrap();
-        // Each earns 20 bytes. With 32 KiB to refer to, it costs 512.
+        // Each end earns 20 bytes. With a window of 32 KiB, it costs 512.
         for _ in 0..passes {
             assert_eq!(inbound.message(&END).unwrap(), b"");
         }
@@ -351,7 +352,8 @@ fn the_end_of_a_stream_is_judged_alike_in_every_chunking() {
     let stored = Bits::new().stored(false, &content).bytes();
     let empty = Bits::new().stored(false, b"").bytes();
     let cut_short = Bits::new().fixed(false).end().put(1, 3).bytes();
-    // With 1,280 bytes to refer to, an end costs 20 bytes. The stored block leaves 5, each empty block earns 5.
+    // With 1,280 bytes in the window, an end costs 20 bytes. The stored block leaves 5, each empty
+    // block earns 5.
     for (blocks, ends, passes) in [
         (6, END.repeat(2), false),
         (7, END.repeat(2), true),

@@ -1,4 +1,4 @@
-//! RFC 7692 §6, §7.2.2: compressed messages as they come, legal and not, in every chunking.
+//! RFC 7692 §6, §7.2.2: legal and illegal compressed messages, in every chunking.
 
 use wsimd::{CloseCode, Config, Event, ProtocolError};
 
@@ -200,7 +200,7 @@ fn blocks_of_each_kind_are_read_and_may_be_mixed() {
 
 #[test]
 fn a_stream_may_end_anywhere_in_a_message_and_several_times() {
-    // §7.2.3.4; what follows in the message is another stream.
+    // §7.2.3.4. The rest of the message is another stream.
     let ends = Bits::new().fixed(true).literals(b"a").end().bytes();
     let ends_with_more = Bits::new().fixed(true).literals(b"b").end().message();
     let bare = Bits::new().stored(true, b"c").bytes();
@@ -282,7 +282,7 @@ fn a_message_that_ends_inside_a_block_is_incomplete() {
 
 #[test]
 fn a_message_that_ends_inside_the_codes_of_a_block_is_damaged() {
-    // Lengths of codes of which the tail would be the last, and the end of the block too.
+    // Lengths of codes whose last ones, and the end of the block, would be the tail.
     let mut bits = Bits::new().fixed(false).end().put(2 << 1, 3);
     bits = bits.put(0, 5).put(3, 5).put(12, 4);
     for symbol in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2] {

@@ -1,4 +1,4 @@
-//! RFC 7692 §6.1, §7.2.1: what is compressed, and how it looks on the wire.
+//! RFC 7692 §6.1, §7.2.1: the choice to compress, and compressed messages on the wire.
 
 use bytes::{Bytes, BytesMut};
 use wsimd::{
@@ -73,7 +73,7 @@ fn the_tail_is_left_off_and_an_empty_message_is_a_zero() {
 
 #[test]
 fn a_message_of_any_size_is_flushed_whole_however_it_fills_the_buffer() {
-    // zlib repeats the end of a flush for which there was no room.
+    // zlib repeats the end of a flush if the output had no room for it.
     let mut outbound = Outbound::new(&config(deflate(9, true).level(1).memory_level(1)));
     let mut inflater = Inflater::default();
     for len in (1..600).chain(2040..2070) {
@@ -190,7 +190,7 @@ fn a_message_that_may_not_be_sent_changes_nothing() {
     }
 }
 
-/// Keeps what is appended to it.
+/// An output that keeps the appended payloads.
 struct Kept(BytesMut, Vec<Bytes>);
 
 impl Output for Kept {

@@ -7,7 +7,8 @@ use crate::support::{
     zlib::{Unzlib, Zlib},
 };
 
-/// Messages that repeat themselves and each other at distances around the window's size.
+/// Messages that repeat bytes of themselves and of each other, at distances around the size of the
+/// window.
 fn messages(bits: u8) -> Vec<Vec<u8>> {
     let window: usize = 1 << bits;
     let words = text(2 * window + 500).into_bytes();
@@ -110,7 +111,7 @@ fn the_whole_window_can_be_referred_to_also_after_contexts_were_given_back() {
         for tidy in [0, 2] {
             let window = 1 << bits;
             let mut inbound = Inbound::new(&config(deflate(bits, true)));
-            // Longer than the window, in several messages of which one is short.
+            // More bytes than the window, in several messages. One message is short.
             let bytes = noise(2 * window + 100, bits.into());
             for part in [
                 &bytes[..window + 50],
@@ -139,7 +140,7 @@ fn the_whole_window_can_be_referred_to_also_after_contexts_were_given_back() {
 
 #[test]
 fn after_the_end_of_a_stream_all_of_the_window_can_be_referred_to() {
-    // The window is kept in a ring, whose start moves with every message.
+    // The window is a ring buffer whose start moves with every message.
     let content = noise(8 << 10, 1);
     let mut inflater = Inflater::default();
     let mut inbound = Inbound::new(&config(deflate(9, true)));

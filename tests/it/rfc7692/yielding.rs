@@ -1,4 +1,4 @@
-//! Inflating long messages lets other tasks run, and dropped futures lose nothing of them.
+//! Other tasks run while a long message is inflated, and dropped futures lose no bytes of it.
 
 use std::{cell::Cell, rc::Rc, task::Poll, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::support::{
 
 const LEN: usize = 48 << 20;
 
-/// How often at the least others run while so many zeros are inflated.
+/// The least number of runs of other tasks while this number of zeros is inflated.
 const PAUSES: usize = LEN / (17 << 20);
 
 /// A server's connection with these settings.
@@ -178,7 +178,7 @@ fn input_that_becomes_nothing_lets_other_tasks_run_too() {
 #[test]
 fn streams_that_end_let_other_tasks_run_and_more_so_with_a_window() {
     const ENDS: usize = 20_000;
-    // After each end, zlib gets the last 32 KiB of the window again.
+    // After each end, zlib is given the last 32 KiB of the window again.
     let window = Zlib::new(6, 15).message(&noise(32 << 10, 1));
     let end = Bits::new().fixed(true).end().bytes();
     for (takeover, streams_in_a_poll) in [(true, 800), (false, 2000)] {
@@ -214,7 +214,7 @@ async fn a_connection_may_be_taken_apart_while_it_inflates() {
     assert_eq!(ws.recv().await.unwrap(), Some("short".into()));
 }
 
-/// A stream that waits before every byte it reads or takes.
+/// A stream that waits before each byte that it returns or takes.
 fn stuttering(input: &[u8]) -> Script {
     let reads = input
         .iter()

@@ -1,4 +1,4 @@
-//! `serve` keeps what a handler sends until the handler waits, and no longer.
+//! `serve` keeps the bytes that a handler sends until the handler waits, and no longer.
 
 use std::time::Duration;
 

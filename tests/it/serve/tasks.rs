@@ -1,4 +1,4 @@
-//! `serve` with handlers that split their connection, or hand out handles of it.
+//! `serve` with handlers that split their connection, or pass handles of it to other tasks.
 
 use std::{
     future::{pending, poll_fn},
@@ -16,7 +16,7 @@ use wsimd::{CloseCode, Error, Handle, Message, ReadHalf, WebSocket, WriteHalf, n
 
 use crate::support::{poll_once, serve::with_server, soon};
 
-/// Receives and hands on.
+/// Receives messages and passes them to another task.
 async fn take(mut read: ReadHalf<Stream>, to: mpsc::Sender<Message>) -> Result<(), Error> {
     while let Some(message) = read.recv().await? {
         if to.send(message).await.is_err() {
@@ -26,7 +26,7 @@ async fn take(mut read: ReadHalf<Stream>, to: mpsc::Sender<Message>) -> Result<(
     Ok(())
 }
 
-/// Sends what was handed on.
+/// Sends the messages of another task.
 async fn give(
     mut write: WriteHalf<Stream>,
     mut from: mpsc::Receiver<Message>,
@@ -37,7 +37,7 @@ async fn give(
     Ok(())
 }
 
-/// Sends one by one, then many at a time, and expects each back.
+/// Sends messages one by one, and then many at a time. Expects each back.
 async fn expect_echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     for number in 0..100 {
         ws.send(number.to_string()).await?;
@@ -213,7 +213,7 @@ async fn what_the_handler_sent_leaves_although_the_task_that_got_its_connection_
         move |mut ws| {
             let accepted = accepted.clone();
             async move {
-                // Until the socket is full, and what `serve` keeps is.
+                // Until the socket and the buffer of `serve` are full.
                 let fill = async {
                     let mut messages = 0;
                     while let Poll::Ready(sent) = poll_once(ws.send(vec![0; 30_000])) {
@@ -224,7 +224,7 @@ async fn what_the_handler_sent_leaves_although_the_task_that_got_its_connection_
                 };
                 accepted.send(unconstrained(fill).await).unwrap();
                 tokio::spawn(async move {
-                    // Once the handler waits: a task that waits for the socket, and then no longer.
+                    // Once the handler waits, a task waits for the socket, and then stops to wait.
                     yield_now().await;
                     poll_fn(|cx| Poll::Ready(pin!(ws.flush()).poll(cx).is_pending())).await
                 });

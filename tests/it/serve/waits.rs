@@ -29,7 +29,6 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-// Field 6: there the peer got nothing.
 #[tokio::test]
 async fn what_a_handler_sent_before_it_panicked_arrives() {
     with_server(
@@ -91,7 +90,6 @@ async fn receive_started(ws: &mut WebSocket<Stream>, tell: Sender<()>) -> Result
     Ok(())
 }
 
-// F14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flush_leaves_before_the_handler_blocks_its_thread() {
     let (tell, received) = channel();
@@ -146,7 +144,6 @@ async fn a_flush_of_a_write_half_leaves_before_the_handler_blocks_its_thread() {
     .await;
 }
 
-// Attack 6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_sends_and_receives_in_block_on_gets_its_answer() {
     let handler = |mut ws: WebSocket<Stream>| async move {
@@ -171,7 +168,6 @@ async fn a_handler_that_sends_and_receives_in_block_on_gets_its_answer() {
     .await;
 }
 
-// B2, corked.
 async fn answers_while_it_only_sends(pause: Option<Duration>) {
     with_server(
         move |mut ws| async move {
@@ -211,7 +207,7 @@ async fn a_handler_that_sends_without_a_pause_answers_pings_and_close() {
     answers_while_it_only_sends(None).await;
 }
 
-/// A keepalive that gives a peer up soon.
+/// The settings of a keepalive with short times.
 fn impatient() -> Config {
     Config::new()
         .ping_interval(millis(200))
@@ -225,7 +221,6 @@ async fn ended(ends: &mut tokio::sync::mpsc::UnboundedReceiver<Error>) -> Error 
     end.expect("the peer was not given up").expect("an error")
 }
 
-// Attack 4, field 17.
 #[tokio::test]
 async fn an_echo_gives_up_a_peer_that_sends_and_never_reads() {
     let (tell, mut ends) = unbounded_channel();
@@ -252,7 +247,7 @@ async fn an_echo_gives_up_a_peer_that_sends_and_never_reads() {
     soon(flood).await.unwrap();
 }
 
-/// Reads nothing, and sends a ping now and then, until the server is gone.
+/// Reads nothing, and sends a ping now and then, until the server closes the socket.
 async fn ping_only(mut peer: TcpStream) {
     let ping = frame(Role::Client, FIN | PING, b"");
     while peer.write_all(&ping).await.is_ok() {
@@ -262,7 +257,7 @@ async fn ping_only(mut peer: TcpStream) {
 
 type Opened = (UnboundedSender<Handle>, UnboundedSender<Error>);
 
-/// Receives until the end, and gives a handle out at the start.
+/// Passes a handle to the test, and receives until the end.
 async fn receive(mut ws: WebSocket<Stream>, (opened, tell): Opened) {
     opened.send(ws.handle()).unwrap();
     let end = loop {
@@ -275,7 +270,6 @@ async fn receive(mut ws: WebSocket<Stream>, (opened, tell): Opened) {
     tell.send(end).unwrap();
 }
 
-// Attack A: there the close waited without an end.
 #[tokio::test]
 async fn a_handle_closes_a_peer_that_never_reads_and_pings() {
     for past_the_queue in [false, true] {
@@ -320,8 +314,8 @@ async fn bytes_that_the_cork_keeps_are_no_sign_of_life() {
     let server = Running::start(impatient(), move |mut ws: WebSocket<Stream>| {
         let channels = (opened.clone(), tell.clone());
         async move {
-            // Until the cork keeps bytes between two polls, for long enough that the buffer of the peer is
-            // full as well.
+            // Until the cork keeps bytes between two polls, for long enough that the buffer of the peer
+            // is full as well.
             let has_room =
                 |ws: &WebSocket<Stream>| format!("{:?}", ws.get_ref()).contains("rest: None");
             while has_room(&ws) {

@@ -1,5 +1,4 @@
-//! DEFLATE (RFC 1951) written down bit by bit, and read by an inflater that shares nothing with the
-//! crate's.
+//! Writes DEFLATE (RFC 1951) bit by bit.
 
 use super::inflater::{DISTANCES, LENGTHS};
 
@@ -7,7 +6,7 @@ use super::inflater::{DISTANCES, LENGTHS};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bits {
     bytes: Vec<u8>,
-    /// How many bits of the last byte are free.
+    /// The number of free bits of the last byte.
     free: u32,
 }
 
@@ -16,7 +15,7 @@ impl Bits {
         Self::default()
     }
 
-    /// Writes a number of so many bits, the lowest first.
+    /// Writes a number of `bits` bits, the lowest first.
     pub(crate) fn put(mut self, number: u32, bits: u32) -> Self {
         for bit in 0..bits {
             if self.free == 0 {
@@ -40,7 +39,7 @@ impl Bits {
         self
     }
 
-    /// A stored block.
+    /// Writes a stored block.
     #[expect(clippy::cast_possible_truncation, reason = "blocks of tests are short")]
     pub(crate) fn stored(self, last: bool, bytes: &[u8]) -> Self {
         let mut bits = self.put(last.into(), 3).align();
@@ -75,9 +74,9 @@ impl Bits {
         self.symbol(256)
     }
 
-    /// A block of dynamic codes in which there is nothing.
+    /// Writes an empty block with dynamic codes.
     pub(crate) fn nothing_dynamic(self) -> Self {
-        // 257 and 1 lengths, written with 18 codes of which two are used: 1 is `0`, 18 is `1`.
+        // 257 and 1 lengths, written with 18 codes. Two of them are used: 1 is `0`, 18 is `1`.
         let mut bits = self.put(0b100, 3).put(0, 5).put(0, 5).put(14, 4);
         for place in 0..18 {
             bits = bits.put((place == 2 || place == 17).into(), 3);
@@ -101,7 +100,7 @@ impl Bits {
         self.put(0, 3).bytes
     }
 
-    /// What was written so far.
+    /// Returns the bytes so far.
     pub(crate) fn bytes(self) -> Vec<u8> {
         self.bytes
     }

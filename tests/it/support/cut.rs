@@ -107,8 +107,8 @@ impl Case {
         (WebSocket::from_parts(parts), far)
     }
 
-    /// Creates a connection that has sent half of the first frame of [`payload`]. The future of `send` was
-    /// dropped.
+    /// Creates a connection that has sent half of the first frame of [`payload`]. The future of `send`
+    /// was dropped.
     pub(crate) fn half_cut(self, config: &Config) -> (WebSocket<DuplexStream>, Far) {
         let (mut ws, far) = self.connect(config);
         assert!(poll_once(ws.send(payload())).is_pending());

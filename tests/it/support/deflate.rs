@@ -15,10 +15,10 @@ pub(crate) const RSV1: u8 = 0x40;
 pub(crate) const RSV2: u8 = 0x20;
 pub(crate) const RSV3: u8 = 0x10;
 
-/// What ends a flush, and is not sent.
+/// The end of a flush, which is not sent.
 pub(crate) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// What a client and a server with these configurations agree on.
+/// The extensions that a client and a server with these configurations negotiate.
 pub(crate) fn agree(client: &Config, server: &Config) -> (Extensions, Extensions) {
     let target = Target::parse("ws://a").unwrap();
     let request = client::request(&target, &Offer::new(), client).unwrap();
@@ -33,7 +33,7 @@ pub(crate) fn config(deflate: Deflate) -> Config {
     config.outgoing_frame_size(None)
 }
 
-/// The settings that limit both windows and let both sides take over, or not.
+/// Settings that limit both windows, with or without context takeover on both sides.
 pub(crate) fn deflate(bits: u8, takeover: bool) -> Deflate {
     Deflate::new()
         .threshold(0)
@@ -43,11 +43,11 @@ pub(crate) fn deflate(bits: u8, takeover: bool) -> Deflate {
         .client_no_context_takeover(!takeover)
 }
 
-/// What one side receives.
+/// The receiving half of a session.
 pub(crate) struct Inbound(pub(crate) Receiver, BytesMut);
 
 impl Inbound {
-    /// A server that has agreed with a client of the same configuration.
+    /// A server that has negotiated with a client of the same configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let mut receiver = Receiver::new(Role::Server, config);
         receiver.set_decoders(agree(config, config).1.split().1);
@@ -78,7 +78,7 @@ impl Inbound {
     }
 }
 
-/// What one side sends.
+/// The sending half of a session.
 pub(crate) struct Outbound(pub(crate) Sender);
 
 /// A frame that was sent.
@@ -89,7 +89,7 @@ pub(crate) struct Sent {
 }
 
 impl Outbound {
-    /// A server that has agreed with a client of the same configuration.
+    /// A server that has negotiated with a client of the same configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let mut sender = Sender::new(Role::Server, config);
         sender.set_encoders(agree(config, config).1.split().0);
@@ -111,7 +111,7 @@ impl Outbound {
     }
 }
 
-/// Takes apart what a server sends.
+/// Parses the frames of a server.
 pub(crate) fn frames(mut wire: &[u8]) -> Vec<Sent> {
     let mut frames = Vec::new();
     while let [first, len, rest @ ..] = wire {
@@ -137,7 +137,7 @@ pub(crate) fn frames(mut wire: &[u8]) -> Vec<Sent> {
     frames
 }
 
-/// Text that compresses well, and is not the same all over.
+/// Text that compresses well and still varies.
 pub(crate) fn text(len: usize) -> String {
     let mut text = String::new();
     for number in 0.. {

@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::script::Write;
 
-/// Each read returns the same bytes, after the first bytes. Without bytes to repeat, the stream is silent.
+/// Each read returns the same bytes, after the first bytes. Without bytes to repeat, the stream is
+/// silent.
 #[derive(Debug)]
 pub(crate) struct Endless {
     first: Vec<u8>,

@@ -21,7 +21,7 @@ struct State {
     random: Random,
     /// The bytes that each end has written.
     directions: [Direction; 2],
-    /// The wakers of polls that were told to wait although the stream could continue.
+    /// The wakers of polls that were made to wait although the stream could continue.
     late: Vec<Waker>,
     capacity: usize,
     /// Whether every poll continues as far as it can.
@@ -97,7 +97,7 @@ impl Link {
         self.lock().prompt = prompt;
     }
 
-    /// Wakes a poll that was told to wait. Returns whether there was one.
+    /// Wakes a poll that was made to wait. Returns whether there was one.
     pub(crate) fn wake_late(&self) -> bool {
         let mut state = self.lock();
         if state.late.is_empty() {
@@ -150,7 +150,7 @@ impl Link {
 }
 
 impl State {
-    /// Tells a poll to wait, now and then.
+    /// Makes a poll wait, now and then.
     fn delays(&mut self, cx: &Context<'_>) -> bool {
         let delays = !self.prompt && self.random.below(6) == 0;
         if delays {
@@ -159,7 +159,7 @@ impl State {
         delays
     }
 
-    /// Draws how much of `len` is moved, which is not zero.
+    /// Draws the number of bytes to move, from 1 to `len`.
     fn part(&mut self, len: usize) -> usize {
         match self.random.below(3) {
             0 => 1 + self.random.below(len),

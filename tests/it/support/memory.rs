@@ -1,4 +1,4 @@
-//! How much memory a thread holds: the allocator of the tests, which counts.
+//! The allocator of the tests, which counts the memory that a thread holds.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,19 +11,19 @@ static ALLOCATOR: Counting = Counting;
 struct Counting;
 
 thread_local! {
-    /// What this thread has allocated and not freed, and the most of it so far.
+    /// The bytes that this thread has allocated and not freed, and their peak.
     static HELD: Cell<(isize, isize)> = const { Cell::new((0, 0)) };
 }
 
 fn count(bytes: isize) {
-    // Not there when the thread ends.
+    // The counter is gone when the thread ends.
     let _ = HELD.try_with(|held| {
         let (now, peak) = held.get();
         held.set((now + bytes, peak.max(now + bytes)));
     });
 }
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: all calls are passed to the system's allocator.
 #[expect(unsafe_code, reason = "there is no other way to count allocations")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -51,12 +51,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How many bytes this thread holds.
+/// Returns the number of bytes that this thread holds.
 pub(crate) fn held() -> isize {
     HELD.get().0
 }
 
-/// Runs `f` and returns by how many bytes more than before the thread held at the peak.
+/// Runs `f`. Returns the peak of the held bytes, minus those held before.
 pub(crate) fn peak<T>(f: impl FnOnce() -> T) -> (T, isize) {
     let before = held();
     HELD.set((before, before));

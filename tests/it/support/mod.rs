@@ -1,4 +1,4 @@
-//! What the tests share: frames by their bytes, a scripted stream, and the chunking runner.
+//! Shared by the tests: frames by their bytes, a scripted stream, and the chunking runner.
 
 pub(crate) mod bits;
 pub(crate) mod checks;
@@ -69,15 +69,14 @@ pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(unconstrained(future)).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Waits for what has to come soon. Nobody notices the minute where time is paused, nor elsewhere
-/// unless it fails.
+/// Waits for a future that has to be ready soon. A test that passes never waits for the whole minute.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future)
         .await
         .expect("never woken")
 }
 
-/// Reads as many bytes as are expected, and no others.
+/// Reads exactly the expected bytes.
 pub(crate) async fn expect(io: &mut (impl AsyncRead + Unpin), expected: &[u8]) {
     let mut bytes = vec![0; expected.len()];
     soon(io.read_exact(&mut bytes)).await.unwrap();

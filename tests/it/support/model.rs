@@ -1,4 +1,4 @@
-//! Tasks that use two connections at random, and the checks of everything that they have seen.
+//! Tasks that use two connections at random, and the checks of all their results.
 
 use std::{
     cell::{Cell, RefCell},
@@ -218,7 +218,7 @@ pub(crate) fn check_ends(logs: [&SideLog; 2], is_disturbed: bool) {
     }
 }
 
-/// Polls a future until it is ready, at most some times and for some time. `None`: it was dropped.
+/// Polls a future until it is ready, or drops it after some polls or some time, and returns `None`.
 pub(crate) async fn attempt<F: Future>(random: &mut Random, future: F) -> Option<F::Output> {
     let mut polls = match random.below(2) {
         0 => usize::MAX,

@@ -1,4 +1,4 @@
-//! What the tests of the opening handshake share: requests, answers, and a server by hand.
+//! Shared by the tests of the opening handshake: requests, answers, and a server by hand.
 
 use std::{
     io,
@@ -23,7 +23,7 @@ pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
-/// The response to it, to the byte.
+/// The response to it, byte for byte.
 pub(crate) const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\
@@ -31,7 +31,7 @@ pub(crate) const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
 
 pub(crate) const URI: &str = "ws://server.example.com/chat";
 
-/// How bytes are cut into reads.
+/// The ways to cut bytes into reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
     Whole,
@@ -55,8 +55,8 @@ impl Cut {
     }
 }
 
-/// A server by hand: when it is read from it takes what was written, which has to be a whole
-/// request, and goes on with the script that it makes of it.
+/// A server by hand. The first read takes the written bytes, which have to be a whole request, and
+/// continues with the script that `answer` returns for it.
 pub(crate) struct Peer<A> {
     pub(crate) answer: Option<A>,
     pub(crate) script: Script,
@@ -100,7 +100,7 @@ impl<A: Unpin> AsyncWrite for Peer<A> {
 
 pub(crate) type Opened<S, T> = Result<(WebSocket<S>, T), Error>;
 
-/// Opens a connection to the server that `answer` is. Everything the client writes is seen.
+/// Opens a connection to a server that answers with `answer`. Records all bytes that the client writes.
 pub(crate) async fn open<A>(
     client: &ClientBuilder,
     answer: A,
@@ -115,8 +115,8 @@ where
     (opened, seen)
 }
 
-/// The error of a client whose server answers so, whatever was asked. Nothing but a request may
-/// have been written.
+/// The error of a client whose server sends this answer to every request. The client may write only the
+/// request.
 pub(crate) async fn refused(
     client: &ClientBuilder,
     answer: impl FnOnce(&str) -> Script + Unpin,

@@ -1,5 +1,5 @@
-//! Chunking never matters: runs a stream of bytes whole, byte by byte and at every split point
-//! through `Receiver`, `Codec` and `WebSocket`, and demands the same of each.
+//! Runs a stream of bytes whole, byte by byte and cut at every point through `Receiver`, `Codec` and
+//! `WebSocket`, and demands the same outcome every time.
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use super::{
     script::Script,
 };
 
-/// Bytes from the peer and what an endpoint makes of them.
+/// Bytes from the peer, and the expected outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
     pub(crate) role: Role,
@@ -23,7 +23,7 @@ pub(crate) struct Vector {
     pub(crate) input: Vec<u8>,
     /// The events, up to the first Close.
     pub(crate) events: Vec<Event>,
-    /// The violation behind them. Without one and without a Close, the stream just ends: 1006.
+    /// The violation after the events. Without a violation and a Close, the stream ends with 1006.
     pub(crate) error: Option<ProtocolError>,
 }
 
@@ -53,7 +53,7 @@ impl Vector {
         self
     }
 
-    /// Runs the vector through everything, in every chunking.
+    /// Runs the vector through all three, in every chunking.
     pub(crate) fn check(&self) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -96,7 +96,7 @@ impl Vector {
         runtime.block_on(self.check_connection(chunks));
     }
 
-    /// What it has agreed on with a peer of the same configuration.
+    /// The extensions that were negotiated with a peer of the same configuration.
     fn extensions(&self) -> Extensions {
         let (client, server) = agree(&self.config, &self.config);
         match self.role {
@@ -105,7 +105,7 @@ impl Vector {
         }
     }
 
-    /// Every split point; of a long input the first ones and some of the others.
+    /// Every split point. For a long input, the first ones and some of the others.
     fn splits(&self) -> impl Iterator<Item = usize> {
         let len = self.input.len();
         (1..len).filter(move |split| len < 2000 || *split < 32 || split % 4999 == 0)
@@ -213,7 +213,7 @@ impl Vector {
         self.events.iter().filter_map(message).collect()
     }
 
-    /// What the endpoint has to answer.
+    /// The answer that the endpoint has to send.
     fn wire(&self) -> Vec<u8> {
         let mut wire = Vec::new();
         for event in &self.events {
@@ -239,7 +239,7 @@ impl Vector {
         self.close_code().is_some()
     }
 
-    /// The code of the peer's Close frame: `Some(None)` when it has none.
+    /// The code of the peer's Close frame. `Some(None)` is a Close frame without a code.
     fn close_code(&self) -> Option<Option<u16>> {
         match self.events.last() {
             Some(Event::Close(close)) => Some(close.code().map(u16::from)),
@@ -248,7 +248,8 @@ impl Vector {
     }
 }
 
-/// Runs the same vector in both roles: `build` gets the role of the endpoint and of its peer.
+/// Runs the same vector in both roles. `build` is called with the role of the endpoint and that of its
+/// peer.
 pub(crate) fn check_both(build: impl Fn(Role, Role) -> Vector) {
     build(Role::Client, Role::Server).check();
     build(Role::Server, Role::Client).check();

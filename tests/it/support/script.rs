@@ -1,4 +1,4 @@
-//! A stream whose every poll is written down beforehand.
+//! A stream whose polls follow a script.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What one poll of a read does.
+/// The outcome of one poll of a read.
 #[derive(Clone, Debug)]
 pub(crate) enum Read {
     Data(Vec<u8>),
@@ -18,16 +18,16 @@ pub(crate) enum Read {
     Error(io::ErrorKind),
 }
 
-/// What one poll of a write does, over and over once it is the last of the script.
+/// The outcome of one poll of a write. The last one of the script repeats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Write {
-    /// Takes at most so many bytes.
+    /// Takes at most this number of bytes.
     Some(usize),
     Pending,
     Error(io::ErrorKind),
 }
 
-/// The stream. At the end of the reads it is at its end; a poll that is pending wakes at once.
+/// The stream. It ends after the last read. A poll that is pending wakes its task at once.
 #[derive(Debug)]
 pub(crate) struct Script {
     reads: VecDeque<Read>,
@@ -38,7 +38,8 @@ pub(crate) struct Script {
     pub(crate) seen: Seen,
 }
 
-/// What the other end sees; shared, to look at it while the stream is elsewhere.
+/// The view of the other end. It is shared, so that a test can read it while a connection owns the
+/// stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen(Arc<Mutex<SeenState>>);
 
@@ -56,12 +57,12 @@ impl Seen {
         self.0.lock().unwrap().written.clone()
     }
 
-    /// The number of polls that wrote something.
+    /// The number of polls that wrote bytes.
     pub(crate) fn writes(&self) -> usize {
         self.0.lock().unwrap().writes.len()
     }
 
-    /// The number of bytes of each poll that wrote something.
+    /// The number of bytes of each poll that wrote bytes.
     pub(crate) fn written_by_write(&self) -> Vec<usize> {
         self.0.lock().unwrap().writes.clone()
     }
@@ -87,12 +88,12 @@ impl Script {
         }
     }
 
-    /// Hands the bytes out in one read.
+    /// Returns the bytes in one read.
     pub(crate) fn whole(bytes: &[u8]) -> Self {
         Self::new([Read::Data(bytes.to_vec())])
     }
 
-    /// Hands the chunks out one by one, pending before each.
+    /// Returns the chunks one by one, and is pending before each.
     pub(crate) fn chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let reads = chunks
             .into_iter()
@@ -106,13 +107,13 @@ impl Script {
         self
     }
 
-    /// Stays open after the last read instead of ending.
+    /// Keeps the stream open after the last read.
     pub(crate) fn silent(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// Has no vectored writes, such as a TLS stream.
+    /// Disables vectored writes, which a TLS stream lacks.
     pub(crate) fn plain(mut self) -> Self {
         self.is_vectored = false;
         self

@@ -9,7 +9,7 @@ use tokio::{
 };
 use wsimd::{ClientBuilder, Config, Error, ServerBuilder, WebSocket, net::Stream};
 
-/// Runs a server with the handler, and `client` with a connection to it; at most for a minute.
+/// Runs a server with the handler, and `client` with a connection to it, for at most a minute.
 pub(crate) async fn with_server<H, F, C>(handler: H, client: impl FnOnce(WebSocket<Stream>) -> C)
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
@@ -62,8 +62,8 @@ impl Running {
         wsimd::connect(&self.uri()).await.unwrap()
     }
 
-    /// A client by hand, whose opening handshake is done. Its receive buffer is small, so that its
-    /// server notices soon when it does not read.
+    /// Opens a connection by hand. Its receive buffer is small, so that the server notices soon when
+    /// the client does not read.
     pub(crate) async fn raw(&self) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(128 << 10).unwrap();

@@ -30,14 +30,13 @@ pub(crate) struct Side {
     pub(crate) lost_pings: usize,
     /// The time at which the keepalive gave the peer up.
     pub(crate) gave_up: Option<Duration>,
-    /// How long the stream had moved no byte in the direction that counts, when the keepalive gave the peer
-    /// up.
+    /// The time without a byte in the direction that counts, when the keepalive gave the peer up.
     pub(crate) gave_up_after: Duration,
     /// Whether a deadline has ended the connection.
     pub(crate) timed_out: bool,
     /// The steps that were performed.
     pub(crate) steps: Vec<Step>,
-    /// Whether the sending direction is shut down behind `output`.
+    /// Whether the sending direction is shut down after `output`.
     pub(crate) half_closed: bool,
     /// The time of the last byte that has arrived, and of the last one that the stream has taken.
     pub(crate) last_received: Duration,

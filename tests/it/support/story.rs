@@ -27,7 +27,7 @@ pub(crate) enum Op {
     Ping(Role, usize),
     Pong(Role, usize),
     Close(Role, u16),
-    /// Delivers so many bytes that a side has sent.
+    /// Delivers this number of bytes that a side has sent.
     Deliver(Role, usize),
     DeliverEof(Role),
     Advance(Duration),
@@ -35,7 +35,7 @@ pub(crate) enum Op {
     Inject(Role, usize),
     /// Sends the start of a message, and then Close.
     CloseWithin(Role, u16),
-    /// Ends the stream of a side after so many of its bytes.
+    /// Ends the stream of a side after this number of its bytes.
     Cut(Role, usize),
     /// The next ping of the keepalive is lost.
     LosePing(Role),
@@ -98,7 +98,7 @@ impl Drop for Story {
     }
 }
 
-/// Plays a story of so many operations and its end.
+/// Plays a story of this number of operations, and its end.
 pub(crate) fn play(name: String, len: usize, source: Source<'_>) {
     let mut story = Story::new(name, source);
     for _ in 0..len {

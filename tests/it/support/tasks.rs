@@ -1,5 +1,5 @@
-//! Tasks that are polled when they were woken, in an order that a seed decides: a wake-up that is
-//! lost is found at once, without waiting, and found again with the same seed.
+//! Tasks that are polled only when they were woken, in an order that a seed decides. A lost wake-up is
+//! found at once, and found again with the same seed.
 
 use std::{
     pin::Pin,

@@ -1,4 +1,4 @@
-//! zlib, the C library: what most peers compress with.
+//! zlib, the C library, which most peers use.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -65,7 +65,7 @@ impl Unzlib {
         let mut read = 0;
         let mut inflated = Vec::new();
         loop {
-            // So small that zlib has to look into its window.
+            // So small that zlib has to use its window.
             let mut output = Vec::with_capacity(100);
             self.0
                 .decompress_vec(&input[read..], &mut output, FlushDecompress::Sync)

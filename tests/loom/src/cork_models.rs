@@ -19,7 +19,7 @@ use crate::{
     waiters_models::Shared,
 };
 
-/// As `net::Stream`, with what it has to write.
+/// The same as `net::Stream`, with its pending bytes.
 struct Stream {
     cork: Cork<Socket>,
     queue: &'static str,
@@ -35,7 +35,7 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
-    /// As `WebSocket::flush`: what was kept leaves at once.
+    /// The same as `WebSocket::flush`: the kept bytes are written at once.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write(cx))?;
         self.cork.poll_flush(cx)
@@ -53,7 +53,7 @@ impl Drop for Stream {
     }
 }
 
-/// What `serve` does with a handler, for a peer that reads within `close_timeout`.
+/// Runs a handler like `serve`, for a peer that reads within `close_timeout`.
 fn serve(cork: HandlerTask<Socket>, handler: impl Future) {
     {
         let mut handler = pin!(handler);
@@ -80,7 +80,7 @@ fn send_elsewhere(mut stream: Stream, bytes: &'static str) -> JoinHandle<io::Res
     thread::spawn(move || block_on(stream.send(bytes)))
 }
 
-/// A handler sends, hands its stream to another task and ends; both send while there is no room.
+/// A handler sends, passes its stream to another task, and ends. Both send while there is no room.
 fn handed_over(events: &'static [usize]) {
     check(move || {
         let (mut stream, cork, peer) = connection();
@@ -112,7 +112,7 @@ fn wherever_the_socket_stops_both_tasks_go_on() {
     handed_over(&[3, 1]);
 }
 
-/// A handler that waits for something else meanwhile.
+/// A handler that waits for another event meanwhile.
 #[test]
 fn the_socket_is_closed_when_what_was_kept_has_left_though_the_handler_goes_on() {
     check(|| {
@@ -140,7 +140,7 @@ fn the_socket_is_closed_when_what_was_kept_has_left_though_the_handler_goes_on()
     });
 }
 
-/// It has polled the socket last, and takes no interest in being woken.
+/// The task that polled the socket last no longer needs its wake-up.
 #[test]
 fn what_was_kept_leaves_though_the_task_that_has_the_stream_gave_up_writing() {
     check(|| {
@@ -166,7 +166,7 @@ fn what_was_kept_leaves_though_the_task_that_has_the_stream_gave_up_writing() {
     });
 }
 
-/// As at the end of `close_timeout`, or when the handler panics.
+/// The case of the end of `close_timeout`, and of a handler that panics.
 #[test]
 fn the_stream_goes_on_when_the_task_of_the_handler_gives_up() {
     check(|| {
@@ -229,8 +229,8 @@ fn a_socket_that_fails_is_closed_though_the_handler_goes_on() {
     });
 }
 
-/// The handler has the read half, and its `recv` writes what waits in the queue; another task has
-/// the write half and waits for the queue to be empty.
+/// The handler has the read half, and its `recv` writes the queue. Another task has the write half, and
+/// waits until the queue is empty.
 #[test]
 fn the_write_half_in_another_task_goes_on_when_the_handler_took_over_what_it_sends() {
     check(|| {

@@ -26,7 +26,8 @@ type PollConnection = fn(&mut InboxOwner, &Context<'_>, &mut Vec<&'static str>) 
 /// Ends a `Put` that waits.
 type GiveUp = fn(Put<'_>);
 
-/// An `InboxOwner` that leaks after a deadlock, because its destructor would use a lock of the ended model.
+/// An `InboxOwner` that leaks after a deadlock, because its destructor would use a lock of the ended
+/// model.
 struct Connection(Option<InboxOwner>);
 
 impl Deref for Connection {
@@ -75,7 +76,7 @@ fn poll_rightly(
     Poll::Ready(())
 }
 
-/// Takes messages out until there are so many. Sleeps while there is none.
+/// Takes messages out until it has this number. Sleeps while there is none.
 fn receive(owner: &mut InboxOwner, count: usize, poll: PollConnection) -> Vec<&'static str> {
     let mut received = Vec::new();
     wait(|cx| {
@@ -209,7 +210,7 @@ fn a_send_that_moved_to_another_task_goes_on_there() {
     });
 }
 
-/// As the wakers of executors may, which also take the lock to poll.
+/// A waker that takes the lock of the poll, as those of executors may.
 #[test]
 fn a_connection_is_woken_under_no_lock_that_its_polls_need() {
     check(|| {
@@ -315,7 +316,7 @@ fn a_close_follows_all_that_was_accepted() {
     });
 }
 
-/// As a connection whose peer does not read: messages stay in the inbox.
+/// The case of a connection whose peer does not read: messages stay in the inbox.
 #[test]
 fn an_abort_wakes_a_connection_that_takes_no_message() {
     check(|| {

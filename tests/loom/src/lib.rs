@@ -1,11 +1,11 @@
-//! What two tasks of the crate share, under loom: every order in which their locks and wake-ups can
-//! follow each other is tried.
+//! The state that two tasks of the crate share, under loom, which tries every order of their locks and
+//! wake-ups.
 //!
-//! The sources are the crate's own. Only `crate::sync`, which is std's there, is loom's here. A thread
-//! that nobody wakes is a deadlock, which loom reports; that nothing is lost or out of order is what
-//! the models assert.
+//! The sources are those of the crate. Only `crate::sync` is replaced, by loom's types. A thread that
+//! is never woken is a deadlock, which loom reports. The models assert that no message is lost or out
+//! of order.
 //!
-//! The inbox holds messages of a type of its own here, so that the models need no more of the crate.
+//! The inbox holds messages of another type here, so that the models need no other module of the crate.
 
 #![cfg(test)]
 
@@ -28,11 +28,11 @@ mod inbox;
 #[path = "../../../src/connection/waiters.rs"]
 mod waiters;
 
-/// As `src/sync.rs`.
+/// The counterpart of `src/sync.rs`.
 mod sync {
     pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::AtomicBool};
 
-    /// Loom's takes no `const` blocks.
+    /// Loom's macro takes no `const` blocks.
     macro_rules! loom_thread_local {
         ($($(#[$attr:meta])* static $name:ident: $t:ty = const { $init:expr };)*) => {
             $(loom::thread_local! { $(#[$attr])* static $name: $t = $init; })*
@@ -41,7 +41,7 @@ mod sync {
     pub(crate) use loom_thread_local as thread_local;
 }
 
-/// The limits of an inbox, of the real `config::Config`.
+/// The limits of an inbox in `config::Config`.
 mod config {
     pub(crate) struct Config {
         pub(crate) settings: Settings,

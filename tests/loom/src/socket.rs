@@ -1,4 +1,5 @@
-//! [`Socket`]: what a cork writes to. It takes nothing until an event, which wakes who polled last.
+//! [`Socket`]: the stream below a cork. It takes nothing until an event, which wakes the task that
+//! polled last.
 
 use std::{
     io,
@@ -10,7 +11,7 @@ use std::{
 use loom::sync::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Dropping it closes it.
+/// A socket, which is closed when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Socket(Peer);
 
@@ -20,7 +21,7 @@ pub(crate) struct Peer(Arc<Mutex<Wire>>);
 
 #[derive(Debug, Default)]
 struct Wire {
-    /// How many bytes may be written before it would block.
+    /// The number of bytes that can be written before a write blocks.
     room: usize,
     broken: bool,
     closed: bool,
@@ -35,19 +36,19 @@ impl Socket {
 }
 
 impl Peer {
-    /// Makes room for so many bytes more.
+    /// Makes room for this number of bytes.
     pub(crate) fn takes(&self, bytes: usize) {
         self.0.lock().unwrap().room += bytes;
         self.wake();
     }
 
-    /// Fails what is written from now on.
+    /// Fails all later writes.
     pub(crate) fn breaks(&self) {
         self.0.lock().unwrap().broken = true;
         self.wake();
     }
 
-    /// What was written, and whether the socket was closed since.
+    /// Returns the written bytes, and whether the socket was closed afterwards.
     pub(crate) fn got(&self) -> (String, bool) {
         let wire = self.0.lock().unwrap();
         (

@@ -1,5 +1,5 @@
-//! [`Stream`]: a stream as tokio's sockets are. It keeps one waker for each direction, that of the
-//! last poll, and an event makes a direction ready first and wakes second.
+//! [`Stream`]: a stream like tokio's sockets. It keeps one waker for each direction, that of the last
+//! poll. An event first makes a direction ready, and then wakes.
 
 use std::{
     sync::Arc,
@@ -14,13 +14,13 @@ pub(crate) enum Direction {
     Write = 1,
 }
 
-/// A clone is the other end: the one who makes it ready.
+/// The stream. A clone is the other end, which makes it ready.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream(Arc<[Mutex<Half>; 2]>);
 
 #[derive(Debug, Default)]
 struct Half {
-    /// How many bytes may be read or written before it would block.
+    /// The number of bytes that can be read or written before a poll blocks.
     ready: usize,
     waker: Option<Waker>,
 }
@@ -37,7 +37,7 @@ impl Stream {
         Poll::Ready(())
     }
 
-    /// Makes `bytes` more ready, and wakes who polled last.
+    /// Makes `bytes` more ready, and wakes the task that polled last.
     pub(crate) fn event(&self, direction: Direction, bytes: usize) {
         let half = &self.0[direction as usize];
         half.lock().unwrap().ready += bytes;

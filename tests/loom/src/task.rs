@@ -12,9 +12,8 @@ use loom::{
     sync::{Mutex, Notify},
 };
 
-/// How often a thread that could go on is made to stop for another one. With one, no fault of
-/// `shared_models::wrong` is found; with two, each. Three takes seconds, four a minute or two.
-/// LOOM_MAX_PREEMPTIONS sets another bound.
+/// The largest number of preemptions. With one, no fault of `waiters_models::wrong` is found. With two,
+/// each is. Three take seconds, four a minute or two. LOOM_MAX_PREEMPTIONS sets another bound.
 const PREEMPTIONS: usize = 3;
 
 /// Tries every order within the bound.
@@ -37,7 +36,7 @@ pub(crate) fn wait<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     }
 }
 
-/// As [`wait`], with a lock that is held while polling, and that waking takes.
+/// The same as [`wait`], with a lock that is held during a poll, and that a wake-up takes.
 pub(crate) fn wait_locked<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     let task = Arc::new(Locked::default());
     let waker = Waker::from(Arc::clone(&task));
@@ -53,7 +52,7 @@ pub(crate) fn wait_locked<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) 
     }
 }
 
-/// Polls once, for a task that then turns to something else.
+/// Polls once, for a task that does not wait for the result.
 pub(crate) fn poll_once<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
     poll(&mut Context::from_waker(Waker::noop()))
 }

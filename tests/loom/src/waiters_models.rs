@@ -19,7 +19,7 @@ use crate::{
     waiters::{Side, Waiters},
 };
 
-/// What is checked: the crate's own, and wrong ones, which the models must tell from it.
+/// The checked type: the one of the crate, and wrong ones, which the models have to refuse.
 trait Share: Sized + 'static {
     fn new(stream: Stream) -> Self;
 
@@ -85,7 +85,7 @@ impl Share for Shared<Stream> {
     }
 }
 
-/// Each side does its steps, one byte each, while the events come.
+/// Each side performs its steps of one byte while the events arrive.
 fn sides<S: Share>(
     read_side: &'static [Direction],
     write_side: &'static [Direction],
@@ -111,7 +111,7 @@ fn sides<S: Share>(
     });
 }
 
-/// The read side polls for writing once and turns to something else, as a `recv` that is dropped.
+/// The read side polls for writing once, and does not wait for the result, like a `recv` that is dropped.
 fn given_up<S: Share>() {
     check(|| {
         let (read_half, write_half, stream) = S::pair();
@@ -157,7 +157,8 @@ fn the_other_side_hears_of_an_event_between_the_polls_of_a_side() {
     sides::<Shared<Stream>>(&[Read, Read], &[Write], &[(Read, 1), (Write, 1), (Read, 1)]);
 }
 
-/// As tokio's sockets do when a task has used up its turn, though they are ready.
+/// The case of tokio's sockets, which are pending after a task has used its budget, although they are
+/// ready.
 #[test]
 fn a_poll_that_wakes_its_own_task_neither_blocks_nor_loses_the_other() {
     check(|| {
@@ -182,7 +183,7 @@ fn a_poll_that_wakes_its_own_task_neither_blocks_nor_loses_the_other() {
     });
 }
 
-/// As those of executors may, which also take it to poll.
+/// A waker that takes the lock of the poll, as those of executors may.
 #[test]
 fn the_task_is_woken_under_no_lock_that_its_polls_need() {
     check(|| {

@@ -1,5 +1,4 @@
-//! Wrong ways to poll a connection and to give up a send. The models that could not tell them from the
-//! right ones would show nothing.
+//! Wrong ways to poll a connection and to give up a send. A model that accepted them would prove nothing.
 
 use std::task::{Context, Poll};
 

@@ -1,5 +1,4 @@
-//! Wrong ways to share a stream: each model that could not tell them from the right one would show
-//! nothing.
+//! Wrong ways to share a stream. A model that accepted them would prove nothing.
 
 use std::{
     sync::Arc,
@@ -13,7 +12,7 @@ use super::{
     Share, Side, Stream, given_up, sides,
 };
 
-/// Polls with the task's own waker: a stream keeps only the last.
+/// Polls with the task's own waker, although a stream keeps only the last one.
 struct OwnWaker(Mutex<Stream>);
 
 impl Share for OwnWaker {
@@ -31,7 +30,7 @@ impl Share for OwnWaker {
     }
 }
 
-/// Registers the task after the poll: an event in between wakes nobody.
+/// Registers the task after the poll. An event in between wakes no task.
 struct RegistersLate(Mutex<Stream>, Arc<Wakers>);
 
 #[derive(Default)]
