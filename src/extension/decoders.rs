@@ -1,4 +1,4 @@
-//! [`Decoders`]: the receiving direction of the extensions of a connection, one behind the other.
+//! [`Decoders`]: the decoders of a connection's extensions, as a chain.
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use crate::{
     simd::Simd,
 };
 
-/// The work of one call that appends decoded bytes, in decoded bytes. A call may append few bytes and
-/// still take its time.
+/// The work of one call that appends decoded bytes, in decoded bytes, because a call that appends few bytes
+/// takes time too.
 const PIECE_WORK: u64 = 256;
 
 /// The receiving direction of [`Extensions`](super::Extensions).
 #[derive(Debug)]
 pub struct Decoders {
     list: Vec<Decoder>,
-    /// Which one ends the frame next; `None` while bytes of the frame are missing.
+    /// The index of the decoder that ends the frame next. `None` while bytes of the frame are missing.
     ending: Option<usize>,
 }
 
 #[derive(Debug)]
 pub(super) struct Decoder {
     rsv: Rsv,
-    /// Whether it decodes the frame that is being received.
+    /// Whether the decoder decodes the current frame.
     active: bool,
     decode: Box<dyn Decode>,
-    /// The bytes that it has yet to decode, after a [pause](Decoded::pause).
+    /// The bytes that remain to be decoded after a [pause](Decoded::pause).
     rest: Option<Vec<u8>>,
 }
 
@@ -41,7 +41,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes bytes, up to a pause.
+    /// Decodes bytes until the decoder pauses.
     fn run(&mut self, bytes: &[u8], output: &mut Decoded<'_>) -> Result<(), ProtocolError> {
         let decoded = self.decode.decode(bytes, output);
         self.rest = output.state.rest.take();
@@ -49,7 +49,7 @@ impl Decoder {
     }
 }
 
-/// Returns the reserved bits that belong to one of these.
+/// Returns the reserved bits that the decoders own.
 pub(super) fn owned(decoders: &[Decoder]) -> Rsv {
     let owned = decoders.iter().map(|decoder| decoder.rsv);
     owned.fold(Rsv::NONE, Rsv::union)
@@ -64,12 +64,12 @@ impl Decoders {
         self.list.is_empty()
     }
 
-    /// The reserved bits that belong to one of them.
+    /// Returns the reserved bits that the decoders own.
     pub(crate) fn rsv(&self) -> Rsv {
         owned(&self.list)
     }
 
-    /// Begins a frame and returns whether any of them decodes it.
+    /// Begins a frame and returns whether any decoder decodes it.
     pub(crate) fn begin(&mut self, header: &FrameHeader) -> Result<bool, ProtocolError> {
         let mut any = false;
         for decoder in &mut self.list {
@@ -84,8 +84,8 @@ impl Decoders {
         Ok(any)
     }
 
-    /// Decodes the next bytes of the frame and appends them to `payload`. Returns whether the frame has come
-    /// to its end. [Pauses](Self::is_paused) if the work is done.
+    /// Decodes the next bytes of the frame and appends them to `payload`. Returns whether all decoders have
+    /// ended the frame. [Pauses](Self::is_paused) once the work has reached its limit.
     pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
@@ -110,7 +110,7 @@ impl Decoders {
         payload: &mut Payload,
         state: &mut DecodeState,
     ) -> Result<bool, ProtocolError> {
-        // The last decoder first, because each waits for those behind it.
+        // The last paused decoder continues first, because each decoder waits for the next ones.
         while let Some(at) = self.list.iter().rposition(|it| it.rest.is_some()) {
             let Some((decoder, rest)) = self.list.get_mut(at..).and_then(<[_]>::split_first_mut)
             else {
@@ -130,7 +130,8 @@ impl Decoders {
         self.end(payload, state)
     }
 
-    /// Ends the frame in each decoder, once all of its bytes were decoded. Returns whether all have ended it.
+    /// Ends the frame in each decoder, once all bytes of the frame were decoded. Returns whether all decoders
+    /// have ended the frame.
     fn end(
         &mut self,
         payload: &mut Payload,
@@ -157,7 +158,7 @@ impl Decoders {
         state.check().map(|()| false)
     }
 
-    /// Returns whether bytes of the frame wait to be decoded, or its end does.
+    /// Returns whether bytes of the frame, or its end, remain to be decoded.
     pub(crate) fn is_paused(&self) -> bool {
         self.ending.is_some() || self.has_rest()
     }
@@ -173,7 +174,7 @@ impl Decoders {
     }
 }
 
-/// The limit of a message that is decoded, the work so far, and the first failure.
+/// The size limit of the decoded message, the work so far, and the first failure.
 #[derive(Debug)]
 pub(crate) struct DecodeState {
     simd: Simd,
@@ -183,14 +184,14 @@ pub(crate) struct DecodeState {
     work: u64,
     /// The work after which decoders pause.
     max_work: u64,
-    /// The bytes that a decoder leaves at a pause.
+    /// The bytes that remain to be decoded when a decoder pauses.
     rest: Option<Vec<u8>>,
     /// The first error. Every later call returns it, even if an extension hides it.
     failure: Option<ProtocolError>,
 }
 
 impl DecodeState {
-    /// Lets a message grow to `limit` bytes, and decoders work up to `max_work`.
+    /// Creates the state of a message of at most `limit` bytes. Decoders pause after `max_work`.
     pub(crate) const fn new(limit: u64, max_work: u64, simd: Simd) -> Self {
         Self {
             simd,
@@ -229,11 +230,12 @@ impl DecodeState {
         let room = self.limit.saturating_sub(payload.len() as u64);
         let len = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let (fitting, rest) = bytes.split_at(len);
-        // Memory doubles, but does not exceed the limit.
+        // The capacity doubles as needed, but does not exceed the limit.
         let there = (payload.len() + len) as u64;
         let left = room - len as u64;
         payload.reserve(len, if left < there { left } else { u64::MAX });
-        // The bytes that fit are validated before the size is judged, because they came first.
+        // The bytes within the limit are validated before the size is checked, because an error in them
+        // comes first.
         payload.append(fitting, MaskingKey::ZERO, self.simd)?;
         match rest {
             [] => Ok(()),
@@ -242,7 +244,7 @@ impl DecodeState {
     }
 }
 
-/// The output of a [`Decode`]: the next extension, or the message.
+/// The output of a [`Decode`], which is the next decoder or the message.
 pub struct Decoded<'a> {
     rest: &'a mut [Decoder],
     payload: &'a mut Payload,
@@ -254,8 +256,8 @@ impl Decoded<'_> {
     ///
     /// # Errors
     ///
-    /// The caller has to return the error. The message exceeds its limit, or is text and not UTF-8, or
-    /// another extension cannot decode the bytes.
+    /// The message exceeds its limit, its text is not UTF-8, or another extension cannot decode the bytes.
+    /// The caller must return the error.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         let (payload, state) = (&mut *self.payload, &mut *self.state);
         let mut rest = &mut *self.rest;
@@ -280,25 +282,26 @@ impl Decoded<'_> {
         appended.inspect_err(|error| state.fail(*error))
     }
 
-    /// Counts work that took as long as it takes to decode so many bytes, beside the bytes of
-    /// [`extend`](Self::extend) and of the input. The connection lets other tasks run after enough work.
+    /// Counts work in addition to the input and to the bytes of [`extend`](Self::extend). The unit is the
+    /// time to decode one byte. The connection lets other tasks run after enough work.
     pub fn record_work(&mut self, bytes: u64) {
         self.state.record_work(bytes);
     }
 
-    /// Returns whether the decoder should [pause](Self::pause), because it has worked long enough. Ask this
-    /// after each step of some work.
+    /// Returns whether the decoder should [pause](Self::pause), because it has worked long enough. Call this
+    /// method after each step of the work.
     pub fn should_pause(&self) -> bool {
         self.state.work >= self.state.max_work
     }
 
-    /// Returns from [`Decode::decode`] before its end, so that other tasks run. The next call of
-    /// [`Decode::decode`] gets `rest`, even if it is empty. In [`Decode::end`] this does nothing.
+    /// Pauses the decoder, which then returns from [`Decode::decode`], so that other tasks run. The next call
+    /// of [`Decode::decode`] receives `rest`, even if it is empty. In [`Decode::end`] this has no effect.
     pub fn pause(&mut self, rest: &[u8]) {
         self.state.rest = Some(rest.to_vec());
     }
 
-    /// Returns by how many bytes the message may still grow. [`extend`](Self::extend) refuses more.
+    /// Returns the number of bytes that the message may still grow by. [`extend`](Self::extend) returns an
+    /// error for more bytes.
     pub fn room(&self) -> u64 {
         self.state.limit.saturating_sub(self.payload.len() as u64)
     }

@@ -1,12 +1,12 @@
-//! [`Encoders`]: the sending direction of the extensions of a connection, one behind the other.
+//! [`Encoders`]: the encoders of a connection's extensions, as a chain.
 
 use super::{Encode, MessagePiece};
 use crate::frame::Rsv;
 
-/// The work of the largest piece, in copied bytes: about half a millisecond.
+/// The work of the largest piece, in copied bytes. It takes about half a millisecond.
 const PIECE_WORK: usize = 4 << 20;
 
-/// The sizes between which a piece is, in bytes.
+/// The bounds of the size of a piece, in bytes.
 const MIN_PIECE: usize = 256;
 const MAX_PIECE: usize = 32 << 10;
 
@@ -16,9 +16,9 @@ pub struct Encoders {
     list: Vec<Encoder>,
     /// The work of encoding a byte, in copied bytes.
     cost: usize,
-    /// The largest number of bytes to be encoded at once, so that the work has a limit.
+    /// The largest piece in bytes, which bounds the work of one call.
     piece_len: usize,
-    /// The work since [`take_work`](Self::take_work), in copied bytes.
+    /// The work since the last [`take_work`](Self::take_work), in copied bytes.
     work: usize,
 }
 
@@ -26,7 +26,7 @@ pub struct Encoders {
 pub(super) struct Encoder {
     rsv: Rsv,
     encode: Box<dyn Encode>,
-    /// Whether it encodes the message that is being sent.
+    /// Whether the encoder encodes the current message.
     is_active: bool,
 }
 
@@ -56,13 +56,13 @@ impl Encoders {
         self.list.is_empty()
     }
 
-    /// Returns the largest number of bytes to be encoded at once.
+    /// Returns the size of the largest piece, in bytes.
     pub(crate) const fn piece_len(&self) -> usize {
         self.piece_len
     }
 
-    /// Encodes the next piece of a message. Returns the encoded bytes, unless the message stays as it is, and
-    /// the reserved bits that mark the message.
+    /// Encodes the next piece of a message. Returns the reserved bits that mark the message, and the encoded
+    /// bytes, or `None` if the message stays unchanged.
     pub(crate) fn encode(&mut self, piece: MessagePiece, payload: &[u8]) -> (Rsv, Option<Vec<u8>>) {
         let mut is_work = false;
         let mut marks = Rsv::NONE;
@@ -74,7 +74,8 @@ impl Encoders {
             let mut output = Vec::new();
             let input = encoded.as_deref().unwrap_or(payload);
             let answer = encoder.encode.encode(piece, input, &mut output);
-            // A message that did not become smaller was work as well.
+            // An encoder may discard its result, for example if the message did not become smaller. That
+            // is work as well.
             is_work |= answer.is_some() || !output.is_empty();
             if piece.is_first {
                 encoder.is_active = answer.is_some();

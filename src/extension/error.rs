@@ -1,30 +1,29 @@
-//! [`NegotiationError`]: why parameters of an extension are not agreed to.
+//! [`NegotiationError`]: the reason to refuse the parameters of an extension.
 
 use std::{error, fmt};
 
-/// Why the parameters of an extension are not agreed to.
+/// The reason to refuse the parameters of an extension.
 ///
-/// A server declines an offer for it; a client fails the opening handshake.
+/// After this error, a server declines the offer, and a client fails the opening handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NegotiationError {
-    /// The extension has no such parameter, or not in an offer, or not in a response.
+    /// The extension has no such parameter, or does not allow it in an offer or in a response.
     UnknownParameter(String),
-    /// The parameter is there twice.
+    /// The parameter occurs twice.
     DuplicateParameter(String),
-    /// The parameter has a value where it may have none, none where it has to have one, or one that
-    /// is not allowed.
+    /// The parameter lacks a value, has an invalid value, or must not have a value.
     InvalidValue {
-        /// The parameter.
+        /// The name of the parameter.
         name: String,
-        /// What it is set to.
+        /// The value of the parameter. `None` if it has no value.
         value: Option<String>,
     },
-    /// The parameter is missing, and this side does not go on without it.
+    /// The parameter is missing, and this side requires it.
     MissingParameter(&'static str),
-    /// The parameter, or its value, goes beyond what was offered.
+    /// The client did not offer the parameter, or the value exceeds the offered one.
     NotOffered(&'static str),
-    /// Anything else, in the words of the extension.
+    /// Another reason, which the extension describes.
     Other(&'static str),
 }
 

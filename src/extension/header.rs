@@ -1,9 +1,11 @@
-//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1), read and written here and nowhere else.
+//! The grammar of `Sec-WebSocket-Extensions` (RFC 6455 §9.1). No other module parses or writes elements of
+//! this header.
 
 use std::fmt;
 
-/// The parameters of an extension, in order: names, some with a value. What is no token (RFC 9110
-/// §5.6.2) fails the handshake in which it is to be sent.
+/// The parameters of an extension in order: names, some with a value.
+///
+/// Names and values must be tokens (RFC 9110 §5.6.2). Otherwise the handshake that would send them fails.
 ///
 /// ```
 /// use wsimd::extension::Params;
@@ -15,7 +17,7 @@ use std::fmt;
 pub struct Params(Vec<(String, Option<String>)>);
 
 impl Params {
-    /// No parameters.
+    /// Creates an empty list of parameters.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
@@ -34,13 +36,13 @@ impl Params {
         self
     }
 
-    /// Returns the parameters in order, each with its value if it has one.
+    /// Returns an iterator over the names and values of the parameters, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let params = self.0.iter();
         params.map(|(name, value)| (name.as_str(), value.as_deref()))
     }
 
-    /// Whether all names and values are tokens, as the grammar wants.
+    /// Returns whether all names and values are tokens, as the grammar requires.
     pub(crate) fn is_valid(&self) -> bool {
         self.iter().all(|(name, value)| {
             is_token(name.as_bytes()) && value.is_none_or(|value| is_token(value.as_bytes()))
@@ -66,15 +68,15 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(is_tchar)
 }
 
-/// Reads one element of the list, without the commas around it: a name and its parameters. `None` when
-/// it is malformed.
+/// Parses one element of the list, without the commas around it. Returns the name and its parameters, or
+/// `None` if the element is malformed.
 ///
 /// ```text
 /// extension       = token *( ";" extension-param )
 /// extension-param = token [ "=" ( token / quoted-string ) ]
 /// ```
 ///
-/// A quoted string has to be a token once it is unquoted, so no comma and no semicolon hides in one.
+/// The content of a quoted string must be a token, so that it contains no comma and no semicolon.
 pub(crate) fn parse(element: &[u8]) -> Option<(String, Params)> {
     let mut parts = element.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let name = token(parts.next()?)?;
@@ -95,7 +97,7 @@ fn param(part: &[u8]) -> Option<(String, Option<String>)> {
     Some((token(name.trim_ascii())?, Some(value?)))
 }
 
-/// Undoes the quoting of what follows the first quote (RFC 9110 §5.6.4).
+/// Returns the content of a quoted string (RFC 9110 §5.6.4). `quoted` begins after the opening quote.
 fn unquote(quoted: &[u8]) -> Option<Vec<u8>> {
     let inner = quoted.strip_suffix(b"\"")?;
     let mut unquoted = Vec::with_capacity(inner.len());

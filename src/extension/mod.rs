@@ -1,11 +1,12 @@
-//! Extensions (RFC 6455 §9): agreed on in the opening handshake, they change what data frames carry.
+//! Extensions (RFC 6455 §9). The opening handshake negotiates them, and they change the payload of data
+//! frames.
 //!
-//! An [`Extension`] is a setting: what is offered, what is accepted. Agreed on, it makes [`Coders`] for
-//! one connection, an object for each direction: [`Encode`] changes the messages that are sent, [`Decode`]
-//! the frames that were received. Both work on pieces, so that no side has to hold a whole encoded message.
-//! [`Config::extension`] adds an extension. [`Deflate`] is one.
+//! An [`Extension`] holds the settings of one side: the parameters that it offers and accepts. Once it is
+//! negotiated, it creates the [`Coders`] of one connection, an object per direction. [`Encode`] changes sent
+//! messages, and [`Decode`] changes received frames. Both work on pieces, so that neither side has to hold a
+//! whole encoded message. [`Config::extension`] adds an extension, for example [`Deflate`].
 //!
-//! An extension that gives each byte another value, and marks its messages with RSV2:
+//! This extension inverts each byte, and marks its messages with RSV2:
 //!
 //! ```
 //! use wsimd::{
@@ -96,37 +97,38 @@ pub use negotiated::Extensions;
 pub(crate) use decoders::DecodeState;
 pub(crate) use header::{is_token, parse};
 
-/// An extension as one side is willing to use it (RFC 6455 §9.1).
+/// The settings of an extension, from which one side negotiates it (RFC 6455 §9.1).
 ///
-/// What it makes for a connection is in the [module](self)'s example.
+/// The documentation of the [module](self) has an example.
 pub trait Extension: fmt::Debug + Send + Sync {
-    /// The name under which it is registered: a token (RFC 9110 §5.6.2).
+    /// Returns the registered name, a token (RFC 9110 §5.6.2).
     fn name(&self) -> &str;
 
-    /// The reserved bits that it owns once it is agreed on. Of two that own the same bit a server accepts
-    /// one; a client fails the handshake if the server accepted both.
+    /// Returns the reserved bits that the extension owns once it is negotiated. If two extensions own the
+    /// same bit, a server accepts one of them. A client fails the handshake if the server accepted both.
     fn rsv(&self) -> Rsv;
 
-    /// As a client: what is offered, the preferred parameters first.
+    /// Returns the offers of a client, with the preferred one first.
     fn offers(&self) -> Vec<Params>;
 
-    /// As a server: answers one offer, with the parameters of the response.
+    /// Answers one offer on a server. Returns the parameters of the response, and the coders.
     ///
     /// # Errors
     ///
-    /// Why the offer is declined. The next one is asked for, and it is no error to agree on none.
+    /// The reason to decline the offer. The server then tries the next offer. It opens the connection without
+    /// the extension if no offer is left.
     fn accept(&self, offer: &Params) -> Result<(Params, Coders), NegotiationError>;
 
-    /// As a client: judges the parameters of the server's response, to any of the
+    /// Checks the parameters of the server's response on a client. They may answer any of the
     /// [`offers`](Self::offers).
     ///
     /// # Errors
     ///
-    /// Why they do not follow from what was offered. The opening handshake then fails.
+    /// The reason why the response answers no offer. The opening handshake then fails.
     fn confirm(&self, response: &Params) -> Result<Coders, NegotiationError>;
 }
 
-/// What an extension does for one connection, in each direction.
+/// The encoder and the decoder of an extension, for one connection.
 #[derive(Debug)]
 pub struct Coders {
     encode: Box<dyn Encode>,
@@ -134,7 +136,7 @@ pub struct Coders {
 }
 
 impl Coders {
-    /// Puts the two directions together.
+    /// Creates the coders from an encoder and a decoder.
     pub fn new(encode: impl Encode + 'static, decode: impl Decode + 'static) -> Self {
         Self {
             encode: Box::new(encode),
@@ -143,50 +145,50 @@ impl Coders {
     }
 }
 
-/// Changes the messages that are sent.
+/// An encoder of sent messages.
 pub trait Encode: fmt::Debug + Send + Sync {
-    /// Encodes the next piece of a message and appends bytes to `output`, which is empty. It may keep bytes back
-    /// until the last piece.
+    /// Encodes the next piece of a message and appends bytes to `output`, which is empty. The encoder may
+    /// retain bytes until the last piece.
     ///
     /// The connection calls this method for the pieces of every message in order, and cuts the encoded bytes
-    /// into frames. Pieces are no frames: their size follows from [`cost`](Self::cost).
+    /// into frames. A piece is not a frame: its size depends on [`cost`](Self::cost).
     ///
-    /// Returns the reserved bits that mark the first frame of the message, of [`Extension::rsv`] only, or
-    /// `None` to leave the message as it is. The first piece decides. The answer to a later piece means
-    /// nothing.
+    /// Returns the reserved bits that mark the first frame of the message, or `None` to send the message
+    /// unchanged. Bits outside of [`Extension::rsv`] are ignored. The result for the first piece applies to
+    /// the whole message. Results for later pieces are ignored.
     fn encode(&mut self, piece: MessagePiece, payload: &[u8], output: &mut Vec<u8>) -> Option<Rsv>;
 
-    /// Returns the time that it takes to encode a byte, relative to the time that it takes to copy one. The
-    /// connection encodes fewer bytes at a time if a byte costs more, so that other tasks run in between. Read
-    /// once, when the extension is negotiated.
-    /// Default: 64.
+    /// Returns the time to encode a byte, relative to the time to copy a byte. The connection encodes fewer
+    /// bytes at a time if the cost is higher, so that other tasks run in between. The connection reads the
+    /// cost once, when the extension is negotiated. Default: 64.
     fn cost(&self) -> u32 {
         64
     }
 
-    /// Gives back memory that was not used since the last call. Called with every ping of the
-    /// keepalive ([`Config::ping_interval`](crate::Config::ping_interval)).
+    /// Releases memory that was not used since the last call. The connection calls this method with every
+    /// ping of the keepalive ([`Config::ping_interval`](crate::Config::ping_interval)).
     fn release_idle(&mut self) {}
 }
 
-/// Changes the payloads of frames that were received.
+/// A decoder of received frames.
 pub trait Decode: fmt::Debug + Send + Sync {
-    /// Begins a frame, of which the header has arrived. Returns whether the payload is to be decoded;
-    /// if not, it passes as it is.
+    /// Begins a frame once its header has arrived. Returns whether the payload needs decoding. If not, the
+    /// payload passes unchanged.
     ///
     /// # Errors
     ///
-    /// What is wrong with the header, such as a reserved bit on a continuation frame.
+    /// The fault of the header, such as a reserved bit on a continuation frame.
     fn begin(&mut self, frame: DataFrame) -> Result<bool, ProtocolError>;
 
-    /// Decodes the next bytes of the frame's payload, unmasked; how many come at once means nothing.
+    /// Decodes the next bytes of the frame's payload, which are unmasked. The payload may be split at any
+    /// byte.
     ///
     /// # Errors
     ///
-    /// What is wrong with the payload ([`ProtocolError::Extension`]), or what `output` says.
+    /// The fault of the payload ([`ProtocolError::Extension`]), or an error that `output` returned.
     fn decode(&mut self, bytes: &[u8], output: &mut Decoded<'_>) -> Result<(), ProtocolError>;
 
-    /// Ends the frame: all of its payload has been decoded.
+    /// Ends the frame, after its whole payload was decoded.
     ///
     /// # Errors
     ///
@@ -196,11 +198,11 @@ pub trait Decode: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// As [`Encode::release_idle`].
+    /// Releases memory, as [`Encode::release_idle`].
     fn release_idle(&mut self) {}
 }
 
-/// A piece of a message to be sent, for [`Encode::encode`].
+/// A piece of an outgoing message, for [`Encode::encode`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessagePiece {
@@ -210,9 +212,9 @@ pub struct MessagePiece {
     pub is_first: bool,
     /// Whether this is the last piece of its message.
     pub is_last: bool,
-    /// The length of the message in bytes, before any extension has encoded it; `None` when it is not known.
+    /// The length of the message in bytes, before any extension has encoded it. `None` if it is unknown.
     pub message_len: Option<u64>,
-    /// Whether the application wants the message to be compressed.
+    /// The application's choice about compression.
     pub compress: Compress,
 }
 
@@ -237,27 +239,27 @@ pub struct DataFrame {
     pub opcode: Opcode,
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// The reserved bits that are set and belong to this extension.
+    /// The reserved bits of this extension that the frame has set.
     pub rsv: Rsv,
-    /// The length of the payload in bytes, as it was received.
+    /// The length of the payload in bytes, before any extension has decoded it.
     pub payload_len: u64,
 }
 
 impl DataFrame {
-    /// Whether this is the first frame of its message.
+    /// Returns whether this is the first frame of its message.
     pub const fn begins_message(&self) -> bool {
         !matches!(self.opcode, Opcode::Continuation)
     }
 }
 
-/// Whether messages that are sent are compressed, where an extension was agreed on that can.
+/// The choice whether sent messages are compressed. It has an effect if a negotiated extension compresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compress {
-    /// As the extension's settings say: by size, for [`Deflate`].
+    /// The extension decides. [`Deflate`] decides by the size of the message.
     #[default]
     Auto,
-    /// Always, however short the message.
+    /// Messages of any length are compressed.
     Always,
-    /// Never: for what is compressed already, and for secrets.
+    /// No message is compressed. Use this for secrets, and for content that is already compressed.
     Never,
 }
