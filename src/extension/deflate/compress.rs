@@ -1,4 +1,4 @@
-//! [`Compressor`]: the payloads of frames that are sent (RFC 7692 §7.2.1).
+//! [`Compressor`]: the encoder of permessage-deflate (RFC 7692 §7.2.1).
 
 use std::{fmt, mem};
 
@@ -13,22 +13,22 @@ use crate::{
     frame::Rsv,
 };
 
-/// The least and the most room that is made at a time for compressed bytes. zlib repeats the end of a
-/// flush if it has six bytes or fewer.
+/// The bounds of the room for the compressed bytes of one zlib call, in bytes. With room for six bytes or
+/// fewer, zlib repeats the end of a flush.
 const MIN_ROOM: usize = 64;
 const MAX_ROOM: usize = 64 << 10;
 
 pub(super) struct Compressor {
     pub(super) settings: Settings,
-    /// Whether messages refer to those before.
+    /// Whether messages refer to the previous messages.
     pub(super) takeover: bool,
-    /// Shorter messages are sent as they are.
+    /// The length in bytes below which messages are sent uncompressed.
     pub(super) threshold: usize,
-    /// Whether a part of a message was compressed, and its rest was not.
+    /// Whether the first pieces of a message were compressed, and its last piece was not.
     pub(super) within: bool,
     /// Whether anything was compressed since the last [`release_idle`](Encode::release_idle).
     pub(super) used: bool,
-    /// What the messages so far have left; may be given back between any two.
+    /// The state that the previous messages have left. It may be released between messages.
     pub(super) context: Option<Box<Deflate>>,
 }
 
@@ -84,7 +84,7 @@ impl Encode for Compressor {
             return Some(Rsv::RSV1);
         }
         if payload.is_empty() && piece.is_first {
-            // An empty block, which zlib does not repeat (§7.2.3.6).
+            // An empty block (§7.2.3.6), written here because zlib does not write a second one in a row.
             output.extend([0].into_iter().chain(TAIL));
         } else {
             self.compress(payload, DeflateFlush::SyncFlush, output);
@@ -100,7 +100,8 @@ impl Encode for Compressor {
     }
 
     fn cost(&self) -> u32 {
-        // For the slowest content that was found: noise at level 1, and two letters at random above.
+        // Measured with the slowest content that was found: noise at level 1, and random sequences of two
+        // letters at the higher levels.
         match self.settings.level {
             0..=1 => 128,
             2..=5 => 256,
@@ -112,7 +113,7 @@ impl Encode for Compressor {
     }
 
     fn release_idle(&mut self) {
-        // Within a message what was sent of it is needed.
+        // Within a message, the context holds the state of the pieces that were already sent.
         if !mem::take(&mut self.used) && !self.within {
             self.give_back();
         }

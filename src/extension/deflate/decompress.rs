@@ -1,4 +1,4 @@
-//! [`Decompressor`]: the payloads of frames that were received (RFC 7692 §7.2.2).
+//! [`Decompressor`]: the decoder of permessage-deflate (RFC 7692 §7.2.2).
 
 use std::{collections::VecDeque, fmt, mem};
 
@@ -15,7 +15,7 @@ const TAIL_AND_BYTE: [u8; 5] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0];
 /// An empty block without compression.
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
-/// The number of bytes that a new context is given in the time that it takes to inflate one byte.
+/// The number of history bytes that zlib copies to a new context in the time to inflate one byte.
 const RESTORED: usize = 64;
 
 const RSV1_ON_CONTINUATION: ProtocolError = ProtocolError::Extension {
@@ -40,36 +40,37 @@ const INCOMPLETE: ProtocolError = ProtocolError::Extension {
 };
 
 pub(super) struct Decompressor {
-    /// What messages may refer to in those before, in bytes: zero without context takeover. In one
-    /// message it is also what may be referred to across the end of a stream (BFINAL).
+    /// The number of inflated bytes of previous messages that a message may refer to. Zero without context
+    /// takeover. The same number applies within a message, to bytes before the end of a stream (BFINAL).
     pub(super) window: usize,
-    /// Whether the message that is being received is compressed.
+    /// Whether the current message is compressed.
     pub(super) compressed: bool,
-    /// Whether the frame that is being received is the last of its message.
+    /// Whether the current frame is the last frame of its message.
     pub(super) fin: bool,
-    /// Whether anything has been read of a message that is not at its end.
+    /// Whether bytes of an unfinished message were read.
     pub(super) within: bool,
     /// Whether anything was inflated since the last [`release_idle`](Decode::release_idle).
     pub(super) used: bool,
-    /// What has been read of the message so far, and what it may refer to. None when a stream has
-    /// ended, and between messages when nothing is referred to or `history` says it.
+    /// The state of the current stream, with the bytes that it may refer to. `None` after the end of a
+    /// stream. Between messages also `None` without context takeover, and after a release: `history`
+    /// restores it.
     pub(super) context: Option<Box<Inflate>>,
-    /// The last `window` bytes that were inflated, to make another context of.
+    /// The last `window` inflated bytes, from which a new context is restored.
     pub(super) history: VecDeque<u8>,
     pub(super) budget: Option<Budget>,
     pub(super) ends: Ends,
 }
 
-/// The remaining bytes that may be inflated: a multiple of the received bytes, and a burst. The end of a stream
-/// counts as the bytes that could be inflated in the time that the next context takes.
+/// A budget of inflated bytes: a multiple of the received bytes, plus a burst. The end of a stream costs the
+/// number of bytes that could be inflated in the time to restore the next context.
 ///
-/// A frame counts whole once it has begun, so that the way it arrives makes no difference. One that is
-/// never finished inflates to no more than its message may have.
+/// A frame counts as received once its header has arrived, so that the split of its payload has no influence.
+/// The message limit bounds a frame that is never finished.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     ratio: u32,
     burst: u64,
-    /// What may be inflated now; between messages at most `burst`.
+    /// The remaining bytes that may be inflated. At most `burst` between messages.
     left: u64,
 }
 
@@ -82,37 +83,37 @@ impl Budget {
         }
     }
 
-    /// Counts a frame.
+    /// Adds the budget for a frame of `received` payload bytes.
     fn earn(&mut self, received: u64) {
         let earned = received.saturating_mul(self.ratio.into());
         self.left = self.left.saturating_add(earned);
     }
 
-    /// Returns how many of the inflated bytes there may be.
+    /// Spends up to `inflated` bytes, and returns the number of bytes that the budget allows.
     fn spend(&mut self, inflated: usize) -> usize {
         let spent = self.left.min(inflated as u64);
         self.left -= spent;
         usize::try_from(spent).unwrap_or(usize::MAX)
     }
 
-    /// Ends a message.
+    /// Limits the budget to the burst at the end of a message.
     fn settle(&mut self) {
         self.left = self.left.min(self.burst);
     }
 }
 
-/// Limits how often a stream ends (BFINAL). The stream that follows needs another context and the last
-/// `window` bytes, which takes far longer than to inflate the two bytes of an empty stream.
+/// A limit on the ends of streams (BFINAL). The stream after an end needs a new context with the last
+/// `window` bytes. That takes far longer than to inflate the two bytes of an empty stream.
 ///
-/// The credit depends on the position in the message alone, not on how the bytes arrive.
+/// The credit depends on the position in the message, and not on the split of the bytes into reads.
 #[derive(Debug)]
 pub(super) struct Ends {
-    /// In bytes.
+    /// The credit, in received bytes.
     credit: usize,
 }
 
 impl Ends {
-    /// The price of one end, in received bytes. Each frame earns the price of one.
+    /// The price of one end, in received bytes. Each frame earns the price of one end.
     const PRICE: usize = 1 << 10;
     const MAX_CREDIT: usize = 16 * Self::PRICE;
 
@@ -167,19 +168,20 @@ impl Decompressor {
         Ok(())
     }
 
-    /// Ends a message: what its sender has left off is added (§7.2.2).
+    /// Ends a message by inflating the tail that its sender has removed (§7.2.2).
     fn finish(&mut self) -> Result<(), ProtocolError> {
         if !mem::take(&mut self.within) || self.context.is_none() {
-            // No data, or its last block was marked as the last of its stream (§7.2.3.4).
+            // The message has no data, or its last block was the last of its stream (§7.2.3.4).
             return Ok(());
         }
-        // Asked to stop where a block ends, zlib leaves the byte behind the tail alone.
+        // zlib stops at the end of a block, so that the byte after the tail stays unread.
         let tail = self.step(&TAIL_AND_BYTE, &mut [0], InflateFlush::Block)?;
         tail.ended?;
         if tail.read != TAIL.len() || tail.written != 0 {
             return Err(INCOMPLETE);
         }
-        // Had the tail ended a block of another kind, ones would be left, and this block be the last.
+        // If the tail completed a block that is not stored, zlib still holds 1-bits of the tail. They make it
+        // read this block as the last of its stream.
         let block = self.step(&EMPTY_BLOCK, &mut [0], InflateFlush::NoFlush)?;
         match (block.ended?, block.read) {
             (false, read) if read == EMPTY_BLOCK.len() => {}
@@ -193,7 +195,7 @@ impl Decompressor {
         Ok(())
     }
 
-    /// Ends a stream. The next one gets its context when its first byte is there.
+    /// Ends a stream. The next stream gets its context once its first byte has arrived.
     fn end_stream(&mut self) -> Result<(), ProtocolError> {
         self.give_back();
         self.ends.spend()?;
@@ -204,7 +206,7 @@ impl Decompressor {
         Ok(())
     }
 
-    /// Returns how many of the inflated bytes the budget allows.
+    /// Spends up to `inflated` bytes of the budget, and returns the number of bytes that it allows.
     fn spend(&mut self, inflated: usize) -> usize {
         match &mut self.budget {
             Some(budget) => budget.spend(inflated),
@@ -267,7 +269,7 @@ impl Decode for Decompressor {
         if frame.begins_message() {
             self.compressed = frame.rsv == Rsv::RSV1;
         } else if frame.rsv != Rsv::NONE {
-            // §6.1: the bit is on the first fragment and on no other.
+            // §6.1: only the first fragment of a message has the bit.
             return Err(RSV1_ON_CONTINUATION);
         }
         self.fin = frame.fin;
@@ -296,20 +298,20 @@ impl Decode for Decompressor {
     }
 
     fn release_idle(&mut self) {
-        // Within a message the history does not say all.
+        // Within a message, the context holds state that the history cannot restore.
         if !mem::take(&mut self.used) && !self.within {
             self.give_back();
         }
     }
 }
 
-/// What one call of zlib did.
+/// The result of one call of zlib.
 struct Step {
-    /// The number of bytes that a new context was given to refer to.
+    /// The number of history bytes that were copied to a new context.
     restored: usize,
     read: usize,
     written: usize,
-    /// Whether a block was the last of its stream, or what is wrong behind what was written.
+    /// Whether the stream has ended, or the error that follows the written bytes.
     ended: Result<bool, ProtocolError>,
 }
 

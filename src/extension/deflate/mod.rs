@@ -1,4 +1,4 @@
-//! permessage-deflate (RFC 7692): messages compressed with DEFLATE.
+//! permessage-deflate (RFC 7692), which compresses messages with DEFLATE.
 
 mod compress;
 mod decompress;
@@ -16,12 +16,12 @@ use self::{
 use super::{Coders, Extension, NegotiationError, Params};
 use crate::frame::{Role, Rsv};
 
-/// What a compressed message ends with, and is sent without (RFC 7692 §7.2.1).
+/// The end of a compressed message, which its sender removes (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// The settings of permessage-deflate (RFC 7692): messages compressed with DEFLATE.
+/// The settings of permessage-deflate (RFC 7692), which compresses messages with DEFLATE.
 ///
-/// Off unless it is added to a [`Config`](crate::Config):
+/// The extension is off unless it is added to a [`Config`](crate::Config):
 ///
 /// ```
 /// use wsimd::{Config, extension::Deflate};
@@ -31,36 +31,38 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 ///
 /// # Memory
 ///
-/// A connection takes memory for a direction once a message is compressed in it:
+/// A connection allocates memory for a direction with the first compressed message in that direction:
 ///
 /// | | to send | to receive |
 /// | --- | ---: | ---: |
 /// | with context takeover, messages flowing, 15 bits | 371 KiB | 46 KiB and the last 32 KiB received |
 /// | 12 bits, [`memory_level`](Self::memory_level) 5 | 161 KiB | 46 KiB and the last 4 KiB |
 /// | 9 bits, `memory_level` 1 | 134 KiB | 46 KiB and the last 0.5 KiB |
-/// | with context takeover, idle for two [ping intervals](crate::Config::ping_interval) | – | the last 32, 4, 0.5 KiB |
+/// | with context takeover, idle for two [ping intervals] | – | the last 32, 4 or 0.5 KiB |
 /// | without context takeover, between messages | – | – |
 ///
-/// Without context takeover ([`no_context_takeover`](Self::no_context_takeover)) the connections of a
-/// thread share a few contexts. Messages are then compressed each by itself: short ones hardly get
-/// smaller, and take two to six times as long.
+/// [ping intervals]: crate::Config::ping_interval
 ///
-/// A thread keeps up to four contexts of each kind, and a block of 128 KiB to inflate into, until it ends.
+/// Without context takeover ([`no_context_takeover`](Self::no_context_takeover)), the connections of a thread
+/// share a few contexts. Each message is then compressed on its own. Short messages hardly get smaller that
+/// way, and take two to six times as long.
+///
+/// A thread keeps up to four contexts of each kind, and a block of 128 KiB for inflated bytes, until it ends.
 ///
 /// # Secrets
 ///
-/// Whoever sees how long a compressed message is, and can put text of their own into it or into one
-/// before it, can find out what else is in there (CRIME, BREACH). Send secrets with
-/// [`Compress::Never`](super::Compress::Never), or leave compression off.
+/// The length of a compressed message can reveal its content (CRIME, BREACH). The attack requires an attacker
+/// who sees the length, and who can insert text into the same message or into an earlier one. Send secrets
+/// with [`Compress::Never`](super::Compress::Never), or leave compression off.
 ///
 /// # Limits
 ///
-/// The limits of [`Config`](crate::Config) are those of inflated messages. Inflating stops at the
-/// limit. [`max_ratio`](Self::max_ratio) limits what many small messages inflate to.
+/// [`Config::max_message_size`](crate::Config::max_message_size) applies to the inflated message. Inflating
+/// stops at the limit. [`max_ratio`](Self::max_ratio) limits the total of many small messages.
 ///
-/// A DEFLATE stream may end within a message (BFINAL), and another may follow. A peer may end one stream in
-/// each frame and one in each KiB of compressed payload. It may save up ends that it does not use, at most
-/// 16. A peer that ends more is closed with 1008.
+/// A DEFLATE stream may end within a message (BFINAL), and another stream may follow. A peer may end one
+/// stream per frame, and one per KiB of compressed payload. It may save up to 16 unused ends. A peer that
+/// ends more streams is closed with 1008.
 #[derive(Clone, Debug)]
 pub struct Deflate {
     parameters: Parameters,
@@ -71,7 +73,7 @@ pub struct Deflate {
 }
 
 impl Deflate {
-    /// The default settings, as the setters name them.
+    /// Creates the default settings, which the setters document.
     pub const fn new() -> Self {
         Self {
             parameters: Parameters {
@@ -85,45 +87,45 @@ impl Deflate {
         }
     }
 
-    /// Compresses each message by itself, in both directions (RFC 7692 §7.1.1). Default: messages
-    /// refer to those before, unless the peer does not want that.
+    /// Compresses each message on its own, in both directions (RFC 7692 §7.1.1). Default: a message refers
+    /// to the previous messages, unless the peer declines that.
     #[must_use]
     pub const fn no_context_takeover(self) -> Self {
         self.server_no_context_takeover(true)
             .client_no_context_takeover(true)
     }
 
-    /// Whether the server is to compress each message by itself (§7.1.1.1). Default: `false`.
+    /// Sets whether the server compresses each message on its own (§7.1.1.1). Default: `false`.
     ///
-    /// A client that asks for it fails the handshake if the server does not agree.
+    /// A client with `true` fails the handshake if the server's response lacks the parameter.
     #[must_use]
     pub const fn server_no_context_takeover(mut self, without: bool) -> Self {
         self.parameters.server_no_context_takeover = without;
         self
     }
 
-    /// Whether the client is to compress each message by itself (§7.1.1.2). Default: `false`.
+    /// Sets whether the client compresses each message on its own (§7.1.1.2). Default: `false`.
     #[must_use]
     pub const fn client_no_context_takeover(mut self, without: bool) -> Self {
         self.parameters.client_no_context_takeover = without;
         self
     }
 
-    /// Limits how far back the server's messages refer, to 2^`bits` bytes (§7.1.2.1): 8 to 15, the
-    /// nearest counts. Default: `None`, as the client wants, or 15.
+    /// Limits the window of the server's messages to 2^`bits` bytes (§7.1.2.1). `bits` is clamped to the
+    /// range 8 to 15. With `None`, the limit of the peer applies, or 15 bits. Default: `None`.
     ///
-    /// A client that asks for it fails the handshake if the server does not agree.
+    /// A client with a limit fails the handshake if the server does not confirm the limit or a lower one.
     #[must_use]
     pub fn server_max_window_bits(mut self, bits: impl Into<Option<u8>>) -> Self {
         self.parameters.server_max_window_bits = bits.into().map(window_bits);
         self
     }
 
-    /// Limits how far back the client's messages refer, to 2^`bits` bytes (§7.1.2.2): 8 to 15, the
-    /// nearest counts. `None` is no limit, and a client then does not offer one. Default: a client
-    /// lets the server set a limit, a server sets none.
+    /// Limits the window of the client's messages to 2^`bits` bytes (§7.1.2.2). `bits` is clamped to the
+    /// range 8 to 15. With `None`, there is no limit, and a client does not offer the parameter. Default: a
+    /// client allows the server to set a limit, and a server sets no limit.
     ///
-    /// A server that sets one declines clients that do not offer the parameter.
+    /// A server with a limit declines an offer without the parameter.
     #[must_use]
     pub fn client_max_window_bits(mut self, bits: impl Into<Option<u8>>) -> Self {
         self.parameters.client_max_window_bits = match bits.into() {
@@ -133,44 +135,47 @@ impl Deflate {
         self
     }
 
-    /// Sets how hard to compress: from 1, fast, to 9, small; the nearest counts. Default: 1.
+    /// Sets the compression level, from 1 (fastest) to 9 (smallest). Other values are clamped. Default: 1.
     ///
-    /// Of a message of 108 bytes, behind others like it, level 1 makes 53 bytes in 0.4 µs, level 6
-    /// makes 43 in 5 µs.
+    /// For example, a message of 108 bytes follows similar messages. Level 1 compresses it to 53 bytes in
+    /// 0.4 µs, and level 6 to 43 bytes in 5 µs.
     #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         self.level = level.clamp(1, 9);
         self
     }
 
-    /// Sets how much memory to compress with, beside the window: from 1 to 9, the nearest counts.
-    /// Default: 8. Each step doubles it: 224 KiB at 9, 112 at 8, 56 at 7.
+    /// Sets the memory of the compressor without its window, from 1 to 9. Other values are clamped.
+    /// Default: 8.
+    ///
+    /// Each step doubles the memory: 56 KiB at 7, 112 KiB at 8, 224 KiB at 9.
     #[must_use]
     pub fn memory_level(mut self, level: u8) -> Self {
         self.memory_level = level.clamp(1, 9);
         self
     }
 
-    /// Sends messages of fewer bytes as they are, unless [`Compress`](super::Compress) says otherwise.
-    /// Default: 128.
+    /// Sets the length in bytes below which messages are sent uncompressed. Default: 128.
+    ///
+    /// [`Compress::Always`](super::Compress::Always) overrides the threshold.
     #[must_use]
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
     }
 
-    /// Limits what received messages inflate to: `ratio` times of what was received, and `burst`
-    /// bytes beyond. A peer that exceeds it is closed with 1008. Default: no limit but that of each
+    /// Limits the inflated bytes of all received messages to `ratio` times the received bytes, plus `burst`
+    /// bytes. A peer that exceeds the limit is closed with 1008. Default: no limit except the limit of each
     /// message, [`Config::max_message_size`](crate::Config::max_message_size).
     ///
-    /// A frame counts whole once its header has arrived; what a single unfinished frame inflates to has the
-    /// limit of its message alone.
+    /// The whole payload of a frame counts as received once the frame's header has arrived. An unfinished
+    /// frame is therefore limited by `max_message_size` only.
     ///
-    /// The end of a DEFLATE stream (BFINAL) counts too, because the next stream takes time before it
-    /// inflates to anything: one byte for 64 bytes that it may refer to, which is at most 512 bytes, and
-    /// none without context takeover.
+    /// The end of a DEFLATE stream (BFINAL) counts as inflated bytes, because the setup of the next stream
+    /// takes time. It counts as one byte per 64 bytes of history, which is at most 512 bytes, and as zero
+    /// bytes without context takeover.
     ///
-    /// DEFLATE reaches 1,032. A message that repeats the one before reaches some hundreds.
+    /// The highest ratio of DEFLATE is 1,032. A message that repeats the previous one reaches some hundreds.
     #[must_use]
     pub const fn max_ratio(mut self, ratio: u32, burst: u64) -> Self {
         self.budget = Some(Budget::new(ratio, burst));
@@ -190,7 +195,8 @@ impl Deflate {
             settings: Settings {
                 level: self.level,
                 memory_level: self.memory_level,
-                // zlib has no window of 8 bits; with 9 it refers back by 250 bytes at the most.
+                // zlib has no window of 8 bits. With 9 bits, it refers back by at most 250 bytes, which a
+                // window of 8 bits allows.
                 window_bits: direction.window_bits.max(9),
             },
             takeover: direction.takeover,
@@ -249,7 +255,7 @@ impl Extension for Deflate {
     }
 }
 
-/// How far one of zlib's counters went in one call: no further than a buffer is long.
+/// Returns the increase of one of zlib's counters during one call. It is at most the length of a buffer.
 fn advanced(before: u64, after: u64) -> usize {
     usize::try_from(after - before).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! The four parameters of permessage-deflate and what the sides make of them (RFC 7692 §7.1).
+//! The four parameters of permessage-deflate and their negotiation (RFC 7692 §7.1).
 
 use crate::extension::{NegotiationError, Params};
 
@@ -7,35 +7,36 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// The window where nothing was agreed on, in bits.
+/// The window without a negotiated limit, in bits.
 const MAX_BITS: u8 = 15;
 
-/// `client_max_window_bits` of an offer.
+/// The parameter `client_max_window_bits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bits {
-    /// Not there.
+    /// The parameter is absent.
     Absent,
-    /// There, without a value: the server may set one.
+    /// The parameter has no value, which allows the server to set a limit.
     Any,
+    /// The parameter has this value, 8 to 15.
     Max(u8),
 }
 
-/// What was agreed on.
+/// The negotiated parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Agreed {
     pub(super) server: Direction,
     pub(super) client: Direction,
 }
 
-/// What was agreed on for the messages that one side sends.
+/// The negotiated parameters for the messages of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Direction {
     pub(super) takeover: bool,
-    /// 8 to 15.
+    /// The window in bits, 8 to 15.
     pub(super) window_bits: u8,
 }
 
-/// The parameters of an offer or a response, or what a side wants them to be.
+/// The parameters of an offer, of a response or of the settings of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parameters {
     pub(super) server_no_context_takeover: bool,
@@ -117,7 +118,8 @@ fn no_value(name: &str, value: Option<&str>) -> Result<(), NegotiationError> {
     }
 }
 
-/// §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+/// Parses a number of window bits. §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15,
+/// inclusive".
 fn bits(name: &str, value: Option<&str>) -> Result<u8, NegotiationError> {
     match value {
         Some("8") => Ok(8),
@@ -132,17 +134,17 @@ fn bits(name: &str, value: Option<&str>) -> Result<u8, NegotiationError> {
     }
 }
 
-/// What a server with these settings makes of an offer.
+/// Answers an offer on a server with these settings.
 ///
 /// | parameter | setting | offer | response |
 /// | --- | --- | --- | --- |
-/// | `…_no_context_takeover` | | | in either of the two |
+/// | `…_no_context_takeover` | | | present if the setting or the offer has it |
 /// | `server_max_window_bits` | none | M, or none | as offered |
 /// | | N | none | N |
 /// | | N | M | the smaller |
 /// | `client_max_window_bits` | none | none, or without value | none |
 /// | | none | M | M |
-/// | | N | none | declined: the client does not know the parameter |
+/// | | N | none | declined, because the client does not support the parameter |
 /// | | N | without value | N |
 /// | | N | M | the smaller |
 pub(super) fn accept(
@@ -173,21 +175,21 @@ pub(super) fn accept(
     Ok((response.write(), agreed(response)))
 }
 
-/// What a client with these settings makes of a response.
+/// Checks a response on a client with these settings.
 ///
-/// | parameter | setting | response | agreed on |
+/// | parameter | setting | response | negotiated |
 /// | --- | --- | --- | --- |
 /// | `server_no_context_takeover` | yes | no | refused |
-/// | | otherwise | | as the response says |
-/// | `client_no_context_takeover` | | | in either of the two |
-/// | `server_max_window_bits` | none | M, or none | as the response says |
+/// | | otherwise | | as in the response |
+/// | `client_no_context_takeover` | | | yes if the setting or the response has it |
+/// | `server_max_window_bits` | none | M, or none | as in the response |
 /// | | N | none, or above N | refused |
-/// | | N | up to N | as the response says |
+/// | | N | up to N | as in the response |
 /// | `client_max_window_bits` | not offered | none | none |
 /// | | not offered | M | refused |
-/// | | offered without value | M, or none | as the response says |
+/// | | offered without value | M, or none | as in the response |
 /// | | N | none | N |
-/// | | N | up to N | as the response says |
+/// | | N | up to N | as in the response |
 /// | | N | above N | refused |
 pub(super) fn confirm(settings: Parameters, response: &Params) -> Result<Agreed, NegotiationError> {
     let mut response = Parameters::parse(response)?;
@@ -213,7 +215,7 @@ pub(super) fn confirm(settings: Parameters, response: &Params) -> Result<Agreed,
         settings.client_max_window_bits,
         response.client_max_window_bits,
     ) {
-        // §7.1.2.2: in a response it has a value.
+        // §7.1.2.2: the parameter of a response has a value.
         (_, Bits::Any) => return Err(invalid(CLIENT_MAX_WINDOW_BITS, None)),
         (Bits::Absent, Bits::Max(_)) => {
             return Err(NegotiationError::NotOffered(CLIENT_MAX_WINDOW_BITS));

@@ -7,7 +7,7 @@ fn params(text: &str) -> Params {
     params
 }
 
-/// What a server makes of an offer: its response, and takeover and bits of server and client.
+/// Returns the response of a server to an offer, and the negotiated parameters.
 fn accepted(settings: &Deflate, offer: &str) -> Result<(String, Agreed), NegotiationError> {
     accept(settings.parameters, &params(offer))
         .map(|(response, agreed)| (response.to_string(), agreed))
