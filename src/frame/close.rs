@@ -10,9 +10,9 @@ use crate::{
     text::Text,
 };
 
-/// Why a connection is closed, as a number (RFC 6455 §7.4).
+/// The status code of a Close frame, the reason to close a connection (RFC 6455 §7.4).
 ///
-/// Any number can be expressed; [`may_be_sent`](Self::may_be_sent) tells which may be on the wire.
+/// A code may be any number. [`may_be_sent`](Self::may_be_sent) returns whether it may be on the wire.
 /// Applications define codes of their own from 4000 to 4999:
 ///
 /// ```
@@ -26,43 +26,43 @@ use crate::{
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: the connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
     /// 1001: the server goes down, or the browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of message that this endpoint does not take.
+    /// 1003: the endpoint does not accept this kind of message.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1005: the peer's Close frame had no code. Never on the wire.
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: the connection ended without a Close frame. Never on the wire.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: a message's content does not match its kind, as text that is not UTF-8.
+    /// 1007: the content of a message does not match its kind, for example text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// 1008: a message against the endpoint's policy, when no other code fits.
+    /// 1008: a message violates the endpoint's policy, and no other code fits.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// 1009: a message too big to process.
+    /// 1009: a message is too big to process.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1010: the server did not negotiate an extension that the client needs.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
-    /// 1011: the endpoint met an unexpected condition.
+    /// 1011: the endpoint encountered an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service restarts.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: the service is overloaded: try again later.
+    /// 1013: the service is overloaded, and the client should try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got an invalid response from upstream.
+    /// 1014: a gateway received an invalid response from upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// Whether the code may appear in a Close frame: 1000–1003, 1007–1014 and 3000–4999.
+    /// Returns whether the code may appear in a Close frame: 1000–1003, 1007–1014 and 3000–4999.
     pub const fn may_be_sent(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// Describes the code in a few words.
+    /// Returns a short description of the code.
     pub const fn as_str(self) -> &'static str {
         match self.0 {
             1000 => "normal closure",
@@ -114,14 +114,14 @@ impl fmt::Display for CloseCode {
 /// The content of a Close frame (RFC 6455 §5.5.1): a code and a reason, or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// INVARIANT: one that may be sent. `None`: an empty payload, and then the reason is empty too.
+    /// INVARIANT: a code that may be sent. With `None`, the payload and the reason are empty.
     code: Option<CloseCode>,
     /// INVARIANT: at most `MAX_REASON` bytes.
     reason: Text,
 }
 
 impl CloseFrame {
-    /// The longest reason, in bytes: what a control frame has left beside the code.
+    /// The longest reason, in bytes: the payload of a control frame without the code.
     pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
     /// The Close frame with an empty payload.
@@ -130,11 +130,12 @@ impl CloseFrame {
         reason: Text::from_static(""),
     };
 
-    /// Makes a Close frame of a code and a reason; the reason may be empty.
+    /// Creates a Close frame from a code and a reason. The reason may be empty.
     ///
     /// # Errors
     ///
-    /// [`SendError::InvalidCloseCode`] and [`SendError::CloseReasonTooLong`].
+    /// [`SendError::InvalidCloseCode`] if the code may not be sent. [`SendError::CloseReasonTooLong`] if the
+    /// reason is longer than [`MAX_REASON`](Self::MAX_REASON).
     pub fn new(code: CloseCode, reason: impl Into<Text>) -> Result<Self, SendError> {
         let reason = reason.into();
         if !code.may_be_sent() {
@@ -149,7 +150,7 @@ impl CloseFrame {
         })
     }
 
-    /// Makes a Close frame of a code and a reason that are known to be legal.
+    /// Creates a Close frame from a code and a reason that fulfil the invariants.
     pub(crate) const fn from_static(code: CloseCode, reason: Text) -> Self {
         Self {
             code: Some(code),
@@ -157,11 +158,11 @@ impl CloseFrame {
         }
     }
 
-    /// Reads the payload of a Close frame.
+    /// Parses the unmasked payload of a Close frame.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::CloseTooShort`], [`ProtocolError::InvalidCloseCode`] and
+    /// [`ProtocolError::CloseTooShort`], [`ProtocolError::InvalidCloseCode`] or
     /// [`ProtocolError::InvalidCloseReason`].
     pub fn parse(payload: Bytes) -> Result<Self, ProtocolError> {
         let code = Self::check(&payload, 0)?;
@@ -171,12 +172,12 @@ impl CloseFrame {
         }))
     }
 
-    /// Checks the start of a payload, where `missing` bytes have not arrived. Returns the code, if the
-    /// payload has one and it has arrived.
+    /// Checks the start of a payload while its last `missing` bytes have not arrived. Returns the code, or
+    /// `None` if the payload is empty or the code has not arrived.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), at the earliest byte that proves the error.
+    /// As [`parse`](Self::parse), at the first byte that proves the error.
     pub(crate) fn check(arrived: &[u8], missing: u64) -> Result<Option<CloseCode>, ProtocolError> {
         let (code, reason) = match arrived {
             [_] if missing == 0 => return Err(ProtocolError::CloseTooShort),
@@ -203,12 +204,12 @@ impl CloseFrame {
         payload.freeze()
     }
 
-    /// Returns the code; `None` when the payload is empty (what 1005 stands for).
+    /// Returns the code, or `None` if the payload is empty. An empty payload corresponds to 1005.
     pub const fn code(&self) -> Option<CloseCode> {
         self.code
     }
 
-    /// Returns the reason, empty when there is none. It is the peer's text: escape it in logs.
+    /// Returns the reason, which may be empty. Escape it in logs, because the peer may have chosen it.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_reason_too_long_is_refused_before_anything_else_changes() {
-        // The seed library went into CLOSING and raised afterwards.
+        // The seed library entered CLOSING, and raised the error afterwards.
         let error = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124)).unwrap_err();
         assert_eq!(error, SendError::CloseReasonTooLong { size: 124 });
         let longest = CloseFrame::new(CloseCode::NORMAL, "x".repeat(123)).unwrap();

@@ -1,13 +1,13 @@
-//! What can be wrong with a frame: the peer's faults and our own.
+//! The errors of frames: [`ProtocolError`] for faults of the peer, and [`SendError`] for our own.
 
 use std::{error, fmt};
 
 use super::{CloseCode, CloseFrame, MAX_CONTROL_PAYLOAD};
 use crate::text::Text;
 
-/// What the peer did wrong on an open connection. One variant per rule.
+/// A violation of the protocol or of a limit by the peer, on an open connection. Each rule has a variant.
 ///
-/// [`close_code`](Self::close_code) is the only place that maps a violation to the code on the wire.
+/// [`close_code`](Self::close_code) maps the violation to the code on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -27,7 +27,7 @@ pub enum ProtocolError {
     FragmentedControl,
     /// A control frame whose payload is longer than 125 bytes (§5.5).
     ControlTooLong,
-    /// A continuation frame with no message to continue (§5.4).
+    /// A continuation frame without a message to continue (§5.4).
     UnexpectedContinuation,
     /// A text or binary frame between the fragments of a message (§5.4).
     ExpectedContinuation,
@@ -41,7 +41,7 @@ pub enum ProtocolError {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// A message of more frames than [`Config::max_fragments`](crate::Config::max_fragments).
+    /// A message with more frames than [`Config::max_fragments`](crate::Config::max_fragments).
     TooManyFragments {
         /// The limit when the frame arrived, in frames. The default grows with the message.
         limit: u32,
@@ -54,17 +54,17 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A Close frame whose reason is not UTF-8 (§5.5.1).
     InvalidCloseReason,
-    /// What an extension has to complain of (§9).
+    /// A violation that an extension has detected (§9).
     Extension {
-        /// The code that tells the peer. One that may not be sent counts as 1002.
+        /// The code of our Close frame. 1002 replaces a code that may not be sent.
         code: CloseCode,
-        /// What is wrong, in a few words. Longer than 123 bytes, the peer is not told.
+        /// A short description. Our Close frame contains it unless it is longer than 123 bytes.
         reason: &'static str,
     },
 }
 
 impl ProtocolError {
-    /// Returns the code that tells the peer of this violation (RFC 6455 §7.4.1).
+    /// Returns the code that reports this violation to the peer (RFC 6455 §7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
@@ -76,7 +76,7 @@ impl ProtocolError {
         }
     }
 
-    /// Returns the Close frame that tells the peer of this violation (RFC 6455 §7.1.7).
+    /// Returns the Close frame that reports this violation to the peer (RFC 6455 §7.1.7).
     pub const fn close_frame(self) -> CloseFrame {
         let reason = match self.as_str() {
             reason if reason.len() <= CloseFrame::MAX_REASON => reason,
@@ -85,7 +85,7 @@ impl ProtocolError {
         CloseFrame::from_static(self.close_code(), Text::from_static(reason))
     }
 
-    /// Names the violation in a few words: the reason that the peer is given.
+    /// Returns a short description of the violation, which is also the reason of the Close frame.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReservedOpcode(_) => "reserved opcode",
@@ -128,11 +128,12 @@ impl fmt::Display for ProtocolError {
 
 impl error::Error for ProtocolError {}
 
-/// What we asked to send and may not. Nothing was sent and the connection is as before.
+/// The reason why a message or control frame may not be sent. Nothing was sent, and the connection is
+/// unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Our Close frame has been sent: nothing may follow (RFC 6455 §5.5.1).
+    /// Our Close frame has been sent, and no frame may follow it (RFC 6455 §5.5.1).
     Closed,
     /// A message larger than
     /// [`Config::max_outgoing_message_size`](crate::Config::max_outgoing_message_size).

@@ -1,7 +1,7 @@
-//! Frame headers (RFC 6455 §5.2): parsed and written here, and nowhere else.
+//! Frame headers (RFC 6455 §5.2). No other module parses or writes headers.
 //!
-//! [`FrameHeader::parse`] checks every rule for headers, in both roles. It checks the first byte, the second byte,
-//! and the payload length when each of them has arrived.
+//! [`FrameHeader::parse`] checks every rule for headers, in both roles. It checks the first byte, the second
+//! byte and the payload length, each as soon as it has arrived.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ const RESERVED: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
 const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
-/// Lengths up to this are written in the second byte itself.
+/// The largest payload length that the second byte holds, in bytes.
 const MAX_SHORT_LENGTH: u64 = 125;
 
-/// The reserved bits of a frame, which extensions give a meaning (RFC 6455 §5.2, §9).
+/// The reserved bits of a frame. Extensions define their meaning (RFC 6455 §5.2, §9).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Rsv(u8);
 
@@ -31,24 +31,24 @@ impl Rsv {
     /// The third reserved bit.
     pub const RSV3: Self = Self(0x10);
 
-    /// Returns the bits that are in this or in the other.
+    /// Returns the bits that are set in `self` or in `other`.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Returns the bits that are in this and in the other.
+    /// Returns the bits that are set in `self` and in `other`.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Whether no bit is in this.
+    /// Returns whether no bit is set.
     pub const fn is_none(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether all bits of the other are in this.
+    /// Returns whether `self` contains all bits of `other`.
     pub const fn contains(self, other: Self) -> bool {
         other.0 & !self.0 == 0
     }
@@ -60,28 +60,28 @@ impl fmt::Debug for Rsv {
     }
 }
 
-/// The next header that a connection allows.
+/// The constraints on the next header of a connection.
 ///
-/// The reader of frames keeps it up to date; [`FrameHeader::parse`] enforces it.
+/// The frame reader updates the constraints, and [`FrameHeader::parse`] enforces them.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
-    /// The role of the endpoint that sends: it decides about the mask (RFC 6455 §5.1).
+    /// The role of the sender, which determines whether frames are masked (RFC 6455 §5.1).
     pub sender: Role,
-    /// The reserved bits that negotiated extensions own, on data frames (§5.2).
+    /// The reserved bits of data frames that negotiated extensions own (§5.2).
     pub rsv: Rsv,
     /// Whether a fragmented message is unfinished (§5.4).
     pub continuation: bool,
     /// The largest payload of a data frame, in bytes.
     pub max_payload_len: u64,
-    /// The violation that a larger one is.
+    /// The error for a data frame with a larger payload.
     pub too_big: ProtocolError,
-    /// The violation that any data frame is; `None` when a data frame may come.
+    /// The error for any data frame, or `None` if a data frame is allowed.
     pub too_many: Option<ProtocolError>,
 }
 
 impl Expected {
-    /// Expects the first frame that `sender` sends, without extensions and of any size.
+    /// Returns the constraints on the first frame from `sender`, without extensions and without a size limit.
     pub const fn first(sender: Role) -> Self {
         Self {
             sender,
@@ -93,14 +93,14 @@ impl Expected {
         }
     }
 
-    /// Judges a frame's first byte: FIN, reserved bits, opcode.
+    /// Checks a frame's first byte: FIN, reserved bits and opcode.
     fn check_first(&self, byte: u8) -> Result<(bool, Rsv, Opcode), ProtocolError> {
         let fin = byte & FIN != 0;
         let rsv = Rsv(byte & RESERVED);
         let Some(opcode) = Opcode::from_bits(byte & OPCODE) else {
             return Err(ProtocolError::ReservedOpcode(byte & OPCODE));
         };
-        // Extensions are of messages: none of them gives the bits a meaning on control frames.
+        // Extensions apply to messages, so that no extension owns the bits of control frames.
         if !rsv.is_none() && (opcode.is_control() || !self.rsv.contains(rsv)) {
             return Err(ProtocolError::ReservedBits(rsv.0 >> 4));
         }
@@ -122,7 +122,7 @@ impl Expected {
         }
     }
 
-    /// Judges a frame's second byte: the mask bit, and the length of a control frame.
+    /// Checks a frame's second byte: the mask bit, and the payload length of a control frame.
     fn check_second(&self, opcode: Opcode, byte: u8) -> Result<bool, ProtocolError> {
         let masked = byte & MASK != 0;
         match self.sender {
@@ -142,7 +142,7 @@ impl Expected {
         Ok(masked)
     }
 
-    /// Judges the payload length, and the number of bytes behind the second byte that state it.
+    /// Checks the payload length. `size` is the number of bytes after the second byte that encode it.
     fn check_len(&self, opcode: Opcode, len: u64, size: usize) -> Result<(), ProtocolError> {
         if len > i64::MAX as u64 {
             return Err(ProtocolError::LengthOverflow);
@@ -158,8 +158,8 @@ impl Expected {
     }
 }
 
-/// Reads the payload length, and returns the number of bytes behind the second byte that state it. `None` while
-/// some of these bytes are missing.
+/// Returns the payload length, and the number of bytes after the second byte that encode it. Returns `None`
+/// while some of these bytes are missing.
 fn read_len(short: u8, behind: &[u8]) -> Option<(u64, usize)> {
     match short {
         126 => Some((u64::from(u16::from_be_bytes(*behind.first_chunk()?)), 2)),
@@ -168,7 +168,7 @@ fn read_len(short: u8, behind: &[u8]) -> Option<(u64, usize)> {
     }
 }
 
-/// Returns whether a payload length needs the `size` bytes that state it.
+/// Returns whether a payload length needs as many as `size` bytes after the second byte.
 const fn is_minimal(len: u64, size: usize) -> bool {
     match size {
         0 => true,
@@ -184,11 +184,11 @@ pub struct FrameHeader {
     pub fin: bool,
     /// The reserved bits that are set.
     pub rsv: Rsv,
-    /// What the frame carries.
+    /// The opcode, which states the type of the frame.
     pub opcode: Opcode,
-    /// The key that the payload is masked with; `None` when it is not masked.
+    /// The masking key, or `None` if the payload is not masked.
     pub masking_key: Option<MaskingKey>,
-    /// The length of the payload, in bytes. Below 2^63.
+    /// The length of the payload, in bytes. Less than 2^63.
     pub payload_len: u64,
 }
 
@@ -196,12 +196,13 @@ impl FrameHeader {
     /// The longest header, in bytes.
     pub const MAX_LEN: usize = 14;
 
-    /// Reads the header at the start of `input` and returns it with its length in bytes, or `None`
-    /// while it is incomplete and nothing in it is wrong so far.
+    /// Parses the header at the start of `input`. Returns the header and its length in bytes, or `None` while
+    /// the header is incomplete and free of errors.
     ///
     /// # Errors
     ///
-    /// A [`ProtocolError`] for the first byte, the second byte or the payload length, as soon as it has arrived.
+    /// A [`ProtocolError`] in the first byte, the second byte or the payload length, as soon as that part has
+    /// arrived.
     #[inline]
     pub fn parse(
         input: &[u8],
@@ -251,7 +252,7 @@ impl FrameHeader {
         output.truncate(output.len() - (bytes.len() - len));
     }
 
-    /// Returns the header and its length.
+    /// Returns the bytes of the header, and their number.
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
@@ -260,7 +261,7 @@ impl FrameHeader {
     fn to_bytes(self) -> ([u8; 16], usize) {
         let fin = if self.fin { FIN } else { 0 };
         let mask = if self.masking_key.is_some() { MASK } else { 0 };
-        // §5.2: the bytes behind the second are in network byte order.
+        // §5.2: the bytes after the second byte are in network byte order.
         let (short, extended, size) = match self.payload_len {
             short @ 0..=MAX_SHORT_LENGTH => (short as u8, 0, 0),
             medium if medium <= u64::from(u16::MAX) => {
@@ -268,8 +269,8 @@ impl FrameHeader {
             }
             long => (127, long.swap_bytes(), 8),
         };
-        // One number, the first byte the lowest, and not one store for each part: copying those at once
-        // would have to wait for them.
+        // The header is assembled as one little-endian number. Separate stores for its parts would delay the
+        // copy of the whole header, because the CPU cannot forward several stores to one load.
         let mut header = u128::from(fin | self.rsv.0 | self.opcode as u8)
             | u128::from(mask | short) << 8
             | u128::from(extended) << 16;
@@ -282,8 +283,8 @@ impl FrameHeader {
     }
 }
 
-/// The place of a whole data frame at the start of an input: an unfragmented text or binary frame
-/// without reserved bits.
+/// The location of a whole data frame at the start of an input. The frame is text or binary, unfragmented,
+/// and has no reserved bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WholeFrame {
     pub(crate) is_text: bool,
@@ -296,8 +297,8 @@ pub(crate) struct WholeFrame {
 impl WholeFrame {
     /// Recognises a whole frame from `sender` with a payload of at most `max_payload_len` bytes.
     ///
-    /// `None` means that [`FrameHeader::parse`] has to judge: the frame is of another kind, incomplete
-    /// or wrong.
+    /// Returns `None` if the frame is of another kind, incomplete or invalid. The caller then calls
+    /// [`FrameHeader::parse`].
     #[inline]
     pub(crate) fn recognise(input: &[u8], sender: Role, max_payload_len: u64) -> Option<Self> {
         let [first, second, behind @ ..] = input else {
@@ -347,7 +348,7 @@ mod tests {
         Ok(parsed.map(|(header, _)| header))
     }
 
-    /// The number of bytes after which a header is refused, and the error.
+    /// Returns the number of bytes after which a header is refused, and the error.
     fn refused(bytes: &[u8], expected: &Expected) -> (usize, ProtocolError) {
         for len in 0..=bytes.len() {
             match FrameHeader::parse(&bytes[..len], expected) {
@@ -439,7 +440,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_control_frame_is_limited_to_125_bytes() {
-        // fastwebsockets, yawc and wtx check pings alone.
+        // fastwebsockets, yawc and wtx check only pings.
         for opcode in [0x88, 0x89, 0x8a] {
             assert!(parse(&[opcode, 125], &FROM_SERVER).unwrap().is_some());
             let (len, error) = refused(&[opcode, 126, 0, 200], &FROM_SERVER);
@@ -502,7 +503,7 @@ mod tests {
 
     #[test]
     fn control_frames_never_count_against_the_limit_of_data() {
-        // The seed library refuses a ping of 20 bytes when 10 bytes of a message are left.
+        // The seed library refuses a ping of 20 bytes when a message may grow by only 10 more bytes.
         let expected = Expected {
             max_payload_len: 10,
             ..FROM_SERVER
@@ -534,7 +535,8 @@ mod tests {
         assert!(recognised > 1000, "{recognised}");
     }
 
-    /// Recognises a frame of at most 126 bytes, and compares it with the header that is parsed.
+    /// Returns whether a frame with a payload of at most 126 bytes is recognised. Asserts that the result
+    /// matches the parsed header.
     fn is_recognised(input: &[u8], sender: Role) -> bool {
         let expected = Expected {
             max_payload_len: 126,

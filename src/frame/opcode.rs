@@ -1,25 +1,26 @@
 //! Opcodes (RFC 6455 §5.2).
 
-/// What a frame carries (RFC 6455 §5.2, §11.8). The reserved opcodes cannot be expressed.
+/// The type of a frame (RFC 6455 §5.2, §11.8). Reserved opcodes have no variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {
-    /// A further fragment of a message.
+    /// Another fragment of a message.
     Continuation = 0x0,
     /// A text message, or its first fragment.
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The start or the answer of the closing handshake.
+    /// The start of the closing handshake, or the answer.
     Close = 0x8,
-    /// A question whether the peer is alive.
+    /// A check whether the peer is alive.
     Ping = 0x9,
     /// The answer to a ping, or an unsolicited sign of life.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// Reads an opcode from the low four bits of a frame's first byte; `None` when reserved.
+    /// Returns the opcode with this number, the low four bits of a frame's first byte. Returns `None` for a
+    /// reserved opcode.
     pub const fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
@@ -32,7 +33,7 @@ impl Opcode {
         })
     }
 
-    /// Whether this is Close, Ping or Pong (RFC 6455 §5.5).
+    /// Returns whether this is the opcode of a control frame: Close, Ping or Pong (RFC 6455 §5.5).
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }

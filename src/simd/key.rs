@@ -13,7 +13,7 @@ impl MaskingKey {
         Self(bytes)
     }
 
-    /// Returns the bytes of the key, in the order of the wire.
+    /// Returns the bytes of the key, in wire order.
     pub const fn to_bytes(self) -> [u8; 4] {
         self.0
     }
@@ -23,7 +23,7 @@ impl MaskingKey {
         u32::from_le_bytes(self.0)
     }
 
-    /// Returns the key as it applies from byte `offset` of the payload on.
+    /// Returns the key for the rest of a payload that starts at byte `offset`.
     pub const fn rotate(self, offset: u64) -> Self {
         let bits = 8 * (offset % 4) as u32;
         Self(self.to_word().rotate_right(bits).to_le_bytes())
