@@ -1,10 +1,10 @@
-//! [`Message`]: what an application sends and receives.
+//! [`Message`]: the unit that an application sends and receives.
 
 use bytes::Bytes;
 
 use crate::text::Text;
 
-/// A message: text or binary (RFC 6455 §5.6). Cloning shares the payload.
+/// A text or binary message (RFC 6455 §5.6). Clones share the payload.
 ///
 /// ```
 /// use wsimd::Message;
@@ -26,14 +26,14 @@ use crate::text::Text;
 /// For JSON, send `serde_json::to_string(&value)?`, and read `serde_json::from_slice(message.as_bytes())?`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A text.
+    /// A text message, which is valid UTF-8.
     Text(Text),
-    /// Any bytes.
+    /// A binary message.
     Binary(Bytes),
 }
 
 impl Message {
-    /// Returns the payload as bytes, whatever the kind.
+    /// Returns the payload of a text or binary message as bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -41,7 +41,7 @@ impl Message {
         }
     }
 
-    /// Returns the text; `None` for a binary message.
+    /// Returns the text, or `None` for a binary message.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -49,7 +49,7 @@ impl Message {
         }
     }
 
-    /// Returns the payload as bytes, whatever the kind, without copying it.
+    /// Returns the payload of a text or binary message as bytes, without a copy.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -57,7 +57,7 @@ impl Message {
         }
     }
 
-    /// Lends the payload, to be taken out whole: what is left has to be empty, or as it was.
+    /// Returns the payload for `mem::take`. The caller must leave it unchanged or empty.
     pub(crate) const fn payload_mut(&mut self) -> &mut Bytes {
         match self {
             Self::Text(text) => text.payload_mut(),
@@ -65,7 +65,7 @@ impl Message {
         }
     }
 
-    /// Whether this is a text message.
+    /// Returns whether this is a text message.
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
@@ -75,7 +75,7 @@ impl Message {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,13 +1,13 @@
-//! [`Payload`]: the bytes of a message that is arriving.
+//! [`Payload`]: the bytes of an arriving message.
 
 use crate::{
     frame::{MaskingKey, ProtocolError},
     simd::{Carry, Simd},
 };
 
-/// The bytes of an arriving message, or of an arriving frame where frames are not assembled.
+/// The bytes of an arriving message, or of an arriving frame if the caller does not assemble frames.
 ///
-/// Text is validated here and nowhere else. [`reserve`](Self::reserve) alone allocates the memory of
+/// Received text is validated only in this module. Only [`reserve`](Self::reserve) allocates memory for
 /// arriving messages.
 #[derive(Debug)]
 pub(crate) struct Payload {
@@ -19,7 +19,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Creates an empty payload, which owns no memory: text or binary.
+    /// Creates an empty payload of text or binary data, which owns no memory.
     pub(crate) const fn new(is_text: bool) -> Self {
         Self {
             bytes: Vec::new(),
@@ -28,7 +28,7 @@ impl Payload {
         }
     }
 
-    /// Copies a whole payload, `masked` with `key`, to memory of its own size.
+    /// Copies a whole payload that is `masked` with `key`. Allocates exactly its length.
     #[inline]
     pub(crate) fn copy_whole(
         is_text: bool,
@@ -42,7 +42,7 @@ impl Payload {
         payload.finish()
     }
 
-    /// Whether the payload is text.
+    /// Returns whether the payload is text.
     pub(crate) const fn is_text(&self) -> bool {
         self.is_text
     }
@@ -52,12 +52,12 @@ impl Payload {
         self.bytes.len()
     }
 
-    /// Makes room for `arrived` bytes, where `missing` more are to follow; `u64::MAX` means that their
-    /// number is unknown.
+    /// Reserves room for `arrived` bytes, after which `missing` more bytes follow. `u64::MAX` means that the
+    /// number of missing bytes is unknown.
     ///
-    /// Memory follows the bytes that arrive, not the length that a peer claims. With a known end the
-    /// capacity is at most four times the length, otherwise twice the length, so that few bytes move. It
-    /// never exceeds the known end.
+    /// The memory depends on the bytes that have arrived, not on the length that the peer claims. The
+    /// capacity is at most four times the arrived length if `missing` is known, and at most twice the arrived
+    /// length otherwise. This growth moves few bytes. The capacity never exceeds a known final length.
     #[inline]
     pub(crate) fn reserve(&mut self, arrived: usize, missing: u64) {
         let bytes = &mut self.bytes;
@@ -77,7 +77,7 @@ impl Payload {
         }
     }
 
-    /// Appends the next bytes: unmasks, validates and copies them in one pass.
+    /// Unmasks, validates and appends the next bytes, in one pass.
     #[inline]
     pub(crate) fn append(
         &mut self,
@@ -96,9 +96,9 @@ impl Payload {
         Ok(())
     }
 
-    /// Returns the buffer and the number of bytes that may be appended to it as they come from the
-    /// stream. At least one and at most `missing` bytes fit, and `missing` is not zero. They are then
-    /// handed to [`unmask_tail`](Self::unmask_tail).
+    /// Returns the buffer for a read from the stream, and the largest number of bytes to append to it: at
+    /// least one, and at most `missing`, which must not be zero. Call [`unmask_tail`](Self::unmask_tail)
+    /// after the read.
     #[cfg(feature = "tokio")]
     pub(crate) fn tail(&mut self, missing: u64) -> (&mut Vec<u8>, usize) {
         self.reserve(1, missing - 1);
@@ -107,7 +107,7 @@ impl Payload {
         (&mut self.bytes, most)
     }
 
-    /// Unmasks and validates the last `len` bytes, which came from the stream.
+    /// Unmasks and validates the last `len` bytes, which were read from the stream.
     #[cfg(feature = "tokio")]
     pub(crate) fn unmask_tail(
         &mut self,
@@ -127,8 +127,8 @@ impl Payload {
         Ok(())
     }
 
-    /// Checks that the text can be whole after `missing` more bytes, or after any number if that is
-    /// `u64::MAX`.
+    /// Checks that `missing` more bytes can complete the last character. `u64::MAX` means that the number of
+    /// missing bytes is unknown.
     #[inline]
     pub(crate) fn check_end(&self, missing: u64) -> Result<(), ProtocolError> {
         if self.carry.is_none() || u64::from(self.carry.missing()) <= missing {
@@ -138,7 +138,7 @@ impl Payload {
         }
     }
 
-    /// Releases memory that is not used, if it is much.
+    /// Releases unused memory, as [`trim`].
     pub(crate) fn trim(&mut self) {
         trim(&mut self.bytes);
     }
@@ -147,7 +147,7 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::InvalidUtf8`] when a text ends within a character.
+    /// [`ProtocolError::InvalidUtf8`] if the text ends inside a character.
     #[inline]
     pub(crate) fn finish(self) -> Result<Vec<u8>, ProtocolError> {
         self.check_end(0)?;
@@ -155,7 +155,7 @@ impl Payload {
     }
 }
 
-/// Releases the memory behind `bytes` that is not used, if it is more than an eighth of their length.
+/// Releases the unused capacity of `bytes`, if it is more than an eighth of the length.
 pub(crate) fn trim(bytes: &mut Vec<u8>) {
     if bytes.capacity() - bytes.len() > bytes.len() / 8 {
         bytes.shrink_to_fit();

@@ -1,4 +1,4 @@
-//! [`Text`]: bytes known to be UTF-8, so that nobody validates them twice.
+//! [`Text`]: bytes that are known to be UTF-8, so that they need no second validation.
 
 use std::{
     borrow::Borrow,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::utf8::InvalidUtf8;
 
-/// A cheaply clonable string: [`Bytes`] that are valid UTF-8. Dereferences to `str`.
+/// A string that is cheap to clone: [`Bytes`] that are valid UTF-8. Dereferences to `str`.
 ///
 /// ```
 /// use wsimd::Text;
@@ -22,19 +22,19 @@ use crate::utf8::InvalidUtf8;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text {
-    /// INVARIANT: valid UTF-8. Every constructor takes it from a `str` or has validated it.
+    /// INVARIANT: valid UTF-8. Every constructor takes the bytes from a `str` or requires validated bytes.
     bytes: Bytes,
 }
 
 impl Text {
-    /// Makes a text of a string that lives for ever, without copying it.
+    /// Creates a text from a static string, without a copy.
     pub const fn from_static(text: &'static str) -> Self {
         Self {
             bytes: Bytes::from_static(text.as_bytes()),
         }
     }
 
-    /// Takes bytes that the caller has validated to the end.
+    /// Creates a text from bytes that the caller has validated to the end.
     pub(crate) fn from_validated(bytes: Bytes) -> Self {
         debug_assert!(str::from_utf8(&bytes).is_ok(), "not validated");
         Self { bytes }
@@ -46,16 +46,17 @@ impl Text {
         reason = "the one place that turns validated bytes into a str"
     )]
     pub fn as_str(&self) -> &str {
-        // SAFETY: the invariant of `bytes`; they are immutable and no constructor takes others.
+        // SAFETY: every constructor establishes the invariant of `bytes`. The bytes are immutable, and
+        // callers of `payload_mut` leave them unchanged or empty.
         unsafe { str::from_utf8_unchecked(&self.bytes) }
     }
 
-    /// Lends the bytes, to be taken out whole: what is left has to be empty, or as it was.
+    /// Returns the bytes for `mem::take`. The caller must leave them unchanged or empty.
     pub(crate) const fn payload_mut(&mut self) -> &mut Bytes {
         &mut self.bytes
     }
 
-    /// Returns the bytes of the text, without copying them.
+    /// Returns the bytes of the text, without a copy.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
@@ -88,7 +89,7 @@ impl Borrow<str> for Text {
 }
 
 impl Hash for Text {
-    /// Hashes as `str` does: [`Borrow`] demands it.
+    /// Hashes the text as `str` does, because [`Borrow`] requires equal hashes.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
     }
@@ -107,7 +108,7 @@ impl fmt::Display for Text {
 }
 
 impl From<&str> for Text {
-    /// Copies the string; [`Text::from_static`] does not.
+    /// Copies the string. [`Text::from_static`] does not copy it.
     fn from(text: &str) -> Self {
         Self {
             bytes: Bytes::copy_from_slice(text.as_bytes()),

@@ -1,15 +1,15 @@
 //! Resumable UTF-8 validation (RFC 6455 §8.1, RFC 3629).
 //!
-//! A message's text arrives in pieces that may end inside a character. [`Validator`] keeps the at
-//! most three bytes of such a character and fails at the first byte that no continuation could make
-//! valid: exactly when `str::from_utf8` of the text so far reports an error that more input would
-//! not mend.
+//! The text of a message arrives in pieces that may end inside a character. [`Validator`] keeps the bytes of
+//! such a character, at most three. It fails at the first byte that no continuation can make valid. At the
+//! same byte, [`error_len`](std::str::Utf8Error::error_len) becomes `Some` in the error that `str::from_utf8`
+//! returns for the text so far.
 
 use crate::simd::{Append, Carry, MaskingKey, Simd};
 
 pub use crate::simd::InvalidUtf8;
 
-/// Validates one text piece by piece.
+/// A validator of a text that arrives in pieces.
 ///
 /// ```
 /// use wsimd::utf8::Validator;
@@ -26,12 +26,12 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Starts a text, with the fastest kernels of this CPU.
+    /// Creates a validator with the fastest kernels of this CPU.
     pub fn new() -> Self {
         Self::with_simd(Simd::detect())
     }
 
-    /// Starts a text, with the kernels that `simd` stands for.
+    /// Creates a validator with the kernels of `simd`.
     #[doc(hidden)]
     pub const fn with_simd(simd: Simd) -> Self {
         Self {
@@ -44,18 +44,18 @@ impl Validator {
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] as soon as no continuation could make the text valid. The text is then over:
-    /// further calls answer for a new one.
+    /// [`InvalidUtf8`] as soon as no continuation can make the text valid. The next call begins a new text.
     pub fn validate(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         let verdict = self.simd.validate(bytes, self.carry);
         self.keep(verdict)
     }
 
-    /// Unmasks the next bytes of the text while appending them to `output`, and validates them.
+    /// Unmasks and validates the next bytes of the text, and appends them to `output`. `key` applies from the
+    /// first of these bytes.
     ///
     /// # Errors
     ///
-    /// As [`validate`](Self::validate). What was appended after an error is unspecified.
+    /// As [`validate`](Self::validate). After an error, the appended bytes are unspecified.
     pub fn copy_unmask(
         &mut self,
         bytes: &[u8],
@@ -68,11 +68,11 @@ impl Validator {
         self.keep(verdict)
     }
 
-    /// Ends the text and makes the validator ready for another.
+    /// Ends the text. The next call begins a new text.
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] when the text ends inside a character.
+    /// [`InvalidUtf8`] if the text ends inside a character.
     pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
         if std::mem::take(&mut self.carry).is_none() {
             Ok(())
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_dead_prefix_fails_before_the_character_is_complete() {
-        // RFC 3629 §4: F4 may be followed by 80..8F only.
+        // RFC 3629 §4: only 80..8F may follow F4.
         let mut validator = Validator::new();
         validator.validate(b"ok \xf4").unwrap();
         assert_eq!(validator.validate(b"\x90"), Err(InvalidUtf8));

@@ -1,4 +1,4 @@
-//! [`FrameCodec`]: frames as they are, for proxies, tools and tests.
+//! [`FrameCodec`]: a codec of single frames, for proxies, tools and tests.
 
 use std::{io, mem};
 
@@ -15,11 +15,13 @@ use crate::{
     simd::Simd,
 };
 
-/// Single frames for [`Framed`](tokio_util::codec::Framed).
+/// A codec of single frames for [`Framed`](tokio_util::codec::Framed).
 ///
-/// Checks what a header shows, the order of fragments included, and
-/// [`Config::max_frame_size`]. Does not put messages together, nor look into payloads: text may be
-/// invalid and a message of any size.
+/// The decoder checks every rule for headers, the order of fragments, and [`Config::max_frame_size`]. It does
+/// not assemble messages and does not check payloads. Text may therefore be invalid, and a message may have
+/// any size.
+///
+/// Protocol errors of the decoder are sticky.
 ///
 /// A relay that prints the frames of a client. The opening handshake has passed through it before:
 ///
@@ -50,7 +52,7 @@ use crate::{
 pub struct FrameCodec {
     simd: Simd,
     frames: FrameReader,
-    /// Binary, because frames are not looked into.
+    /// The payload of the current frame. It counts as binary, because payloads are not checked.
     payload: Payload,
     failed: Option<ProtocolError>,
     role: Role,
@@ -58,7 +60,7 @@ pub struct FrameCodec {
 }
 
 impl FrameCodec {
-    /// Makes the codec of the endpoint that has this role.
+    /// Creates the codec of the endpoint that has this role.
     pub fn new(role: Role, config: &Config) -> Self {
         Self {
             simd: Simd::detect(),
@@ -70,8 +72,8 @@ impl FrameCodec {
         }
     }
 
-    /// Lets these reserved bits pass on data frames, which extensions own (RFC 6455 §5.2). Default:
-    /// none.
+    /// Sets the reserved bits that received data frames may have, because extensions own them
+    /// (RFC 6455 §5.2). Default: none.
     #[must_use]
     pub const fn rsv(mut self, rsv: Rsv) -> Self {
         self.frames.allow(rsv);
@@ -127,11 +129,11 @@ impl Decoder for FrameCodec {
         Ok(frame)
     }
 
-    /// Decodes what is left at the end of the stream.
+    /// Decodes the remaining bytes at the end of the stream.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] when the stream ends inside a frame.
+    /// [`io::ErrorKind::UnexpectedEof`] if the stream ends inside a frame.
     fn decode_eof(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Error> {
         match self.decode(input)? {
             None if self.frames.is_inside() || !input.is_empty() => {
@@ -145,11 +147,11 @@ impl Decoder for FrameCodec {
 impl Encoder<Frame> for FrameCodec {
     type Error = Error;
 
-    /// Appends a frame; a client's is masked. Reserved bits are written as they are.
+    /// Appends a frame to `output`. A client masks it. Reserved bits are written unchanged.
     ///
     /// # Errors
     ///
-    /// [`SendError::FragmentedControl`] and [`SendError::ControlTooLong`].
+    /// [`SendError::FragmentedControl`] or [`SendError::ControlTooLong`] for an invalid control frame.
     fn encode(&mut self, mut frame: Frame, output: &mut BytesMut) -> Result<(), Error> {
         if frame.opcode.is_control() {
             if !frame.fin {

@@ -30,7 +30,7 @@ pub use frame_codec::FrameCodec;
 /// The number of bytes that are reserved for the next read once the buffer is used up.
 const MIN_READ: usize = 4096;
 
-/// Messages and control frames for [`Framed`](tokio_util::codec::Framed).
+/// A codec of messages and control frames for [`Framed`](tokio_util::codec::Framed).
 ///
 /// Errors of the decoder are sticky, because `Framed` continues to read after an error.
 ///
@@ -115,13 +115,14 @@ impl Codec {
         self.receiver.release_idle();
     }
 
-    /// Returns the Close frames that have passed so far.
+    /// Returns the Close frames that were sent and received so far.
     pub fn close_frames(&self) -> Closed {
         self.closing.close_frames()
     }
 }
 
-/// Continues a connection of [`WebSocket`](crate::WebSocket), or of another runtime, with `Framed`.
+/// Continues a connection with `Framed`. The endpoint may come from a [`WebSocket`](crate::WebSocket) or from
+/// another runtime.
 impl From<Endpoint> for Codec {
     fn from(endpoint: Endpoint) -> Self {
         let (receiver, sender, closing) = endpoint.into_parts();
@@ -151,7 +152,7 @@ impl Decoder for Codec {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] with code 1006 when the stream ends before the peer's Close frame.
+    /// [`Error::Closed`] with code 1006 if the stream ends before the peer's Close frame.
     fn decode_eof(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Error> {
         match self.decode(input)? {
             None if !self.receiver.is_closed() => Err(self.closing.close_frames().into()),
