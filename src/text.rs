@@ -46,8 +46,8 @@ impl Text {
         reason = "the one place that turns validated bytes into a str"
     )]
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor establishes the invariant of `bytes`. The bytes are immutable, and
-        // callers of `payload_mut` leave them unchanged or empty.
+        // SAFETY: every constructor establishes the invariant that `bytes` is valid UTF-8. The bytes are
+        // immutable, and callers of `payload_mut` leave them unchanged or empty.
         unsafe { str::from_utf8_unchecked(&self.bytes) }
     }
 

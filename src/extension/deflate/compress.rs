@@ -28,7 +28,7 @@ pub(super) struct Compressor {
     pub(super) within: bool,
     /// Whether anything was compressed since the last [`release_idle`](Encode::release_idle).
     pub(super) used: bool,
-    /// The state that the previous messages have left. It may be released between messages.
+    /// The state of zlib after the previous messages. The context may be released between messages.
     pub(super) context: Option<Box<Deflate>>,
 }
 

@@ -52,8 +52,8 @@ pub(super) struct Decompressor {
     /// Whether anything was inflated since the last [`release_idle`](Decode::release_idle).
     pub(super) used: bool,
     /// The state of the current stream, with the bytes that it may refer to. `None` after the end of a
-    /// stream. Between messages also `None` without context takeover, and after a release: `history`
-    /// restores it.
+    /// stream. Between messages, also `None` without context takeover and after a release. `history` restores
+    /// the context.
     pub(super) context: Option<Box<Inflate>>,
     /// The last `window` inflated bytes, from which a new context is restored.
     pub(super) history: VecDeque<u8>,
@@ -174,7 +174,8 @@ impl Decompressor {
             // The message has no data, or its last block was the last of its stream (§7.2.3.4).
             return Ok(());
         }
-        // zlib stops at the end of a block, so that the byte after the tail stays unread.
+        // `InflateFlush::Block` stops zlib at the end of a block, so that the byte after the tail stays
+        // unread.
         let tail = self.step(&TAIL_AND_BYTE, &mut [0], InflateFlush::Block)?;
         tail.ended?;
         if tail.read != TAIL.len() || tail.written != 0 {

@@ -164,9 +164,10 @@ impl Deflate {
         self
     }
 
-    /// Limits the inflated bytes of all received messages to `ratio` times the received bytes, plus `burst`
-    /// bytes. A peer that exceeds the limit is closed with 1008. Default: no limit except the limit of each
-    /// message, [`Config::max_message_size`](crate::Config::max_message_size).
+    /// Limits the inflated bytes of received messages to `ratio` times their compressed bytes, plus `burst`
+    /// bytes. At the end of a message, any unused budget beyond `burst` expires. A peer that exceeds the
+    /// limit is closed with 1008. Default: no limit except the limit of each message,
+    /// [`Config::max_message_size`](crate::Config::max_message_size).
     ///
     /// The whole payload of a frame counts as received once the frame's header has arrived. An unfinished
     /// frame is therefore limited by `max_message_size` only.
