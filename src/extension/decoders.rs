@@ -50,7 +50,7 @@ impl Decoder {
 }
 
 /// Returns the reserved bits that the decoders own.
-pub(super) fn owned(decoders: &[Decoder]) -> Rsv {
+pub(super) fn owned_rsv(decoders: &[Decoder]) -> Rsv {
     let owned = decoders.iter().map(|decoder| decoder.rsv);
     owned.fold(Rsv::NONE, Rsv::union)
 }
@@ -66,7 +66,7 @@ impl Decoders {
 
     /// Returns the reserved bits that the decoders own.
     pub(crate) fn rsv(&self) -> Rsv {
-        owned(&self.list)
+        owned_rsv(&self.list)
     }
 
     /// Begins a frame and returns whether any decoder decodes it.

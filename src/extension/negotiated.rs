@@ -34,7 +34,7 @@ impl Extensions {
 
     /// Returns the reserved bits that the extensions own.
     pub(crate) fn rsv(&self) -> Rsv {
-        decoders::owned(&self.decoders)
+        decoders::owned_rsv(&self.decoders)
     }
 
     /// Adds the coders of an extension after the others. `element` is the extension's element of the header.

@@ -36,30 +36,30 @@ pub(super) fn offer(list: &List) -> Result<Option<HeaderValue>, HandshakeError> 
 /// Answers a client's offers, in the client's order. Accepts, for each name, the first offer that an
 /// extension accepts and whose reserved bits are free. Declines all others.
 pub(super) fn accept(fields: &HeaderMap, list: &List) -> Result<Extensions, HandshakeError> {
-    let mut agreed = Extensions::default();
+    let mut negotiated = Extensions::default();
     let mut names = Vec::new();
     for (name, offer) in read(fields)? {
         if names.contains(&name) {
             continue;
         }
         for extension in list.iter().filter(|extension| extension.name() == name) {
-            if !is_free(&agreed, &**extension) {
+            if !is_free(&negotiated, &**extension) {
                 continue;
             }
             if let Ok((response, coders)) = extension.accept(&offer) {
                 let element = element(&name, &response)?;
-                agreed.push(&element, extension.rsv(), coders);
+                negotiated.push(&element, extension.rsv(), coders);
                 names.push(name);
                 break;
             }
         }
     }
-    Ok(agreed)
+    Ok(negotiated)
 }
 
 /// Checks a server's response to the offers.
 pub(super) fn confirm(fields: &HeaderMap, list: &List) -> Result<Extensions, HandshakeError> {
-    let mut agreed = Extensions::default();
+    let mut negotiated = Extensions::default();
     let mut names = Vec::new();
     for (name, response) in read(fields)? {
         if names.contains(&name) {
@@ -74,13 +74,13 @@ pub(super) fn confirm(fields: &HeaderMap, list: &List) -> Result<Extensions, Han
             name: excerpt(&name),
             error: Box::new(error),
         })?;
-        if !is_free(&agreed, &**extension) {
+        if !is_free(&negotiated, &**extension) {
             return Err(HandshakeError::ReservedBitsTaken(excerpt(&name)));
         }
-        agreed.push(&element(&name, &response)?, extension.rsv(), coders);
+        negotiated.push(&element(&name, &response)?, extension.rsv(), coders);
         names.push(name);
     }
-    Ok(agreed)
+    Ok(negotiated)
 }
 
 /// Returns whether clients can offer the extension.
@@ -89,8 +89,8 @@ fn offers_any(extension: &Arc<dyn Extension>) -> bool {
 }
 
 /// Returns whether the reserved bits of an extension are free.
-fn is_free(agreed: &Extensions, extension: &dyn Extension) -> bool {
-    agreed.rsv().intersection(extension.rsv()).is_none()
+fn is_free(negotiated: &Extensions, extension: &dyn Extension) -> bool {
+    negotiated.rsv().intersection(extension.rsv()).is_none()
 }
 
 /// Parses all elements of the header. Returns none if the header is absent.

@@ -272,8 +272,8 @@ fn switching_protocols(
         fields.insert(SEC_WEBSOCKET_PROTOCOL, headers::value("subprotocol", name)?);
     }
     if !negotiated.extensions.is_empty() {
-        let agreed = headers::value("extension", negotiated.extensions.as_str())?;
-        fields.insert(SEC_WEBSOCKET_EXTENSIONS, agreed);
+        let value = headers::value("extension", negotiated.extensions.as_str())?;
+        fields.insert(SEC_WEBSOCKET_EXTENSIONS, value);
     }
     fields.extend(policy.headers.clone());
     Ok(response)

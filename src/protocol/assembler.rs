@@ -138,7 +138,7 @@ impl Assembler {
         Limit::new(left, settings.max_frame_size, settings)
     }
 
-    /// Returns whether extensions have yet to decode bytes that have arrived.
+    /// Returns whether arrived bytes still wait to be decoded.
     #[inline]
     pub(super) fn is_paused(&self) -> bool {
         self.decoding.as_ref().is_some_and(|it| it.is_paused())

@@ -113,7 +113,7 @@ impl FrameReader {
         }
     }
 
-    /// Lets these reserved bits pass on data frames.
+    /// Allows these reserved bits on data frames.
     pub(crate) const fn allow(&mut self, rsv: Rsv) {
         self.rsv = rsv;
     }

@@ -5,8 +5,8 @@ use std::{fmt, mem};
 use zlib_rs::{Deflate, DeflateFlush};
 
 use super::{
-    TAIL, advanced,
-    pool::{self, Settings},
+    TAIL, difference,
+    pool::{self, CompressorSettings},
 };
 use crate::{
     extension::{Compress, Encode, MessagePiece},
@@ -19,7 +19,7 @@ const MIN_ROOM: usize = 64;
 const MAX_ROOM: usize = 64 << 10;
 
 pub(super) struct Compressor {
-    pub(super) settings: Settings,
+    pub(super) settings: CompressorSettings,
     /// Whether messages refer to the previous messages.
     pub(super) takeover: bool,
     /// The length in bytes below which messages are sent uncompressed.
@@ -55,8 +55,8 @@ impl Compressor {
             context
                 .compress(payload, free, flush)
                 .expect("a context made here, and buffers that are not empty");
-            let read = advanced(read, context.total_in());
-            let written = advanced(written, context.total_out());
+            let read = difference(read, context.total_in());
+            let written = difference(written, context.total_out());
             output.truncate(start + written);
             payload = payload.get(read..).unwrap_or_default();
             if written < room {

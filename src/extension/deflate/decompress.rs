@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, mem};
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::{TAIL, advanced, pool};
+use super::{TAIL, difference, pool};
 use crate::{
     extension::{DataFrame, Decode, Decoded},
     frame::{CloseCode, ProtocolError, Rsv},
@@ -242,8 +242,8 @@ impl Decompressor {
                 Ok(status) => Ok(status == Status::StreamEnd),
                 Err(_) => Err(DAMAGED),
             },
-            read: advanced(before.0, context.total_in()),
-            written: advanced(before.1, context.total_out()),
+            read: difference(before.0, context.total_in()),
+            written: difference(before.1, context.total_out()),
         })
     }
 

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use self::{
     compress::Compressor,
     decompress::{Budget, Decompressor, Ends},
-    params::{Agreed, Bits, Direction, Parameters},
-    pool::Settings,
+    params::{Bits, Contexts, DeflateParams, Direction},
+    pool::CompressorSettings,
 };
 use super::{Coders, Extension, NegotiationError, Params};
 use crate::frame::{Role, Rsv};
@@ -65,7 +65,7 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// ends more streams is closed with 1008.
 #[derive(Clone, Debug)]
 pub struct Deflate {
-    parameters: Parameters,
+    parameters: DeflateParams,
     level: u8,
     memory_level: u8,
     threshold: usize,
@@ -76,9 +76,9 @@ impl Deflate {
     /// Creates the default settings, which the setters document.
     pub const fn new() -> Self {
         Self {
-            parameters: Parameters {
+            parameters: DeflateParams {
                 client_max_window_bits: Bits::Any,
-                ..Parameters::NONE
+                ..DeflateParams::NONE
             },
             level: 1,
             memory_level: 8,
@@ -183,17 +183,17 @@ impl Deflate {
         self
     }
 
-    fn coders(&self, role: Role, agreed: Agreed) -> Coders {
+    fn coders(&self, role: Role, contexts: Contexts) -> Coders {
         let (ours, theirs) = match role {
-            Role::Server => (agreed.server, agreed.client),
-            Role::Client => (agreed.client, agreed.server),
+            Role::Server => (contexts.server, contexts.client),
+            Role::Client => (contexts.client, contexts.server),
         };
         Coders::new(self.compressor(ours), self.decompressor(theirs))
     }
 
     fn compressor(&self, direction: Direction) -> Compressor {
         Compressor {
-            settings: Settings {
+            settings: CompressorSettings {
                 level: self.level,
                 memory_level: self.memory_level,
                 // zlib has no window of 8 bits. With 9 bits, it refers back by at most 250 bytes, which a
@@ -246,18 +246,18 @@ impl Extension for Deflate {
     }
 
     fn accept(&self, offer: &Params) -> Result<(Params, Coders), NegotiationError> {
-        let (response, agreed) = params::accept(self.parameters, offer)?;
-        Ok((response, self.coders(Role::Server, agreed)))
+        let (response, contexts) = params::accept(self.parameters, offer)?;
+        Ok((response, self.coders(Role::Server, contexts)))
     }
 
     fn confirm(&self, response: &Params) -> Result<Coders, NegotiationError> {
-        let agreed = params::confirm(self.parameters, response)?;
-        Ok(self.coders(Role::Client, agreed))
+        let contexts = params::confirm(self.parameters, response)?;
+        Ok(self.coders(Role::Client, contexts))
     }
 }
 
 /// Returns the increase of one of zlib's counters during one call. It is at most the length of a buffer.
-fn advanced(before: u64, after: u64) -> usize {
+fn difference(before: u64, after: u64) -> usize {
     usize::try_from(after - before).unwrap_or(usize::MAX)
 }
 

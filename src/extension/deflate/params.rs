@@ -23,7 +23,7 @@ pub(super) enum Bits {
 
 /// The negotiated parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Agreed {
+pub(super) struct Contexts {
     pub(super) server: Direction,
     pub(super) client: Direction,
 }
@@ -38,14 +38,14 @@ pub(super) struct Direction {
 
 /// The parameters of an offer, of a response or of the settings of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parameters {
+pub(super) struct DeflateParams {
     pub(super) server_no_context_takeover: bool,
     pub(super) client_no_context_takeover: bool,
     pub(super) server_max_window_bits: Option<u8>,
     pub(super) client_max_window_bits: Bits,
 }
 
-impl Parameters {
+impl DeflateParams {
     pub(super) const NONE: Self = Self {
         server_no_context_takeover: false,
         client_no_context_takeover: false,
@@ -148,12 +148,12 @@ fn bits(name: &str, value: Option<&str>) -> Result<u8, NegotiationError> {
 /// | | N | without value | N |
 /// | | N | M | the smaller |
 pub(super) fn accept(
-    settings: Parameters,
+    settings: DeflateParams,
     offer: &Params,
-) -> Result<(Params, Agreed), NegotiationError> {
-    let offer = Parameters::parse(offer)?;
+) -> Result<(Params, Contexts), NegotiationError> {
+    let offer = DeflateParams::parse(offer)?;
     let server_bits = settings.server_max_window_bits.into_iter();
-    let response = Parameters {
+    let response = DeflateParams {
         server_no_context_takeover: settings.server_no_context_takeover
             || offer.server_no_context_takeover,
         client_no_context_takeover: settings.client_no_context_takeover
@@ -172,7 +172,7 @@ pub(super) fn accept(
             (_, Bits::Absent | Bits::Any) => Bits::Absent,
         },
     };
-    Ok((response.write(), agreed(response)))
+    Ok((response.write(), contexts(response)))
 }
 
 /// Checks a response on a client with these settings.
@@ -191,8 +191,11 @@ pub(super) fn accept(
 /// | | N | none | N |
 /// | | N | up to N | as in the response |
 /// | | N | above N | refused |
-pub(super) fn confirm(settings: Parameters, response: &Params) -> Result<Agreed, NegotiationError> {
-    let mut response = Parameters::parse(response)?;
+pub(super) fn confirm(
+    settings: DeflateParams,
+    response: &Params,
+) -> Result<Contexts, NegotiationError> {
+    let mut response = DeflateParams::parse(response)?;
     if settings.server_no_context_takeover && !response.server_no_context_takeover {
         return Err(NegotiationError::MissingParameter(
             SERVER_NO_CONTEXT_TAKEOVER,
@@ -226,11 +229,11 @@ pub(super) fn confirm(settings: Parameters, response: &Params) -> Result<Agreed,
         (Bits::Max(ours), Bits::Absent) => Bits::Max(ours),
         (_, theirs) => theirs,
     };
-    Ok(agreed(response))
+    Ok(contexts(response))
 }
 
-fn agreed(response: Parameters) -> Agreed {
-    Agreed {
+fn contexts(response: DeflateParams) -> Contexts {
+    Contexts {
         server: Direction {
             takeover: !response.server_no_context_takeover,
             window_bits: response.server_max_window_bits.unwrap_or(MAX_BITS),

@@ -17,7 +17,7 @@ const BLOCK: usize = 128 << 10;
 
 /// The settings of a context that compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(super) struct CompressorSettings {
     pub(super) level: u8,
     pub(super) memory_level: u8,
     /// The window in bits, 9 to 15.
@@ -26,7 +26,7 @@ pub(super) struct Settings {
 
 #[derive(Default)]
 struct Pool {
-    deflate: Vec<(Settings, Box<Deflate>)>,
+    deflate: Vec<(CompressorSettings, Box<Deflate>)>,
     #[expect(
         clippy::vec_box,
         reason = "a connection without a context has only a pointer"
@@ -40,13 +40,13 @@ thread_local! {
 }
 
 /// Runs `f` with the pool of the thread. Returns `None` while the thread ends.
-fn with<T>(f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
+fn with_pool<T>(f: impl FnOnce(&mut Pool) -> T) -> Option<T> {
     POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok()
 }
 
 /// Returns a fresh context that compresses.
-pub(super) fn deflate(settings: Settings) -> Box<Deflate> {
-    let spare = with(|pool| {
+pub(super) fn deflate(settings: CompressorSettings) -> Box<Deflate> {
+    let spare = with_pool(|pool| {
         let place = pool.deflate.iter().rposition(|(of, _)| *of == settings)?;
         Some(pool.deflate.remove(place))
     });
@@ -65,8 +65,8 @@ pub(super) fn deflate(settings: Settings) -> Box<Deflate> {
 }
 
 /// Returns a context to the pool.
-pub(super) fn keep_deflate(settings: Settings, deflate: Box<Deflate>) {
-    with(|pool| {
+pub(super) fn keep_deflate(settings: CompressorSettings, deflate: Box<Deflate>) {
+    with_pool(|pool| {
         if pool.deflate.len() == MAX_SPARE {
             // The oldest context is dropped, because its settings may not occur again.
             pool.deflate.remove(0);
@@ -77,7 +77,7 @@ pub(super) fn keep_deflate(settings: Settings, deflate: Box<Deflate>) {
 
 /// Returns a fresh context that inflates.
 pub(super) fn inflate() -> Box<Inflate> {
-    if let Some(mut inflate) = with(|pool| pool.inflate.pop()).flatten() {
+    if let Some(mut inflate) = with_pool(|pool| pool.inflate.pop()).flatten() {
         inflate.reset(false);
         return inflate;
     }
@@ -87,7 +87,7 @@ pub(super) fn inflate() -> Box<Inflate> {
 
 /// Returns a context to the pool.
 pub(super) fn keep_inflate(inflate: Box<Inflate>) {
-    with(|pool| {
+    with_pool(|pool| {
         if pool.inflate.len() < MAX_SPARE {
             pool.inflate.push(inflate);
         }
@@ -96,11 +96,11 @@ pub(super) fn keep_inflate(inflate: Box<Inflate>) {
 
 /// Takes the block out of the pool, until [`keep_block`]. Its content is unspecified.
 pub(super) fn block() -> Box<[u8]> {
-    let spare = with(|pool| pool.block.take()).flatten();
+    let spare = with_pool(|pool| pool.block.take()).flatten();
     spare.unwrap_or_else(|| vec![0; BLOCK].into())
 }
 
 /// Returns the block to the pool.
 pub(super) fn keep_block(block: Box<[u8]>) {
-    with(|pool| pool.block = Some(block));
+    with_pool(|pool| pool.block = Some(block));
 }

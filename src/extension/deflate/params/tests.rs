@@ -8,9 +8,9 @@ fn params(text: &str) -> Params {
 }
 
 /// Returns the response of a server to an offer, and the negotiated parameters.
-fn accepted(settings: &Deflate, offer: &str) -> Result<(String, Agreed), NegotiationError> {
+fn accepted(settings: &Deflate, offer: &str) -> Result<(String, Contexts), NegotiationError> {
     accept(settings.parameters, &params(offer))
-        .map(|(response, agreed)| (response.to_string(), agreed))
+        .map(|(response, contexts)| (response.to_string(), contexts))
 }
 
 fn direction(takeover: bool, window_bits: u8) -> Direction {
@@ -41,17 +41,17 @@ fn a_server_joins_both_sides_wish_for_no_context_takeover() {
         ),
     ] {
         let settings = Deflate::new().server_no_context_takeover(ours);
-        let (response, agreed) = accepted(&settings, theirs).unwrap();
+        let (response, contexts) = accepted(&settings, theirs).unwrap();
         assert_eq!(response, expected);
-        assert_eq!(agreed.server, direction(expected.is_empty(), 15));
-        assert_eq!(agreed.client, direction(true, 15));
+        assert_eq!(contexts.server, direction(expected.is_empty(), 15));
+        assert_eq!(contexts.client, direction(true, 15));
 
         let settings = Deflate::new().client_no_context_takeover(ours);
         let rename = |text: &str| text.replace("server", "client");
-        let (response, agreed) = accepted(&settings, &rename(theirs)).unwrap();
+        let (response, contexts) = accepted(&settings, &rename(theirs)).unwrap();
         assert_eq!(response, rename(expected));
-        assert_eq!(agreed.client, direction(expected.is_empty(), 15));
-        assert_eq!(agreed.server, direction(true, 15));
+        assert_eq!(contexts.client, direction(expected.is_empty(), 15));
+        assert_eq!(contexts.server, direction(true, 15));
     }
 }
 
@@ -72,10 +72,10 @@ fn a_server_limits_its_own_window_to_the_smaller_of_both() {
             })
         };
         let settings = Deflate::new().server_max_window_bits(ours);
-        let (response, agreed) = accepted(&settings, &text(theirs)).unwrap();
+        let (response, contexts) = accepted(&settings, &text(theirs)).unwrap();
         assert_eq!(response, text(expected), "{ours:?} {theirs:?}");
-        assert_eq!(agreed.server, direction(true, expected.unwrap_or(15)));
-        assert_eq!(agreed.client, direction(true, 15));
+        assert_eq!(contexts.server, direction(true, expected.unwrap_or(15)));
+        assert_eq!(contexts.client, direction(true, 15));
     }
 }
 
@@ -100,10 +100,10 @@ fn a_server_limits_the_clients_window_where_the_client_lets_it() {
         (&twelve, TWELVE, TWELVE, 12),
         (&twelve, FIFTEEN, TWELVE, 12),
     ] {
-        let (response, agreed) = accepted(settings, offer).unwrap();
+        let (response, contexts) = accepted(settings, offer).unwrap();
         assert_eq!(response, expected, "{settings:?} {offer}");
-        assert_eq!(agreed.client, direction(true, bits));
-        assert_eq!(agreed.server, direction(true, 15));
+        assert_eq!(contexts.client, direction(true, bits));
+        assert_eq!(contexts.server, direction(true, 15));
     }
     assert_eq!(
         accepted(&twelve, ""),
