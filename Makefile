@@ -39,7 +39,7 @@ fmt: ## (1 s) the formatting; `cargo fmt` corrects it
 	cargo fmt --manifest-path tests/loom/Cargo.toml --check
 
 lint: ## (30 s) clippy on all targets and features; a warning is an error
-	cargo clippy --all-targets --all-features -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 doc: ## (5 s) the documentation, private items as well; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
@@ -82,7 +82,7 @@ fuzz-test: ## (20 s) the fuzz targets over their seeds, as plain tests on stable
 	cd fuzz && cargo test
 
 bench-smoke: ## (30 s) every benchmark once, as a test
-	cargo test --all-features --benches
+	cargo test --package wsimd-benches --benches
 
 autobahn: ## (1-2 min) the Autobahn suite in both roles, strict; installs the suite
 	ci/autobahn/run.sh
@@ -115,13 +115,13 @@ package: ## (10 s) the package builds by itself; needs a clean work tree
 ##@ Measurements
 
 bench: ## (5 min) the benchmarks of this crate alone
-	cargo bench --all-features
+	cargo bench --package wsimd-benches
 
 bench-work: ## (2 min) the time that a poll holds its thread, in the most expensive cases
-	cargo bench --all-features --bench work
+	cargo bench --package wsimd-benches --bench work
 
 bench-neighbour: ## (3 min) the wait of a client for an echo beside hostile clients
-	cargo bench --all-features --bench neighbour
+	cargo bench --package wsimd-benches --bench neighbour
 
 compare: ## (25 min) the comparison with other libraries, every figure of the README
 	$(COMPARE) run --quick

@@ -49,8 +49,8 @@ rustc "${options[@]}" --edition 2021 --cap-lints allow --crate-type rlib --crate
 options+=(--edition 2024 --extern "bytes=$out/libbytes.rlib")
 
 # With the lints of Cargo.toml, of which no other check sees the code for these targets.
-lints=$(sed -n '/^\[lints.rust\]/,/^$/ s/^\([a-z_]*\) = "\(.*\)"/--\2=\1/p
-    /^\[lints.clippy\]/,/^$/ s/^\([a-z_]*\) = "\(.*\)"/--\2=clippy::\1/p' Cargo.toml)
+lints=$(sed -n '/^\[workspace.lints.rust\]/,/^$/ s/^\([a-z_]*\) = "\(.*\)"/--\2=\1/p
+    /^\[workspace.lints.clippy\]/,/^$/ s/^\([a-z_]*\) = "\(.*\)"/--\2=clippy::\1/p' Cargo.toml)
 # shellcheck disable=SC2086
 CARGO_PKG_RUST_VERSION=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml) \
     CLIPPY_CONF_DIR=$PWD clippy-driver "${options[@]}" $lints -D warnings --crate-type rlib \
