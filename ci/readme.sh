@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pastes each program of the README into a fresh project, which has the README's dependencies and must compile
-# without a warning. Then checks the relative links of all pages.
+# Pastes the programs of the README and of two guides into fresh projects, one for each page. A project has the
+# dependencies of its page and must compile without a warning. Then checks the relative links of all pages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -8,26 +8,29 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/readme RUSTFLAGS="-D warnings"
 
-# Prints the code blocks of a language, the n-th one only if n is given.
+# Prints the code blocks of a language in a page, the n-th one only if n is given.
 blocks() {
-    awk -v lang="$1" -v wanted="${2:-0}" '
+    awk -v lang="$2" -v wanted="${3:-0}" '
         /^```/ { inside = !inside && index($0, "```" lang) == 1; number += inside; next }
-        inside && (!wanted || number == wanted)' README.md
+        inside && (!wanted || number == wanted)' "$1"
 }
 
-programs=$(grep -c '^```rust' README.md)
-for number in $(seq "$programs"); do
-    project=$work/readme-$number
-    mkdir -p "$project/src"
-    blocks rust "$number" >"$project/src/main.rs"
+for page in README.md src/guides/tls.md src/guides/axum_and_hyper.md; do
+    name=$(basename "$page" .md)
+    project=$work/$name
+    mkdir -p "$project/src/bin"
+    programs=$(grep -c '^```rust' "$page")
+    for number in $(seq "$programs"); do
+        blocks "$page" rust "$number" >"$project/src/bin/program-$number.rs"
+    done
     {
-        printf '[package]\nname = "readme-%s"\nedition = "2024"\n\n' "$number"
-        blocks toml
+        printf '[package]\nname = "%s"\nedition = "2024"\n\n' "${name,,}"
+        blocks "$page" toml
         printf '\n[patch.crates-io]\nwsimd = { path = "%s" }\n' "$root"
     } >"$project/Cargo.toml"
     cp Cargo.lock "$project/Cargo.lock"
     (cd "$project" && cargo check --quiet)
-    printf 'readme: program %s compiles\n' "$number"
+    printf 'readme: %s programs of %s compile\n' "$programs" "$page"
 done
 
 links=0
