@@ -41,3 +41,9 @@ for page in *.md benches/*.md benches/*/README.md ci/*/README.md; do
     done
 done
 printf 'readme: %s relative links\n' "$links"
+
+cargo doc --quiet --no-deps --all-features
+for link in $(grep -ohE 'docs\.rs/wsimd/latest/[^)# ]+' ./*.md | sort -u); do
+    [ -e "$CARGO_TARGET_DIR/doc/${link#docs.rs/wsimd/latest/}" ] || { printf 'readme: no %s\n' "$link" >&2; exit 1; }
+done
+echo 'readme: links to the documentation'
