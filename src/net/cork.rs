@@ -41,14 +41,11 @@ thread_local! {
 }
 
 /// The stream's handle to a socket, which the stream shares with the handler task.
-#[derive(Debug)]
 pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
 
 /// The handler task's handle to the cork. Once it is dropped, the stream flushes the backlog itself.
-#[derive(Debug)]
 pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
 
-#[derive(Debug)]
 struct Shared<S> {
     /// `None` once the stream was dropped and all bytes were written.
     tcp: Option<S>,
@@ -65,7 +62,7 @@ struct Shared<S> {
 }
 
 /// The state of a busy socket.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Rest {
     /// The bytes that were sent and not written yet. They precede all other bytes.
     kept: Vec<u8>,

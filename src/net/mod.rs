@@ -8,6 +8,7 @@ pub(crate) mod cork;
 pub(crate) mod opening;
 
 use std::{
+    fmt,
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
@@ -31,7 +32,6 @@ use cork::Cork;
 ///
 /// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
 /// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
-#[derive(Debug)]
 pub struct Stream(Cork);
 
 impl Stream {
@@ -100,6 +100,19 @@ fn limit_unsent(stream: &TcpStream) {
 /// Leaves the socket unchanged, because `socket2` has no such option for this platform.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn limit_unsent(_: &TcpStream) {}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut stream = f.debug_struct("Stream");
+        if let Ok(addr) = self.local_addr() {
+            stream.field("local_addr", &addr);
+        }
+        if let Ok(addr) = self.peer_addr() {
+            stream.field("peer_addr", &addr);
+        }
+        stream.finish()
+    }
+}
 
 impl Drop for Stream {
     fn drop(&mut self) {
