@@ -102,6 +102,8 @@
 //! Features are additive. Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`],
 //! [`simd`] and [`utf8`] remain, and the crate does not depend on tokio.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "codec")]
@@ -119,6 +121,7 @@ pub mod frame;
     feature = "codec",
     feature = "deflate"
 ))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guides;
 pub mod handshake;
 mod message;
