@@ -57,7 +57,7 @@ step-%:
 		$(MAKE) --no-print-directory $* BACKENDS=scalar CONNECTIONS=2000; \
 		printf '== %s: ok after %d s\n' $* $$SECONDS
 
-readme: ## (10 s) the programs of the README compile in fresh projects; relative links resolve
+readme: ## (1 min) the programs of the README and two guides compile in fresh projects; relative links resolve
 	ci/readme.sh
 
 features: ## (30 s) each set of features builds; without features nothing needs tokio (installs cargo-hack)
