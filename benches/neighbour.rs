@@ -178,7 +178,8 @@ fn serve(runtime: &str) -> Result<()> {
             .bind("127.0.0.1:0")
             .await?;
         println!("{}", server.local_addr()?.port());
-        let handler = async |ws, request: wsimd::http::Request<()>| handle(ws, request.uri().path()).await;
+        let handler =
+            async |ws, request: wsimd::http::Request<()>| handle(ws, request.uri().path()).await;
         server.serve_with_request(handler).await;
         Ok(())
     })
