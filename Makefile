@@ -163,10 +163,10 @@ fuzz-smoke: ## (5 min) FUZZ_SECONDS=10 of each fuzz target on nightly Rust; inst
 			-- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-mutants: ## (10 min) the tests of the byte kernels notice every fault of ci/mutants.txt
+mutants: ## (15 min) the tests of the byte kernels notice every fault of ci/mutants.txt
 	ci/mutants.sh
 
-asan: ## (2 min) the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
+asan: ## (1 min) the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
 	NIGHTLY=$(NIGHTLY) ci/asan.sh
 
 neon: ## (2 min) the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
