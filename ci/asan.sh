@@ -44,7 +44,8 @@ if cmp -s "$file" original; then
 fi
 echo "asan: the same with a planted fault" >&2
 tests --no-run
-if tests simd >output 2>&1; then
+# Only the test of exact allocations: another test may abort the run first, with a read behind a constant.
+if tests simd::tests::exact >output 2>&1; then
     echo "asan: reading behind the input was not noticed" >&2
     exit 1
 fi
