@@ -10,7 +10,7 @@ use wsimd::{
 
 use super::{
     deflate::{self, Direction, Inflated, Sent},
-    masking_key, peer_of, role,
+    masking_key, role,
     split::splits,
     text,
 };
@@ -71,7 +71,7 @@ pub fn deflate_roundtrip(data: &[u8]) {
     let mut sender = Sender::new(role, &config);
     sender.set_encoders(deflate::negotiate(role, &deflate).split().0);
     let (sent, wire) = send(sender, records, frame_size);
-    check_wire(&sent, &wire, peer_of(role), ours, threshold);
+    check_wire(&sent, &wire, role.peer(), ours, threshold);
 
     let largest = sent.iter().map(|(message, _)| message.len()).max();
     let sent: Vec<_> = sent
@@ -80,8 +80,8 @@ pub fn deflate_roundtrip(data: &[u8]) {
         .collect();
     let peer = |largest: usize| {
         let config = Config::new().max_fragments(None).max_message_size(largest);
-        let mut receiver = Receiver::new(peer_of(role), &config.max_frame_size(frame_size));
-        receiver.set_decoders(deflate::negotiate(peer_of(role), &deflate).split().1);
+        let mut receiver = Receiver::new(role.peer(), &config.max_frame_size(frame_size));
+        receiver.set_decoders(deflate::negotiate(role.peer(), &deflate).split().1);
         receiver
     };
     for (how, pieces) in splits(&wire, *lengths) {

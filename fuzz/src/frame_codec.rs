@@ -7,7 +7,7 @@ use wsimd::{
     frame::{Role, Rsv},
 };
 
-use super::{masking_key, peer_of, role, split::splits};
+use super::{masking_key, role, split::splits};
 
 /// Decodes arbitrary bytes in arbitrary pieces, encodes the frames, and decodes them again.
 ///
@@ -28,7 +28,7 @@ pub fn frame_codec(data: &[u8]) {
         assert_eq!(seen, expected, "{how} (left) is not as whole (right)");
     }
 
-    let mut encoder = codec(peer_of(role), flags);
+    let mut encoder = codec(role.peer(), flags);
     let mut output = BytesMut::new();
     for frame in &expected.frames {
         let verdict = encoder.encode(frame.clone(), &mut output);

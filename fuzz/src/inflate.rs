@@ -12,7 +12,7 @@ use super::{
     deflate::{self, Direction, Inflated, Sent},
     masking_key,
     model::inflater::Fault,
-    peer_of, role,
+    role,
     split::splits,
 };
 
@@ -234,7 +234,7 @@ impl Case {
 
 /// Writes the frames of the records, as the peer of this role sends them.
 fn frames(role: Role, mut records: &[u8]) -> Vec<u8> {
-    let masking_key = match peer_of(role) {
+    let masking_key = match role.peer() {
         Role::Client => Some(masking_key()),
         Role::Server => None,
     };

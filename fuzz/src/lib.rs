@@ -62,14 +62,6 @@ const fn role(is_server: bool) -> Role {
     }
 }
 
-/// The role at the other end.
-const fn peer_of(role: Role) -> Role {
-    match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    }
-}
-
 /// A fixed masking key (RFC 6455 §5.7), so that a finding can be repeated.
 const fn masking_key() -> MaskingKey {
     MaskingKey::new([0x37, 0xfa, 0x21, 0x3d])

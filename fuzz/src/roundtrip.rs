@@ -7,7 +7,7 @@ use wsimd::{
     protocol::{Receiver, Sender},
 };
 
-use super::{masking_key, peer_of, role, split::splits, text};
+use super::{masking_key, role, split::splits, text};
 
 /// The bytes that one input sends, without its last message. Each frame counts as its payload and 64
 /// bytes.
@@ -58,7 +58,7 @@ pub fn roundtrip(data: &[u8]) {
     let largest = sent.iter().map(message_len).max().unwrap_or_default();
     let peer = |largest: usize| {
         let config = Config::new().max_fragments(None).max_message_size(largest);
-        Receiver::new(peer_of(role), &config.max_frame_size(frame_size))
+        Receiver::new(role.peer(), &config.max_frame_size(frame_size))
     };
     for (how, pieces) in splits(&wire, *lengths) {
         if pieces.len() > MAX_BYTEWISE {

@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_reason_too_long_is_refused_before_anything_else_changes() {
-        // The seed library entered CLOSING, and raised the error afterwards.
+        // The Python library entered CLOSING, and raised the error afterwards.
         let error = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124)).unwrap_err();
         assert_eq!(error, SendError::CloseReasonTooLong { size: 124 });
         let longest = CloseFrame::new(CloseCode::NORMAL, "x".repeat(123)).unwrap();

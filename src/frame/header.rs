@@ -503,7 +503,7 @@ mod tests {
 
     #[test]
     fn control_frames_never_count_against_the_limit_of_data() {
-        // The seed library refuses a ping of 20 bytes when a message may grow by only 10 more bytes.
+        // The Python library refuses a ping of 20 bytes when a message may grow by only 10 more bytes.
         let expected = Expected {
             max_payload_len: 10,
             ..FROM_SERVER

@@ -5,7 +5,7 @@ use tokio_util::codec::{Decoder, Encoder};
 use wsimd::{Codec, Error, Event, FrameCodec, Role};
 
 use super::{config, send_error};
-use crate::support::frames::{BINARY, FIN, ROLES, close, frame, peer};
+use crate::support::frames::{BINARY, FIN, ROLES, close, frame};
 
 /// The room that a buffer has after decoding, in bytes.
 const ROOM: usize = 4096;
@@ -25,7 +25,7 @@ fn drain<D: Decoder<Error = Error>>(codec: &mut D, input: &mut BytesMut) -> usiz
 #[test]
 fn the_buffer_has_room_for_a_read_when_nothing_is_left_to_decode() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let message = frame(peer, FIN | BINARY, &[1; 1000]);
         let begun = frame(peer, FIN | BINARY, &[1; 100_000]);
         for input in [
@@ -50,7 +50,7 @@ fn the_buffer_has_room_for_a_read_when_nothing_is_left_to_decode() {
 #[test]
 fn the_buffer_does_not_grow_with_the_message() {
     for role in ROLES {
-        let message = frame(peer(role), FIN | BINARY, &vec![1; 1 << 20]);
+        let message = frame(role.peer(), FIN | BINARY, &vec![1; 1 << 20]);
         let mut codec = Codec::new(role, &config());
         let mut frames = FrameCodec::new(role, &config());
         let (mut decoded, mut buffer, mut other) = (0, BytesMut::new(), BytesMut::new());

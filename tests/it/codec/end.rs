@@ -7,14 +7,14 @@ use wsimd::{CloseCode, Codec, Error, ProtocolError, Role};
 
 use super::{close_event, config, framed, violation};
 use crate::support::{
-    frames::{BINARY, FIN, ROLES, TEXT, close, frame, peer},
+    frames::{BINARY, FIN, ROLES, TEXT, close, frame},
     script::Script,
 };
 
 #[tokio::test]
 async fn a_stream_that_ends_without_close_is_1006() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let whole = frame(peer, FIN | BINARY, &[7; 300]);
         let fragment = frame(peer, TEXT, b"begun");
         let header = 4 + if peer == Role::Client { 4 } else { 0 };
@@ -53,7 +53,7 @@ async fn the_error_of_an_early_end_knows_the_close_frame_that_was_sent() {
 #[tokio::test]
 async fn a_stream_that_ends_after_close_is_at_its_end() {
     for role in ROLES {
-        let close = close(peer(role), 1001, "away");
+        let close = close(role.peer(), 1001, "away");
         // Bytes after a Close frame are discarded, whether they are legal or not.
         for behind in [&b""[..], b"\xff", &close[..], &[0; 10_000]] {
             let (mut framed, _) = framed(role, Script::chunks([&close[..], behind]));

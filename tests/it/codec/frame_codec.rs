@@ -13,7 +13,7 @@ use wsimd::{
 
 use super::{config, send_error, violation};
 use crate::support::{
-    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, close, frame, peer},
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, close, frame},
     script::Script,
 };
 
@@ -45,7 +45,7 @@ async fn frames_go_through_as_they_are_in_both_roles() {
     for role in ROLES {
         let (near, far) = duplex(4096);
         let mut sender = Framed::new(near, FrameCodec::new(role, &Config::new()));
-        let mut receiver = Framed::new(far, FrameCodec::new(peer(role), &Config::new()));
+        let mut receiver = Framed::new(far, FrameCodec::new(role.peer(), &Config::new()));
         let send = async {
             for frame in &sent {
                 sender.feed(frame.clone()).await.unwrap();
@@ -92,9 +92,9 @@ async fn frames_look_on_the_wire_as_they_should() {
 async fn frames_do_not_depend_on_how_the_bytes_are_cut() {
     for role in ROLES {
         let input = [
-            frame(peer(role), TEXT, b"frag"),
-            frame(peer(role), FIN | PING, b""),
-            frame(peer(role), FIN, &[b'x'; 130]),
+            frame(role.peer(), TEXT, b"frag"),
+            frame(role.peer(), FIN | PING, b""),
+            frame(role.peer(), FIN, &[b'x'; 130]),
         ]
         .concat();
         let expected = [
@@ -117,7 +117,7 @@ async fn frames_do_not_depend_on_how_the_bytes_are_cut() {
 #[tokio::test]
 async fn reserved_bits_pass_where_they_are_allowed() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [
             frame(peer, FIN | 0x40 | TEXT, b"1"),
             frame(peer, FIN | 0x60 | BINARY, b"12"),
@@ -138,7 +138,7 @@ async fn reserved_bits_pass_where_they_are_allowed() {
 #[tokio::test]
 async fn what_a_header_shows_is_refused() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let own_mask = match role {
             Role::Client => ProtocolError::UnexpectedMask,
             Role::Server => ProtocolError::MissingMask,
@@ -196,7 +196,7 @@ async fn what_a_header_shows_is_refused() {
 #[tokio::test]
 async fn a_frame_over_the_limit_is_refused_by_its_header() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let config = config().max_frame_size(300);
         let exact = frame(peer, BINARY, &[7; 300]);
         // The second frame ends after its length.
@@ -212,7 +212,7 @@ async fn a_frame_over_the_limit_is_refused_by_its_header() {
 #[tokio::test]
 async fn what_only_a_payload_or_a_message_shows_passes() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [
             // Invalid UTF-8, a Close frame with an illegal code and reason, and a frame after it.
             frame(peer, FIN | TEXT, b"\xff\xfe"),
@@ -248,7 +248,7 @@ async fn what_only_a_payload_or_a_message_shows_passes() {
 #[tokio::test]
 async fn a_close_frame_of_one_byte_is_refused_because_its_header_shows_it() {
     for role in ROLES {
-        let input = frame(peer(role), FIN | CLOSE, b"x");
+        let input = frame(role.peer(), FIN | CLOSE, b"x");
         let mut framed = frames(role, Script::whole(&input[..2]).silent());
         let error = violation(framed.next().await.unwrap());
         assert_eq!(error, ProtocolError::CloseTooShort);
@@ -258,7 +258,7 @@ async fn a_close_frame_of_one_byte_is_refused_because_its_header_shows_it() {
 #[tokio::test]
 async fn the_end_of_the_stream_inside_a_frame_is_an_error() {
     for role in ROLES {
-        let input = frame(peer(role), TEXT, &[b'x'; 130]);
+        let input = frame(role.peer(), TEXT, &[b'x'; 130]);
         for len in 1..input.len() {
             let mut framed = frames(role, Script::whole(&input[..len]));
             let error = framed.next().await.unwrap().unwrap_err();

@@ -10,7 +10,7 @@ use wsimd::{Closed, Codec, Config, Error, Event, FrameCodec, Message, ProtocolEr
 
 use super::{close_event, config, framed, violation};
 use crate::support::{
-    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, peer},
+    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame},
     script::{Script, Write},
 };
 
@@ -91,7 +91,7 @@ async fn every_kind_of_message_is_sent_without_naming_a_type() {
 #[tokio::test]
 async fn the_halves_of_a_split_work_for_both_roles() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [frame(peer, FIN | TEXT, b"in"), close(peer, 1000, "")].concat();
         let (framed, seen) = framed(role, Script::whole(&input));
         let (mut sink, mut stream) = framed.split();
@@ -113,7 +113,7 @@ async fn the_halves_of_a_split_work_for_both_roles() {
 #[tokio::test]
 async fn a_decoder_and_an_encoder_work_apart() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let mut output = FramedWrite::new(Vec::new(), Codec::new(peer, &config()));
         output.send("text".into()).await.unwrap();
         output.send(Event::Pong("pong".into())).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_decoder_and_an_encoder_work_apart() {
 #[tokio::test]
 async fn a_codec_answers_nothing_by_itself() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [frame(peer, FIN | PING, b"?"), close(peer, 1000, "")].concat();
         let (mut framed, seen) = framed(role, Script::whole(&input));
         assert_eq!(
@@ -175,7 +175,7 @@ async fn a_codec_answers_nothing_by_itself() {
 #[tokio::test]
 async fn an_error_is_sticky() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let bad = frame(peer, FIN | 3, b"");
         let more = frame(peer, FIN | TEXT, b"more");
         let script = Script::chunks([&bad[..], &more, &more, &more]).silent();

@@ -11,7 +11,6 @@ use wsimd::{
 
 use crate::support::{
     deflate::{agree, text},
-    frames::peer,
     poll_once,
 };
 
@@ -40,7 +39,7 @@ impl Pair {
             Role::Server => (server, client),
         };
         let (near, io) = duplex(1 << 16);
-        let mut endpoint = Endpoint::new(peer(role), &config);
+        let mut endpoint = Endpoint::new(role.peer(), &config);
         endpoint.set_extensions(theirs);
         let mut pair = Self {
             ws: WebSocket::from_parts(Parts::new(near, role, &config).extensions(ours)),

@@ -6,7 +6,7 @@ use wsimd::{CloseCode, CloseFrame, Codec, Event, SendError};
 
 use super::{close_event, config, framed, send_error};
 use crate::support::{
-    frames::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, peer},
+    frames::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame},
     script::Script,
 };
 
@@ -47,7 +47,7 @@ async fn what_may_not_be_sent_leaves_nothing_behind() {
 #[tokio::test]
 async fn one_close_frame_is_sent_and_no_message_after_it() {
     for role in ROLES {
-        let input = frame(peer(role), FIN | TEXT, b"still coming");
+        let input = frame(role.peer(), FIN | TEXT, b"still coming");
         let (mut framed, seen) = framed(role, Script::whole(&input).silent());
         framed.send(close_event(1000, "first")).await.unwrap();
         let sent = close(role, 1000, "first");
@@ -83,7 +83,7 @@ async fn one_close_frame_is_sent_and_no_message_after_it() {
 #[tokio::test]
 async fn the_codec_knows_who_said_close_first() {
     for role in ROLES {
-        let input = close(peer(role), 1001, "theirs");
+        let input = close(role.peer(), 1001, "theirs");
         let (mut first, _) = framed(role, Script::whole(&input));
         first.send(close_event(1000, "ours")).await.unwrap();
         let half = first.codec().close_frames();

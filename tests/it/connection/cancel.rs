@@ -6,7 +6,7 @@ use wsimd::{CloseCode, Config};
 
 use crate::support::{
     connection,
-    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, mixed_traffic, peer},
+    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, mixed_traffic},
     poll_once,
     script::{Read, Script, Write},
 };
@@ -35,7 +35,7 @@ fn drop_until_ready<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
 async fn recv_dropped_at_every_poll_loses_and_repeats_nothing() {
     // fastwebsockets forgets the bytes of a header that it has read when the future is dropped.
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let (mut input, messages) = mixed_traffic(peer);
         input.extend(close(peer, 1001, "bye"));
         let reads = input
@@ -63,7 +63,7 @@ async fn recv_dropped_at_every_poll_loses_and_repeats_nothing() {
 #[tokio::test]
 async fn recv_dropped_at_every_poll_still_reports_a_violation_and_tells_the_peer() {
     for role in ROLES {
-        let input = frame(peer(role), FIN | TEXT, b"\xff and more");
+        let input = frame(role.peer(), FIN | TEXT, b"\xff and more");
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);
@@ -170,8 +170,8 @@ async fn send_close_dropped_at_every_poll_has_queued_one_close_frame() {
 async fn close_dropped_at_every_poll_closes_once_and_can_be_called_again() {
     for role in ROLES {
         let input = [
-            frame(peer(role), FIN | TEXT, b"discarded"),
-            close(peer(role), 1000, ""),
+            frame(role.peer(), FIN | TEXT, b"discarded"),
+            close(role.peer(), 1000, ""),
         ]
         .concat();
         let reads = input

@@ -15,7 +15,7 @@ use wsimd::{CloseCode, Config, Error, ProtocolError, Role, Timeout, WebSocket};
 use crate::support::{
     endless::Endless,
     expect,
-    frames::{BINARY, FIN, PING, ROLES, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, PING, ROLES, TEXT, close, frame, key},
     poll_once,
     script::{Read, Script, Write},
     secs, soon,
@@ -31,8 +31,8 @@ fn pair(role: Role, config: &Config) -> (WebSocket<DuplexStream>, DuplexStream) 
 async fn answer(role: Role, far: &mut DuplexStream) {
     expect(far, &close(role, 1000, "")).await;
     let answer = [
-        frame(peer(role), FIN | TEXT, b"late"),
-        close(peer(role), 1000, ""),
+        frame(role.peer(), FIN | TEXT, b"late"),
+        close(role.peer(), 1000, ""),
     ];
     far.write_all(&answer.concat()).await.unwrap();
     far.shutdown().await.unwrap();
@@ -102,7 +102,7 @@ async fn a_long_message_that_came_in_time_is_received_after_the_deadline() {
 /// writes one more byte at each interval.
 async fn time_to_end(role: Role, closes: bool, trickle: Option<Duration>) -> Duration {
     let (mut ws, mut far) = pair(role, &Config::new());
-    far.write_all(&close(peer(role), 1000, "")).await.unwrap();
+    far.write_all(&close(role.peer(), 1000, "")).await.unwrap();
     let peer = tokio::spawn(async move {
         while let Some(interval) = trickle {
             sleep(interval).await;
@@ -153,7 +153,7 @@ async fn a_peer_that_goes_on_after_a_violation_is_read_for_a_few_mebibytes() {
     for role in ROLES {
         for chunk in [2, 16 << 10] {
             // A length of 1 TiB.
-            let mut violation = frame(peer(role), FIN | BINARY, &vec![7; 70_000]);
+            let mut violation = frame(role.peer(), FIN | BINARY, &vec![7; 70_000]);
             violation.truncate(2);
             violation.extend((1_u64 << 40).to_be_bytes());
             let sent = violation.len();
@@ -337,7 +337,7 @@ async fn a_close_follows_what_handles_were_told_is_accepted() {
                 expect(&mut far, &frame(role, FIN | TEXT, message.as_bytes())).await;
             }
             expect(&mut far, &close(role, 1000, "")).await;
-            far.write_all(&close(peer(role), 1000, "")).await?;
+            far.write_all(&close(role.peer(), 1000, "")).await?;
             far.shutdown().await
         };
         let (ours, theirs): (_, io::Result<()>) =

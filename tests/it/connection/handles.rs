@@ -10,7 +10,7 @@ use wsimd::{CloseCode, Config, Error, Handle, Message, Role, SendError, TrySendE
 
 use crate::support::{
     expect,
-    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key},
     poll_once,
     script::{Script, Write},
     soon, with_handle,
@@ -206,7 +206,7 @@ async fn refusal(handle: &Handle) -> wsimd::Closed {
 #[tokio::test]
 async fn a_handle_knows_how_the_peer_closed_the_connection() {
     for role in ROLES {
-        let input = close(peer(role), 4000, "bye");
+        let input = close(role.peer(), 4000, "bye");
         let (mut ws, handle, seen) = with_handle(role, Config::new(), Script::whole(&input));
         assert!(poll_once(handle.closed()).is_pending());
         ws.recv().await.unwrap_err();

@@ -3,7 +3,7 @@
 use wsimd::{Config, Error, ProtocolError, Role, WebSocket};
 
 use crate::support::{
-    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, close_payload, frame, peer},
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, close_payload, frame},
     poll_once,
     script::{Read, Script},
     soon,
@@ -31,9 +31,9 @@ async fn a_large_message_and_what_follows_arrive_whole_in_chunks_of_any_size() {
     let bytes: Vec<u8> = (0..=250_u8).cycle().take(SIZE).collect();
     for role in [Role::Client, Role::Server] {
         let input = [
-            frame(peer(role), FIN | TEXT, text.as_bytes()),
-            frame(peer(role), FIN | BINARY, &bytes),
-            frame(peer(role), FIN | TEXT, b"small"),
+            frame(role.peer(), FIN | TEXT, text.as_bytes()),
+            frame(role.peer(), FIN | BINARY, &bytes),
+            frame(role.peer(), FIN | TEXT, b"small"),
         ]
         .concat();
         for chunk in [999, 4096, 65_537, 70_001, 131_071, 262_158, input.len()] {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, duplex};
 use wsimd::{CloseCode, Config, Error, Message, Role, SendError, TrySendError, WebSocket};
 
 use crate::support::{
-    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, ROLES, TEXT, close, frame, key},
     poll_once,
     script::{Script, Seen, Write},
     soon,
@@ -107,7 +107,7 @@ async fn a_permit_refuses_what_may_not_be_sent_and_the_connection_is_as_before()
 #[tokio::test]
 async fn reserve_and_try_feed_say_how_the_connection_was_closed() {
     for role in ROLES {
-        let script = Script::whole(&close(peer(role), 4000, "bye"));
+        let script = Script::whole(&close(role.peer(), 4000, "bye"));
         let mut ws = WebSocket::new(script, role, &Config::new());
         ws.recv().await.unwrap_err();
         let error = ws.reserve().await.unwrap_err();

@@ -15,7 +15,7 @@ use wsimd::{
 
 use crate::support::{
     expect,
-    frames::{CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key, mixed_traffic, peer},
+    frames::{CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key, mixed_traffic},
     poll_once,
     script::{Read, Script, Seen, Write},
     soon,
@@ -46,7 +46,7 @@ fn server(
 async fn the_read_half_answers_pings_while_the_write_half_is_idle() {
     // fastwebsockets#78: its halves leave that to the user, and pings stay unanswered.
     for role in ROLES {
-        let ping = frame(peer(role), FIN | PING, b"p");
+        let ping = frame(role.peer(), FIN | PING, b"p");
         let (mut read, _write, seen) = halves(role, Script::whole(&ping).silent());
         assert!(poll_once(read.recv()).is_pending());
         assert_eq!(seen.written(), frame(role, FIN | PONG, b"p"));
@@ -56,7 +56,7 @@ async fn the_read_half_answers_pings_while_the_write_half_is_idle() {
 #[tokio::test]
 async fn the_read_half_answers_a_close_frame_while_the_write_half_is_idle() {
     for role in ROLES {
-        let input = close(peer(role), 1001, "bye");
+        let input = close(role.peer(), 1001, "bye");
         let (mut read, mut write, seen) = halves(role, Script::whole(&input));
         assert_eq!(read.recv().await.unwrap(), None);
         assert_eq!(seen.written(), close(role, 1001, "bye"));
@@ -83,9 +83,9 @@ async fn what_the_write_half_feeds_leaves_when_the_read_half_receives() {
 async fn the_read_half_delivers_what_comes_after_the_write_half_has_closed() {
     for role in ROLES {
         let input = [
-            frame(peer(role), FIN | TEXT, b"one"),
-            frame(peer(role), FIN | TEXT, b"two"),
-            close(peer(role), 1000, ""),
+            frame(role.peer(), FIN | TEXT, b"one"),
+            frame(role.peer(), FIN | TEXT, b"two"),
+            close(role.peer(), 1000, ""),
         ];
         let (mut read, mut write, seen) = halves(role, Script::whole(&input.concat()));
         write.send_close(CloseCode::NORMAL, "").await.unwrap();
@@ -132,14 +132,14 @@ async fn a_ping_of_the_write_half_is_completed_by_the_read_half() {
 #[tokio::test]
 async fn halves_that_are_reunited_have_lost_nothing() {
     for role in ROLES {
-        let rest = frame(peer(role), FIN | CONTINUATION, b"in two parts");
+        let rest = frame(role.peer(), FIN | CONTINUATION, b"in two parts");
         let (head, tail) = rest.split_at(9);
         let reads = [
-            Read::Data(frame(peer(role), TEXT, b"fragment, ")),
+            Read::Data(frame(role.peer(), TEXT, b"fragment, ")),
             Read::Data(head.to_vec()),
             Read::Pending,
             Read::Pending,
-            Read::Data([tail, &close(peer(role), 1000, "")].concat()),
+            Read::Data([tail, &close(role.peer(), 1000, "")].concat()),
         ];
         let full = [
             Write::Some(3),
@@ -236,7 +236,7 @@ async fn an_io_error_is_told_one_half_and_the_other_that_the_connection_is_close
 
 /// The events that the peer receives from the bytes on the wire.
 fn events(role: Role, written: &[u8]) -> Vec<Event> {
-    let mut receiver = Receiver::new(peer(role), &Config::new());
+    let mut receiver = Receiver::new(role.peer(), &Config::new());
     let mut input = BytesMut::from(written);
     let mut events = Vec::new();
     while let Some(event) = receiver.receive(&mut input).unwrap() {
@@ -249,7 +249,7 @@ fn events(role: Role, written: &[u8]) -> Vec<Event> {
 #[tokio::test]
 async fn futures_of_both_halves_dropped_at_every_poll_lose_and_repeat_nothing() {
     for role in ROLES {
-        let (input, expected) = mixed_traffic(peer(role));
+        let (input, expected) = mixed_traffic(role.peer());
         let reads = input
             .iter()
             .flat_map(|byte| [Read::Pending, Read::Data(vec![*byte])]);

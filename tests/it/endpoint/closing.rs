@@ -5,7 +5,7 @@ use std::time::Duration;
 use wsimd::{CloseCode, Config, Event, ProtocolError, Role, protocol::Step};
 
 use crate::support::{
-    frames::{CONTINUATION, FIN, ROLES, TEXT, close, frame, peer},
+    frames::{CONTINUATION, FIN, ROLES, TEXT, close, frame},
     pair::Pair,
     side::CLOSE_TIMEOUT,
 };
@@ -33,7 +33,7 @@ fn a_close_frame_is_echoed_and_both_sides_end_without_a_wait() {
             pair.drive_by(len);
             check_agreement(&pair);
             assert!(!pair.side(role).closed().received_first);
-            assert!(pair.side(peer(role)).closed().received_first);
+            assert!(pair.side(role.peer()).closed().received_first);
             for side in [&pair.client, &pair.server] {
                 let closed = side.closed();
                 assert_eq!((closed.code(), closed.reason()), (4000.into(), "reason"));
@@ -78,7 +78,7 @@ fn a_close_frame_that_has_arrived_in_part_does_not_count() {
         pair.close(role, 1000, "");
         let len = pair.side(role).output.len();
         pair.deliver(role, len - 1);
-        assert!(pair.close(peer(role), 1001, ""));
+        assert!(pair.close(role.peer(), 1001, ""));
         pair.drive();
         check_agreement(&pair);
         assert!(!pair.client.closed().received_first && !pair.server.closed().received_first);
@@ -106,7 +106,7 @@ fn a_close_frame_between_the_fragments_of_a_message_is_answered() {
         pair.close(role, 1000, "");
         pair.drive();
         check_agreement(&pair);
-        assert!(pair.side(peer(role)).messages().is_empty());
+        assert!(pair.side(role.peer()).messages().is_empty());
     }
 }
 
@@ -115,9 +115,9 @@ fn messages_arrive_after_our_close_frame_until_the_peers() {
     for role in ROLES {
         let mut pair = Pair::new(&Config::new());
         pair.close(role, 1000, "");
-        pair.send(peer(role), "one").unwrap();
-        pair.send(peer(role), "two").unwrap();
-        pair.deliver(peer(role), 7);
+        pair.send(role.peer(), "one").unwrap();
+        pair.send(role.peer(), "two").unwrap();
+        pair.deliver(role.peer(), 7);
         pair.drive();
         check_agreement(&pair);
         assert_eq!(pair.side(role).messages().len(), 2);
@@ -137,7 +137,7 @@ fn bytes_after_the_close_frame_are_ignored() {
             pair.inject(role, &more);
             pair.drive();
             check_agreement(&pair);
-            let other = pair.side(peer(role));
+            let other = pair.side(role.peer());
             assert!(matches!(other.events[..], [Event::Close(_)]));
             assert_eq!(other.endpoint.violation(), None);
         }
@@ -182,10 +182,10 @@ fn a_violation_is_told_and_the_peer_echoes_the_close_frame() {
         ];
         for (bytes, error) in violations {
             let mut pair = Pair::new(&Config::new().max_message_size(1000));
-            pair.send(peer(role), "sent before").unwrap();
+            pair.send(role.peer(), "sent before").unwrap();
             pair.inject(role, &bytes);
             pair.deliver(role, usize::MAX);
-            let other = pair.side(peer(role));
+            let other = pair.side(role.peer());
             assert_eq!(other.endpoint.violation(), Some(error));
             assert_eq!(other.endpoint.next_step(), Step::Flush);
             pair.drive();
@@ -206,8 +206,8 @@ fn a_violation_after_our_close_frame_is_not_told() {
     for role in ROLES {
         let mut pair = Pair::new(&Config::new());
         pair.close(role, 1000, "");
-        pair.inject(peer(role), &frame(peer(role), FIN | CONTINUATION, b""));
-        pair.deliver(peer(role), usize::MAX);
+        pair.inject(role.peer(), &frame(role.peer(), FIN | CONTINUATION, b""));
+        pair.deliver(role.peer(), usize::MAX);
         pair.drive();
         let (side, other) = pair.both(role);
         assert_eq!(side.closed().sent.unwrap().code(), code(1000));
@@ -247,7 +247,7 @@ fn the_end_of_the_stream_is_abnormal_until_the_close_frame_has_arrived() {
             let all = pair.side(role).output.len();
             pair.cut(role, len);
             pair.drive();
-            let other = pair.side(peer(role));
+            let other = pair.side(role.peer());
             let expected = if len < all { 1006 } else { 1000 };
             assert_eq!(u16::from(other.closed().code()), expected, "{len} of {all}");
             assert_eq!(other.closed().is_complete(), len >= all);
@@ -265,7 +265,7 @@ fn the_end_of_the_stream_after_our_close_frame_is_abnormal_without_the_peers() {
     for role in ROLES {
         let mut pair = Pair::new(&Config::new());
         pair.close(role, 1000, "");
-        pair.cut(peer(role), 0);
+        pair.cut(role.peer(), 0);
         pair.drive();
         let closed = pair.side(role).closed();
         assert_eq!(closed.code(), CloseCode::ABNORMAL);
@@ -281,7 +281,7 @@ fn the_end_of_the_stream_while_the_output_is_flushed_changes_no_step() {
         let mut pair = Pair::new(&Config::new());
         pair.close(role, 1000, "");
         pair.deliver(role, usize::MAX);
-        let other = pair.side(peer(role));
+        let other = pair.side(role.peer());
         other.endpoint.receive_eof();
         assert_eq!(other.endpoint.next_step(), Step::Flush);
         assert!(other.closed().is_complete());
@@ -323,10 +323,10 @@ fn a_peer_that_talks_on_after_its_violation_is_discarded_within_bounds() {
         let mut pair = Pair::new(&Config::new());
         pair.inject(role, &frame(role, FIN | 3, b""));
         pair.deliver(role, usize::MAX);
-        pair.deliver(peer(role), usize::MAX);
-        assert_eq!(pair.side(peer(role)).endpoint.next_step(), Step::Drain);
+        pair.deliver(role.peer(), usize::MAX);
+        assert_eq!(pair.side(role.peer()).endpoint.next_step(), Step::Drain);
         let mut delivered = 0;
-        while !pair.side(peer(role)).is_done() {
+        while !pair.side(role.peer()).is_done() {
             // The side does not end on its own, and its output never stops.
             pair.side(role).output.resize(1 << 20, 0);
             delivered += pair.deliver(role, 1 << 20);

@@ -7,7 +7,7 @@ use wsimd::{
 };
 
 use crate::support::{
-    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, key, peer},
+    frames::{BINARY, FIN, PING, PONG, ROLES, TEXT, close, frame, key},
     pair::Pair,
     side::Side,
 };
@@ -75,10 +75,10 @@ fn every_ping_is_answered_while_there_is_room() {
 fn a_ping_between_fragments_is_answered_before_the_message_is_complete() {
     for role in ROLES {
         let mut side = Side::new(role, &Config::new().masking_keys(key));
-        side.receive(&frame(peer(role), TEXT, b"a")).unwrap();
-        side.receive(&pings(peer(role), &["now"])).unwrap();
+        side.receive(&frame(role.peer(), TEXT, b"a")).unwrap();
+        side.receive(&pings(role.peer(), &["now"])).unwrap();
         assert_eq!(side.output, pongs(role, &["now"]));
-        side.receive(&frame(peer(role), FIN, b"b")).unwrap();
+        side.receive(&frame(role.peer(), FIN, b"b")).unwrap();
         assert_eq!(side.messages(), [&Message::from("ab")]);
         assert_eq!(side.left(), 0);
     }
@@ -89,7 +89,7 @@ fn above_the_high_water_mark_the_newest_pong_alone_is_held() {
     for role in ROLES {
         let mut side = Side::new(role, &config());
         // The output is above the mark after two pongs.
-        side.receive(&pings(peer(role), &["1234", "5678", "lost", "last"]))
+        side.receive(&pings(role.peer(), &["1234", "5678", "lost", "last"]))
             .unwrap();
         assert_eq!(side.events.len(), 4);
         assert_eq!(side.output, pongs(role, &["1234", "5678"]));
@@ -107,13 +107,13 @@ fn a_held_pong_stays_until_there_is_room_and_no_pong_overtakes_it() {
     for role in ROLES {
         let mut side = Side::new(role, &config());
         side.endpoint.send(vec![0; 20], &mut side.output).unwrap();
-        side.receive(&pings(peer(role), &["old"])).unwrap();
+        side.receive(&pings(role.peer(), &["old"])).unwrap();
         let _ = side.output.split_to(1);
         side.endpoint.on_written(&mut side.output);
         assert!(side.output.len() > 10 && !side.output.ends_with(&pongs(role, &["old"])));
         // There is room, and the owner has not reported it.
         side.output.clear();
-        side.receive(&pings(peer(role), &["new"])).unwrap();
+        side.receive(&pings(role.peer(), &["new"])).unwrap();
         assert!(side.output.is_empty());
         side.endpoint.on_written(&mut side.output);
         assert_eq!(side.output, pongs(role, &["new"]));
@@ -126,9 +126,12 @@ fn a_ping_after_our_close_frame_is_answered_until_the_peers() {
         let mut side = Side::new(role, &Config::new().masking_keys(key));
         side.endpoint.close(CloseFrame::EMPTY, &mut side.output);
         side.output.clear();
-        side.receive(&pings(peer(role), &["answered"])).unwrap();
+        side.receive(&pings(role.peer(), &["answered"])).unwrap();
         assert_eq!(side.output, pongs(role, &["answered"]));
-        let more = [close(peer(role), 1000, ""), pings(peer(role), &["ignored"])];
+        let more = [
+            close(role.peer(), 1000, ""),
+            pings(role.peer(), &["ignored"]),
+        ];
         side.receive(&more.concat()).unwrap();
         assert_eq!(side.output, pongs(role, &["answered"]));
     }
@@ -140,9 +143,9 @@ fn a_held_pong_leaves_after_our_close_frame_and_not_after_the_peers() {
         for peer_closes in [false, true] {
             let mut side = Side::new(role, &config());
             side.endpoint.send(vec![0; 20], &mut side.output).unwrap();
-            side.receive(&pings(peer(role), &["held"])).unwrap();
+            side.receive(&pings(role.peer(), &["held"])).unwrap();
             if peer_closes {
-                side.receive(&close(peer(role), 1000, "")).unwrap();
+                side.receive(&close(role.peer(), 1000, "")).unwrap();
             } else {
                 side.endpoint.close(CloseFrame::EMPTY, &mut side.output);
             }
@@ -159,7 +162,7 @@ fn nothing_is_appended_after_the_endpoint_was_abandoned() {
     for role in ROLES {
         let mut side = Side::new(role, &config());
         side.endpoint.send(vec![0; 20], &mut side.output).unwrap();
-        side.receive(&pings(peer(role), &["held"])).unwrap();
+        side.receive(&pings(role.peer(), &["held"])).unwrap();
         side.endpoint.abandon();
         side.output.clear();
         side.endpoint.on_written(&mut side.output);
@@ -185,7 +188,7 @@ fn nothing_is_received_after_the_end_of_the_stream() {
     for role in ROLES {
         for way in [Way::Eof, Way::Abandon] {
             let mut side = leave(way, role);
-            let more = [pings(peer(role), &["p"]), close(peer(role), 1000, "")];
+            let more = [pings(role.peer(), &["p"]), close(role.peer(), 1000, "")];
             let mut input = BytesMut::from(&more.concat()[..]);
             let received = side.endpoint.receive(&mut input, &mut side.output);
             assert_eq!(received, Ok(None), "{way:?}");
@@ -234,9 +237,9 @@ fn leave(way: Way, role: Role) -> Side {
     let mut side = Side::new(role, &Config::new());
     match way {
         Way::Close => assert!(side.endpoint.close(CloseFrame::EMPTY, &mut side.output)),
-        Way::PeersClose => side.receive(&close(peer(role), 1001, "")).unwrap(),
+        Way::PeersClose => side.receive(&close(role.peer(), 1001, "")).unwrap(),
         Way::Violation => {
-            side.receive(&frame(peer(role), FIN | 3, b"")).unwrap_err();
+            side.receive(&frame(role.peer(), FIN | 3, b"")).unwrap_err();
         }
         Way::Eof => side.endpoint.receive_eof(),
         Way::Abandon => side.endpoint.abandon(),
@@ -330,12 +333,12 @@ fn a_violation_is_told_once_and_returned_by_every_call() {
         let mut output = BytesMut::new();
         let error = ProtocolError::ReservedOpcode(3);
         let told = close(role, 1002, error.as_str());
-        let mut input = BytesMut::from(&frame(peer(role), FIN | 3, b"")[..]);
+        let mut input = BytesMut::from(&frame(role.peer(), FIN | 3, b"")[..]);
         assert_eq!(endpoint.receive(&mut input, &mut output), Err(error));
         for more in [
             Vec::new(),
-            frame(peer(role), FIN | TEXT, b"fine"),
-            close(peer(role), 1000, ""),
+            frame(role.peer(), FIN | TEXT, b"fine"),
+            close(role.peer(), 1000, ""),
         ] {
             let mut input = BytesMut::from(&more[..]);
             assert_eq!(endpoint.receive(&mut input, &mut output), Err(error));
@@ -352,9 +355,9 @@ fn events_before_a_violation_are_returned_first() {
     for role in ROLES {
         let mut side = Side::new(role, &Config::new().masking_keys(key));
         let input = [
-            frame(peer(role), FIN | BINARY, b"whole"),
-            pings(peer(role), &["p"]),
-            frame(peer(role), FIN, b"no message"),
+            frame(role.peer(), FIN | BINARY, b"whole"),
+            pings(role.peer(), &["p"]),
+            frame(role.peer(), FIN, b"no message"),
         ];
         let error = side.receive(&input.concat()).unwrap_err();
         assert_eq!(error, ProtocolError::UnexpectedContinuation);

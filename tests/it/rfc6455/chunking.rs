@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wsimd::{CloseFrame, Config, Event, Message, ProtocolError, Role};
 
 use crate::support::{
-    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_payload, frame, peer},
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close_payload, frame},
     runner::Vector,
 };
 
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Converts the steps to bytes and to the expected events.
 fn vector(role: Role, steps: &[Step]) -> Vector {
-    let peer = peer(role);
+    let peer = role.peer();
     let mut vector = Vector::new(role, Vec::new()).config(Config::new());
     for step in steps {
         match step {

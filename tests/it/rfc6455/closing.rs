@@ -10,7 +10,7 @@ use wsimd::{
 
 use crate::support::{
     connection,
-    frames::{BINARY, CLOSE, FIN, PING, PONG, ROLES, TEXT, close, frame, peer},
+    frames::{BINARY, CLOSE, FIN, PING, PONG, ROLES, TEXT, close, frame},
     runner::{Vector, check_both},
     script::{Read, Script, Write},
 };
@@ -23,7 +23,7 @@ fn code(error: &Error) -> Option<u16> {
 #[tokio::test]
 async fn close_sends_a_close_frame_and_waits_for_the_answer() {
     for role in ROLES {
-        let input = close(peer(role), 1000, "bye");
+        let input = close(role.peer(), 1000, "bye");
         let (mut ws, seen) = connection(role, Config::new(), Script::whole(&input));
         assert_eq!(ws.closed(), None);
         ws.close(CloseCode::NORMAL, "bye").await.unwrap();
@@ -39,7 +39,7 @@ async fn close_sends_a_close_frame_and_waits_for_the_answer() {
 #[tokio::test]
 async fn close_may_be_called_again_and_sends_one_frame() {
     for role in ROLES {
-        let input = close(peer(role), 1000, "");
+        let input = close(role.peer(), 1000, "");
         let (mut ws, seen) = connection(role, Config::new(), Script::whole(&input));
         ws.close(CloseCode::NORMAL, "first").await.unwrap();
         ws.close(CloseCode::GOING_AWAY, "second").await.unwrap();
@@ -65,7 +65,7 @@ async fn close_is_fine_when_the_peer_echoes_a_code_of_an_application() {
 #[tokio::test]
 async fn messages_still_come_in_after_our_close_frame() {
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [
             frame(peer, FIN | TEXT, b"one"),
             frame(peer, TEXT, b"tw"),
@@ -93,7 +93,7 @@ async fn close_reads_past_any_number_of_messages() {
 async fn a_ping_after_our_close_frame_is_answered_and_delays_nothing() {
     // §5.5.2 requires a pong until Close is *received*. Python's websockets 6.0 waits until its timeout.
     for role in ROLES {
-        let peer = peer(role);
+        let peer = role.peer();
         let input = [frame(peer, FIN | PING, b"p"), close(peer, 1000, "")];
         let (mut ws, seen) = connection(role, Config::new(), Script::whole(&input.concat()));
         let start = Instant::now();
@@ -125,7 +125,7 @@ async fn nothing_is_sent_after_the_peers_close_frame() {
         let (mut ws, _) = connection(
             role,
             Config::new(),
-            Script::whole(&close(peer(role), 1001, "")),
+            Script::whole(&close(role.peer(), 1001, "")),
         );
         assert!(matches!(ws.recv().await, Ok(None)));
         assert!(ws.closed().unwrap().received_first);
@@ -225,7 +225,7 @@ async fn a_peer_that_goes_on_talking_does_not_move_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_keeps_the_stream_open_does_not_spoil_a_clean_end() {
     for role in ROLES {
-        let reads = [Read::Data(close(peer(role), 1000, ""))];
+        let reads = [Read::Data(close(role.peer(), 1000, ""))];
         let (mut ws, seen) = connection(role, Config::new(), Script::new(reads).silent());
         assert!(matches!(ws.recv().await, Ok(None)));
         assert_eq!(seen.written(), close(role, 1000, ""));
@@ -258,7 +258,7 @@ async fn a_peer_that_does_not_read_delays_the_error_by_one_deadline() {
 #[tokio::test]
 async fn a_write_error_is_not_reported_when_the_peers_close_frame_is_there() {
     for role in ROLES {
-        let reads = [Read::Data(close(peer(role), 1001, "leaving"))];
+        let reads = [Read::Data(close(role.peer(), 1001, "leaving"))];
         let script = Script::new(reads)
             .silent()
             .writes([Write::Error(io::ErrorKind::BrokenPipe)]);

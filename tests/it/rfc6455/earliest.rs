@@ -4,7 +4,7 @@
 use wsimd::{Config, Event, ProtocolError, Role, extension::Deflate};
 
 use crate::support::{
-    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, close_payload, frame, peer},
+    frames::{BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, close_payload, frame},
     runner::Vector,
 };
 
@@ -26,9 +26,9 @@ fn refused_in_payload(
 ) {
     for role in [Role::Client, Role::Server] {
         for config in configs() {
-            let before = before(peer(role));
+            let before = before(role.peer());
             let len = before.len() + header_len(role) + payload_len;
-            let input = [before, frame(peer(role), last.0, last.1)].concat();
+            let input = [before, frame(role.peer(), last.0, last.1)].concat();
             Vector::new(role, input)
                 .config(config)
                 .error(error)
@@ -49,7 +49,7 @@ fn nothing(_: Role) -> Vec<u8> {
 fn a_close_frame_of_one_byte_is_refused_at_its_length() {
     for role in [Role::Client, Role::Server] {
         for config in configs() {
-            Vector::new(role, frame(peer(role), FIN | CLOSE, b"\x03"))
+            Vector::new(role, frame(role.peer(), FIN | CLOSE, b"\x03"))
                 .config(config)
                 .error(ProtocolError::CloseTooShort)
                 .check_refused_after(2);
@@ -98,7 +98,7 @@ fn a_legal_close_frame_is_taken_however_it_arrives() {
     for role in [Role::Client, Role::Server] {
         for (code, reason) in [(1000, ""), (3000, "€"), (4999, "κλείσε 😀")] {
             let close = wsimd::CloseFrame::new(code.into(), reason).unwrap();
-            let input = frame(peer(role), FIN | CLOSE, &close_payload(code, reason));
+            let input = frame(role.peer(), FIN | CLOSE, &close_payload(code, reason));
             Vector::new(role, input).event(Event::Close(close)).check();
         }
     }
@@ -133,7 +133,7 @@ fn a_large_text_is_refused_where_its_frame_has_no_room_for_the_character() {
     // A connection reads most of the payload from the stream straight into the message.
     let text = [&[b'a'; 70_000][..], b"\xe2\x82"].concat();
     for role in [Role::Client, Role::Server] {
-        let input = frame(peer(role), FIN | TEXT, &text);
+        let input = frame(role.peer(), FIN | TEXT, &text);
         let len = input.len() - 1;
         Vector::new(role, input)
             .error(ProtocolError::InvalidUtf8)
@@ -144,7 +144,7 @@ fn a_large_text_is_refused_where_its_frame_has_no_room_for_the_character() {
 #[test]
 fn a_text_that_another_fragment_may_complete_is_no_violation() {
     for role in [Role::Client, Role::Server] {
-        let sender = peer(role);
+        let sender = role.peer();
         let input = [
             frame(sender, TEXT, b"\xf0"),
             frame(sender, CONTINUATION, b"\x9f"),
@@ -160,7 +160,7 @@ fn a_fragment_too_many_is_refused_at_its_first_byte() {
     for role in [Role::Client, Role::Server] {
         for config in configs() {
             for (first, last) in [(BINARY, CONTINUATION), (BINARY, FIN | CONTINUATION)] {
-                let sender = peer(role);
+                let sender = role.peer();
                 let before = [
                     frame(sender, FIN | BINARY, b"whole"),
                     frame(sender, first, b"1"),

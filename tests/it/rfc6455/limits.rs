@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use wsimd::{Config, Event, ProtocolError, Role, protocol::Receiver};
 
 use crate::support::{
-    frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame, peer},
+    frames::{BINARY, CONTINUATION, FIN, PING, TEXT, frame},
     runner::{Vector, check_both},
     tasks::runtime,
 };
@@ -131,8 +131,8 @@ fn endless_tiny_frames_are_refused_at_the_first_byte_of_one_too_many() {
         for role in [Role::Client, Role::Server] {
             let error = ProtocolError::TooManyFragments { limit };
             assert_eq!(u16::from(error.close_code()), 1009);
-            let many = fragments(peer(role), usize::try_from(limit).unwrap(), len);
-            let one_more = frame(peer(role), FIN | CONTINUATION, &[7; 1000]);
+            let many = fragments(role.peer(), usize::try_from(limit).unwrap(), len);
+            let one_more = frame(role.peer(), FIN | CONTINUATION, &[7; 1000]);
             let vector = Vector::new(role, [&many[..], &one_more[..1]].concat());
             let mut receiver = Receiver::new(role, &vector.config);
             let mut input = BytesMut::from(&many[..]);

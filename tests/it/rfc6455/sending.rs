@@ -7,7 +7,7 @@ use wsimd::{
 };
 
 use crate::support::frames::{
-    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key, peer,
+    BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close, frame, key,
 };
 
 fn sent(role: Role, config: Config, event: impl Into<Event>) -> Vec<u8> {
@@ -162,7 +162,7 @@ fn what_a_sender_writes_a_receiver_reads() {
     for role in ROLES {
         let config = Config::new().outgoing_frame_size(1000);
         let mut sender = Sender::new(role, &config);
-        let mut receiver = Receiver::new(peer(role), &config);
+        let mut receiver = Receiver::new(role.peer(), &config);
         let mut wire = BytesMut::new();
         for len in [0, 1, 999, 1000, 1001, 50_000] {
             let message = Message::from("é".repeat(len));

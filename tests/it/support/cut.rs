@@ -14,7 +14,7 @@ use wsimd::{
 
 use super::{
     deflate::{RSV1, TAIL, agree, deflate, noise},
-    frames::{BINARY, CONTINUATION, FIN, KEY, TEXT, frame, key, peer},
+    frames::{BINARY, CONTINUATION, FIN, KEY, TEXT, frame, key},
     poll_once, soon,
     zlib::{Unzlib, Zlib},
 };
@@ -287,7 +287,7 @@ impl Far {
     }
 
     pub(crate) async fn send(&mut self, first: u8, payload: &[u8]) {
-        let frame = frame(peer(self.decoder.case.role), FIN | first, payload);
+        let frame = frame(self.decoder.case.role.peer(), FIN | first, payload);
         self.io.write_all(&frame).await.unwrap();
     }
 

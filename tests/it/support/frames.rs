@@ -20,13 +20,6 @@ pub(crate) fn key() -> MaskingKey {
     MaskingKey::new(KEY)
 }
 
-pub(crate) const fn peer(role: Role) -> Role {
-    match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    }
-}
-
 /// A frame from an endpoint of this role, masked if it has to be.
 #[expect(clippy::cast_possible_truncation, reason = "each arm has the range")]
 pub(crate) fn frame(sender: Role, first: u8, payload: &[u8]) -> Vec<u8> {

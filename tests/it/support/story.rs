@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wsimd::{Config, Event, Message, Role};
 
 use super::{
-    frames::{CLOSE, FIN, ROLES, TEXT, frame, key, peer},
+    frames::{CLOSE, FIN, ROLES, TEXT, frame, key},
     pair::Pair,
     side::CLOSE_TIMEOUT,
 };
@@ -261,7 +261,7 @@ impl Story {
         let bytes = match kind {
             0 => frame(role, FIN | 3, b"reserved opcode"),
             1 => frame(role, FIN, b"no message to continue"),
-            2 => frame(peer(role), FIN | TEXT, b"wrong mask"),
+            2 => frame(role.peer(), FIN | TEXT, b"wrong mask"),
             3 => frame(role, FIN | TEXT, b"\xff not UTF-8"),
             4 => frame(role, FIN | CLOSE, b"\x03"),
             5 => frame(role, FIN | CLOSE, &[3, 238]),
