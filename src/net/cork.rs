@@ -88,6 +88,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         HandlerTask(Self(Arc::clone(&self.0)))
     }
 
+    /// Returns whether bytes or a writer wait for the socket.
+    pub(super) fn is_busy(&self) -> bool {
+        self.shared().rest.is_some()
+    }
+
     /// Calls `look` with the socket.
     pub(super) fn with_tcp<T>(&self, look: impl FnOnce(&S) -> T) -> io::Result<T> {
         self.shared().tcp().map(|tcp| look(tcp))

@@ -110,7 +110,7 @@ impl fmt::Debug for Stream {
         if let Ok(addr) = self.peer_addr() {
             stream.field("peer_addr", &addr);
         }
-        stream.finish()
+        stream.field("is_busy", &self.0.is_busy()).finish()
     }
 }
 

@@ -317,7 +317,7 @@ async fn bytes_that_the_cork_keeps_are_no_sign_of_life() {
             // Until the cork keeps bytes between two polls, for long enough that the buffer of the peer
             // is full as well.
             let has_room =
-                |ws: &WebSocket<Stream>| format!("{:?}", ws.get_ref()).contains("rest: None");
+                |ws: &WebSocket<Stream>| format!("{:?}", ws.get_ref()).contains("is_busy: false");
             while has_room(&ws) {
                 ws.send(vec![7; 4000]).await.unwrap();
                 yield_now().await;

@@ -357,12 +357,12 @@ async fn a_client_sees_the_close_frame_of_a_server_that_shuts_down() {
 }
 
 #[tokio::test]
-async fn the_debug_text_of_a_stream_is_its_addresses() {
+async fn the_debug_text_of_a_stream_has_its_addresses() {
     let server = Running::start(Config::new(), async |mut ws| ws.recv().await).await;
     let ws = server.client().await;
     let local = ws.get_ref().local_addr().unwrap();
     let expected = format!(
-        "Stream {{ local_addr: {local}, peer_addr: {} }}",
+        "Stream {{ local_addr: {local}, peer_addr: {}, is_busy: false }}",
         server.address
     );
     assert_eq!(format!("{:?}", ws.get_ref()), expected);
