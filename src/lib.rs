@@ -22,7 +22,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Error> {
-//!     wsimd::serve("127.0.0.1:8765", echo).await
+//!     wsimd::serve("localhost:8765", echo).await
 //! }
 //! ```
 //!
@@ -33,7 +33,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Error> {
-//!     let mut ws = wsimd::connect("ws://127.0.0.1:8765").await?;
+//!     let mut ws = wsimd::connect("ws://localhost:8765").await?;
 //!     ws.send("Hello").await?;
 //!     println!("{:?}", ws.recv().await?);
 //!     ws.close(CloseCode::NORMAL, "done").await
@@ -76,13 +76,16 @@
 //!
 //! # Limits
 //!
-//! Every limit is finite by default and inclusive. [`Config`] lists them. Memory grows with the bytes that
-//! a peer has sent, never with a length that it claims.
+//! Every limit of size and work is finite by default and inclusive. [`Config`] lists the limits of a connection,
+//! and [`ServerBuilder`] that of a server. Memory grows with the bytes that have arrived, inflated up to
+//! [`Config::max_message_size`], never with a length that a peer claims. [`connect`] and [`serve`] detect dead
+//! peers. [`WebSocket::new`] does so with a [`Config::ping_interval`].
 //!
 //! # Errors
 //!
-//! [`Error`] contains the reason, the [`Fault`] and the close code. Before `recv` returns a protocol
-//! violation, it sends a Close frame to the peer. A clean end is not an error: `recv` returns `Ok(None)`.
+//! [`Error`] has a variant for each kind of reason, [`Error::fault`] and [`Error::close_code`]. Before `recv` returns
+//! a protocol violation, it sends a Close frame to the peer. At a clean end `recv` returns `Ok(None)`: both sides
+//! have sent a Close frame, and the peer's has the code 1000, 1001 or none.
 //!
 //! # Cancel safety
 //!
@@ -98,6 +101,8 @@
 //! | `codec` | yes | [`Codec`], [`FrameCodec`] |
 //! | `deflate` | yes | [`extension::Deflate`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
+//!
+//! There is no TLS yet: [`connect`] takes `ws://` only. A TLS stream of your own [works](guides::tls).
 //!
 //! Features are additive. Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`],
 //! [`simd`] and [`utf8`] remain, and the crate does not depend on tokio.

@@ -180,8 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Answers pings and Close frames. Writes all queued bytes before it waits.
     ///
     /// After the peer's Close frame or violation, `recv` first writes our Close frame and shuts the stream
-    /// down, within [`Config::close_timeout`]. A client also waits for the server to close the stream, until
-    /// one second has passed without a byte. A server does not wait for the client to close it.
+    /// down, within [`Config::close_timeout`]. A client also waits for the server to close the stream, for one
+    /// second at most. A server does not wait for the client to close it.
     ///
     /// # Errors
     ///

@@ -53,7 +53,7 @@ impl Stream {
         self.with_tcp(TcpStream::peer_addr)?
     }
 
-    /// Calls `look` with the TCP stream, for example to read or set its options.
+    /// Calls `look` with the TCP stream, for example to read or set its options. `look` must not use this `Stream`.
     ///
     /// # Errors
     ///
