@@ -9,8 +9,8 @@ mod pool;
 
 use std::{hint::black_box, time::Instant};
 
-use contender::{Contender, Effect, Kernel, contenders};
-use pool::{CONTENTS, Pool, xor};
+use contender::{Contender, Kernel, contenders};
+use pool::{Pool, xor};
 use wsimd::simd::Simd;
 
 /// The median of the rounds is the result.
@@ -25,24 +25,24 @@ const SIZES: [(&str, usize); 6] = [
     ("64 KiB", 64 << 10),
     ("1 MiB", 1 << 20),
 ];
+const TEXTS: [&str; 6] = ["ascii", "json", "cyrillic", "cjk", "emoji", "mixed"];
 
 fn main() {
-    for (content, text) in CONTENTS {
-        let kernels: &[Kernel] = match text {
-            true => &[Kernel::Fused],
-            false => &[Kernel::Mask, Kernel::Copy],
-        };
-        for simd in Simd::available() {
-            // Frames of 4 to 125 bytes are in the order of a read buffer.
-            let name = format!("small 4-125 B {content} {}", simd.name());
-            let kernel = if text { Kernel::Fused } else { Kernel::Mask };
-            run(&name, kernel, simd, &mut Pool::contiguous(content));
-            for kernel in kernels {
-                for (size_name, size) in SIZES {
-                    let name = format!("{} {size_name} {content} {}", kernel.name(), simd.name());
-                    let mut pool = Pool::slots(content, size);
-                    run(&name, *kernel, simd, &mut pool);
-                }
+    for content in TEXTS {
+        run_sizes(content, Kernel::Fused, &[Kernel::Fused]);
+    }
+    run_sizes("binary", Kernel::Mask, &[Kernel::Mask, Kernel::Copy]);
+}
+
+/// Measures frames of 4 to 125 bytes in the order of a read buffer, and then some kernels with each size.
+fn run_sizes(content: &str, small: Kernel, kernels: &[Kernel]) {
+    for simd in Simd::available() {
+        let name = format!("small 4-125 B {content} {}", simd.name());
+        run(&name, small, simd, &mut Pool::contiguous(content));
+        for kernel in kernels {
+            for (size_name, size) in SIZES {
+                let name = format!("{} {size_name} {content} {}", kernel.name(), simd.name());
+                run(&name, *kernel, simd, &mut Pool::slots(content, size));
             }
         }
     }
@@ -53,7 +53,7 @@ fn run(scenario: &str, kernel: Kernel, simd: Simd, pool: &mut Pool) {
     let contenders = contenders(kernel, simd);
     let mut output = Vec::with_capacity(OUTPUT.max(pool.longest()));
     for contender in &contenders {
-        verify(pool, contender, &mut output);
+        verify(pool, kernel, contender, &mut output);
     }
     let mut rounds = vec![Vec::new(); contenders.len()];
     for round in 0..ROUNDS {
@@ -96,28 +96,22 @@ fn call_all(pool: &mut Pool, window: usize, contender: &Contender, output: &mut 
     })
 }
 
-/// Checks every byte that a contender writes.
-fn verify(pool: &mut Pool, contender: &Contender, output: &mut Vec<u8>) {
-    let name = contender.name;
+/// Checks every byte that a contender writes: the payload in place, or the copy at the end of the output.
+fn verify(pool: &mut Pool, kernel: Kernel, contender: &Contender, output: &mut Vec<u8>) {
     for window in 0..pool.windows() {
         pool.load(window);
         let right = pool.visit(window, |payload, key| {
             output.clear();
             let valid = (contender.call)(payload, key, output);
-            match contender.effect {
-                Effect::Nothing => valid,
-                Effect::InPlace => {
-                    xor(payload, key);
-                    valid
-                }
-                Effect::Copied => {
-                    xor(output, key);
-                    valid && output == payload
-                }
+            match (contender.is_memcpy(), kernel) {
+                (true, _) => return valid,
+                (false, Kernel::Copy) => xor(output, key),
+                (false, _) => xor(payload, key),
             }
+            valid && (kernel != Kernel::Copy || output == payload)
         });
-        assert_eq!(right, pool.count(window), "{name}: wrong or invalid");
-        assert!(pool.is_intact(window), "{name}: payload masked wrongly");
+        assert_eq!(right, pool.count(window), "{}: wrong", contender.name);
+        assert!(pool.is_intact(window), "{}: wrong", contender.name);
     }
 }
 
