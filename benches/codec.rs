@@ -8,20 +8,24 @@ mod common;
 use std::hint::black_box;
 
 use bytes::BytesMut;
-use common::Content;
+use common::TEXTS;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use tokio_util::codec::{Decoder, Encoder};
-use wsimd::{Codec, Event};
+use wsimd::{Codec, Event, Message};
 
 fn main() {
-    common::run(&[codec]);
+    let mut criterion = Criterion::default().configure_from_args();
+    let json = TEXTS[1].1;
+    codec(&mut criterion, "codec/json", json, |text| text.into());
+    codec(&mut criterion, "codec/binary", json, |text| {
+        text.to_owned().into_bytes().into()
+    });
+    criterion.final_summary();
 }
 
-fn codec(criterion: &mut Criterion) {
-    let wanted = |content| matches!(content, Content::Binary | Content::Json);
-    common::sweep(criterion, "codec", wanted, |group, size, pool| {
-        let events = pool.iter().map(|(message, _)| message.clone().into());
-        let events: Vec<Event> = events.collect();
+fn codec(criterion: &mut Criterion, name: &str, alphabet: &str, message: fn(&str) -> Message) {
+    common::sweep(criterion, name, alphabet, |group, size, pool| {
+        let events: Vec<Event> = pool.iter().map(|text| message(text).into()).collect();
         let (mut client, mut server) = (Codec::client(), Codec::server());
         let mut wire = BytesMut::new();
         encode_all(&mut client, &events, &mut wire);

@@ -1,71 +1,67 @@
 //! The byte kernels with each backend: masking, and unmasking with UTF-8 validation, in place.
 //!
-//! An iteration goes over a pool of messages, each with a key of its own. `benches/compare` measures the
-//! kernels beside those of other libraries.
+//! An iteration goes over a pool of messages. `benches/compare` measures the kernels beside those of other
+//! libraries.
 
 mod common;
 
 use std::hint::black_box;
 
-use common::{Content, Pool};
+use common::{KEY, TEXTS};
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use wsimd::simd::{Carry, MaskingKey, Simd};
+use wsimd::simd::{Carry, Simd};
 
 fn main() {
-    common::run(&[mask, unmask_validate]);
+    let mut criterion = Criterion::default().configure_from_args();
+    mask(&mut criterion);
+    for (name, alphabet) in TEXTS {
+        unmask_validate(&mut criterion, name, alphabet);
+    }
+    criterion.final_summary();
 }
 
 fn mask(criterion: &mut Criterion) {
-    let is_binary = |content| content == Content::Binary;
-    common::sweep(criterion, "mask", is_binary, |group, size, pool| {
+    common::sweep(criterion, "mask", TEXTS[0].1, |group, size, pool| {
+        let mut buffers = masked(pool);
         for simd in Simd::available() {
-            let mut buffers = masked(pool);
-            let mut run = || {
-                for (buffer, key) in black_box(&mut buffers) {
-                    simd.mask(buffer, MaskingKey::new(*key));
-                }
-            };
-            run();
             group.bench_function(BenchmarkId::new(simd.name(), size), |bencher| {
-                bencher.iter(&mut run);
+                bencher.iter(|| {
+                    for buffer in black_box(&mut buffers) {
+                        simd.mask(buffer, KEY);
+                    }
+                });
             });
         }
     });
 }
 
-fn unmask_validate(criterion: &mut Criterion) {
-    let is_text = |content| content != Content::Binary;
-    common::sweep(
-        criterion,
-        "unmask_validate",
-        is_text,
-        |group, size, pool| {
-            let masked = masked(pool);
-            for simd in Simd::available() {
-                let run = |buffers: &mut Vec<(Vec<u8>, [u8; 4])>| {
-                    for (text, key) in buffers {
-                        let verdict =
-                            simd.unmask_validate(text, MaskingKey::new(*key), Carry::NONE);
-                        assert_eq!(verdict, Ok(Carry::NONE), "{}", simd.name());
-                    }
-                };
-                let mut buffers = masked.clone();
-                run(&mut buffers);
-                let mut pairs = buffers.iter().zip(pool);
-                assert!(pairs.all(|((buffer, _), (text, _))| buffer == text.as_bytes()));
-                group.bench_function(BenchmarkId::new(simd.name(), size), |bencher| {
-                    bencher.iter_batched_ref(|| masked.clone(), run, BatchSize::LargeInput);
-                });
-            }
-        },
-    );
+fn unmask_validate(criterion: &mut Criterion, name: &str, alphabet: &str) {
+    let name = format!("unmask_validate/{name}");
+    common::sweep(criterion, &name, alphabet, |group, size, pool| {
+        let masked = masked(pool);
+        for simd in Simd::available() {
+            let run = |buffers: &mut Vec<Vec<u8>>| {
+                for text in buffers {
+                    let verdict = simd.unmask_validate(text, KEY, Carry::NONE);
+                    assert_eq!(verdict, Ok(Carry::NONE), "{}", simd.name());
+                }
+            };
+            let mut buffers = masked.clone();
+            run(&mut buffers);
+            let mut pairs = buffers.iter().zip(pool);
+            assert!(pairs.all(|(buffer, text)| buffer == text.as_bytes()));
+            group.bench_function(BenchmarkId::new(simd.name(), size), |bencher| {
+                bencher.iter_batched_ref(|| masked.clone(), run, BatchSize::LargeInput);
+            });
+        }
+    });
 }
 
 /// Masks each message as RFC 6455 §5.3 says.
-fn masked(pool: &Pool) -> Vec<(Vec<u8>, [u8; 4])> {
-    let mask = |(message, key): &(wsimd::Message, [u8; 4])| {
-        let bytes = message.as_bytes().iter().zip(key.iter().cycle());
-        (bytes.map(|(byte, key)| byte ^ key).collect(), *key)
-    };
-    pool.iter().map(mask).collect()
+fn masked(pool: &[String]) -> Vec<Vec<u8>> {
+    let mask = |text: &String| text.bytes().zip(KEY.into_iter().cycle());
+    let masked = pool
+        .iter()
+        .map(|text| mask(text).map(|(byte, key)| byte ^ key));
+    masked.map(Iterator::collect).collect()
 }
