@@ -101,7 +101,7 @@ compare-guard: ## (40 s) instructions per message against the recorded baseline;
 	$(COMPARE) guard benches/results/instructions-baseline.json
 
 compare-idle-guard: ## (2 s) memory of an idle connection beside plain TCP
-	$(COMPARE) idle-guard
+	$(COMPARE) gates --part idle --only wsimd --scenario '1000 connections'
 
 deny: ## (5 s) licences, sources, versions and advisories of the dependencies; installs cargo-deny
 	cargo deny --version >/dev/null 2>&1 || \

@@ -59,7 +59,7 @@ fn unmask_validate(criterion: &mut Criterion, name: &str, alphabet: &str) {
 
 /// Masks each message as RFC 6455 §5.3 says.
 fn masked(pool: &[String]) -> Vec<Vec<u8>> {
-    let mask = |text: &String| text.bytes().zip(KEY.into_iter().cycle());
+    let mask = |text: &String| text.bytes().zip(KEY.to_bytes().into_iter().cycle());
     let masked = pool
         .iter()
         .map(|text| mask(text).map(|(byte, key)| byte ^ key));

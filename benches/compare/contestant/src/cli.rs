@@ -11,8 +11,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    BoxError, Contestant, Info, Measured, Op, Scenario, Settings, alloc, corpus,
-    meter::{Mode, Prepared},
+    BoxError, Contestant, Info, Measured, Mode, Op, Prepared, Scenario, Settings, alloc, corpus,
     serve, version,
 };
 
@@ -34,7 +33,7 @@ pub fn run<C: Contestant>() -> ExitCode {
     match dispatch::<C>(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error}", C::INFO.name);
+            eprintln!("{}: {error}", C::INFO.package);
             ExitCode::FAILURE
         }
     }
@@ -56,7 +55,7 @@ fn dispatch<C: Contestant>(args: &[&str]) -> Result<(), BoxError> {
 }
 
 fn serve<C: Contestant>(runtime: &str, deflate: Option<Settings>) -> Result<(), BoxError> {
-    serve::raise_descriptor_limit();
+    rlimit::increase_nofile_limit(u64::MAX)?;
     alloc::answer_signals();
     Ok(serve::block_on(runtime, C::serve(deflate))?)
 }
@@ -65,7 +64,6 @@ fn print_info(info: &Info) {
     println!(
         "{}",
         json!({
-            "name": info.name,
             "version": version(info.package),
             "validates_text": info.validates_text,
             "raw": info.raw,
@@ -79,58 +77,33 @@ fn print_info(info: &Info) {
 /// Runs a scenario on some of the messages and checks every byte. Then runs it on all and prints a line.
 fn memory<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
     let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
-    let checked = prepared.checked_messages();
-    let io = prepared.io(scenario.deflate.is_some());
-    let written = io.written();
-    let measured = once::<C>(scenario.op, &prepared, checked, Mode::Verify, io)?;
-    let bytes = match scenario.op {
-        Op::Decode => {
-            prepared.check_decoded(checked, &measured)?;
-            None
-        }
-        Op::Encode => Some(prepared.check_encoded(checked, &written)?),
-    };
-    let messages = prepared.timed_messages();
-    let io = prepared.io(false);
-    let measured = once::<C>(scenario.op, &prepared, messages, Mode::Measure, io)?;
-    if scenario.op == Op::Decode {
-        prepared.check_decoded(messages, &measured)?;
-    }
-    println!(
-        "{}",
-        json!({
-            "messages": messages,
-            "ns": measured.ns,
-            "allocs": measured.allocs,
-            "alloc_bytes": measured.alloc_bytes,
-            "bytes": bytes,
-        })
-    );
+    let checked = once::<C>(&prepared, prepared.checked_messages(), Mode::Verify)?;
+    let mut measured = once::<C>(&prepared, prepared.timed_messages(), Mode::Measure)?;
+    measured.bytes = checked.bytes;
+    println!("{}", json!(measured));
     Ok(())
 }
 
 /// Runs a scenario once, for callgrind to count.
 fn instructions<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
     let prepared = Prepared::new(scenario, INSTRUCTION_POOL);
-    let io = prepared.io(false);
-    let measured = once::<C>(scenario.op, &prepared, scenario.messages, Mode::Bare, io)?;
-    println!("{}", json!({ "checksum": measured.checksum }));
-    Ok(())
+    once::<C>(&prepared, scenario.messages, Mode::Bare).map(drop)
 }
 
-/// Runs a job of so many messages.
+/// Runs a scenario with so many messages, and checks the result.
 fn once<C: Contestant>(
-    op: Op,
     prepared: &Prepared,
     messages: u64,
     mode: Mode,
-    io: crate::MemoryTransport,
 ) -> Result<Measured, BoxError> {
     let job = prepared.job(messages, mode);
-    match op {
-        Op::Decode => drive(C::decode(&job, io)),
-        Op::Encode => drive(C::encode(&job, io)),
-    }
+    let io = prepared.io(mode);
+    let written = io.written();
+    let measured = match prepared.scenario.op {
+        Op::Decode => drive(C::decode(&job, io))?,
+        Op::Encode => drive(C::encode(&job, io))?,
+    };
+    prepared.check(measured, mode, &written)
 }
 
 /// Polls a future until it is ready. The future may use the runtime's timer. It runs outside of the

@@ -7,6 +7,8 @@ use zlib_rs::{
     Deflate, DeflateConfig, DeflateFlush, Inflate, InflateFlush, Method, Status, Strategy,
 };
 
+use crate::BoxError;
+
 /// The end of a flushed message, which is not sent (RFC 7692 §7.2.1).
 pub const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// zlib's memory level of every contestant. Not every library can set another.
@@ -57,24 +59,25 @@ impl fmt::Display for Settings {
 }
 
 impl FromStr for Settings {
-    type Err = String;
+    type Err = BoxError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text}: not level:window_bits:takeover|alone:keepalive_ms");
+    fn from_str(text: &str) -> Result<Self, BoxError> {
         let fields: Vec<&str> = text.split(':').collect();
-        let [level, window_bits, takeover, keepalive] = fields[..] else {
-            return Err(wrong());
+        let [
+            level,
+            window_bits,
+            takeover @ ("takeover" | "alone"),
+            keepalive,
+        ] = fields[..]
+        else {
+            return Err("not level:window_bits:takeover|alone:keepalive_ms".into());
         };
-        let keepalive: u64 = keepalive.parse().map_err(|_| wrong())?;
+        let keepalive = Duration::from_millis(keepalive.parse()?);
         Ok(Self {
-            level: level.parse().map_err(|_| wrong())?,
-            window_bits: window_bits.parse().map_err(|_| wrong())?,
-            takeover: match takeover {
-                "takeover" => true,
-                "alone" => false,
-                _ => return Err(wrong()),
-            },
-            keepalive: (keepalive > 0).then(|| Duration::from_millis(keepalive)),
+            level: level.parse()?,
+            window_bits: window_bits.parse()?,
+            takeover: takeover == "takeover",
+            keepalive: Some(keepalive).filter(|it| !it.is_zero()),
         })
     }
 }

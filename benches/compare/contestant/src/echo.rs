@@ -1,4 +1,6 @@
 //! The loops of libraries whose connection is a `Stream` and a `Sink`, or nearly.
+//!
+//! `receive` polls for the next message, as `StreamExt::poll_next_unpin` does.
 
 use std::{
     future::poll_fn,
@@ -9,32 +11,18 @@ use futures_util::{Sink, SinkExt};
 
 use crate::{BoxError, Job, Measured};
 
-/// Sends each message back at once.
+/// Sends messages back: each at once, or in batches that are flushed when no more is ready, so that a burst
+/// takes one write.
 ///
 /// `answer` turns a received message into the message to send, or into `None` if it is not echoed.
-pub async fn echo<W, M, R>(
-    ws: &mut W,
-    mut next: impl AsyncFnMut(&mut W) -> Result<M, BoxError>,
-    answer: impl Fn(M) -> Option<R>,
-) -> Result<(), BoxError>
-where
-    W: Sink<R, Error: Into<BoxError>> + Unpin,
-{
-    loop {
-        if let Some(message) = answer(next(ws).await?) {
-            ws.send(message).await.map_err(Into::into)?;
-        }
-    }
-}
-
-/// Sends messages back, and flushes when no more is ready: one write for a burst.
-pub async fn echo_batched<W, M, R, E>(
+pub async fn echo<W, M, E>(
     ws: &mut W,
     receive: impl Fn(&mut W, &mut Context<'_>) -> Poll<Option<Result<M, E>>>,
-    answer: impl Fn(M) -> Option<R>,
+    answer: impl Fn(M) -> Option<M>,
+    is_batched: bool,
 ) -> Result<(), E>
 where
-    W: Sink<R, Error = E> + Unpin,
+    W: Sink<M, Error = E> + Unpin,
 {
     let mut fed = false;
     loop {
@@ -49,39 +37,47 @@ where
         let Some(message) = next.await? else {
             return Ok(());
         };
-        if let Some(message) = answer(message) {
-            ws.feed(message).await?;
-            fed = true;
+        match answer(message) {
+            Some(message) if is_batched => {
+                ws.feed(message).await?;
+                fed = true;
+            }
+            Some(message) => ws.send(message).await?,
+            None => {}
         }
     }
 }
 
 /// Receives all messages of a job.
-pub async fn decode<W, M>(
+pub async fn decode<W, M, E>(
     job: &Job,
     mut ws: W,
-    mut next: impl AsyncFnMut(&mut W) -> Result<M, BoxError>,
+    receive: impl Fn(&mut W, &mut Context<'_>) -> Poll<Option<Result<M, E>>>,
     payload: impl Fn(&M) -> &[u8],
-) -> Result<Measured, BoxError> {
+) -> Result<Measured, BoxError>
+where
+    BoxError: From<E>,
+{
     let mut meter = job.meter();
     for _ in 0..job.messages {
-        let message = next(&mut ws).await?;
-        meter.take(message, &payload);
+        let message = poll_fn(|cx| receive(&mut ws, cx)).await.ok_or("closed")?;
+        meter.take(message?, &payload);
     }
     Ok(meter.stop())
 }
 
 /// Sends all messages of a job.
-pub async fn encode<W, M>(job: &Job, mut ws: W, pool: Vec<M>) -> Result<Measured, BoxError>
+pub async fn encode<W, M, R, E>(job: &Job, mut ws: W, pool: Vec<M>) -> Result<Measured, BoxError>
 where
-    W: Sink<M, Error: Into<BoxError>> + Unpin,
-    M: Clone,
+    W: Sink<R, Error = E> + Unpin,
+    M: Clone + Into<R>,
+    BoxError: From<E>,
 {
     let meter = job.meter();
     for (message, flush) in job.send(&pool) {
-        ws.feed(message.clone()).await.map_err(Into::into)?;
+        ws.feed(message.clone().into()).await?;
         if flush {
-            ws.flush().await.map_err(Into::into)?;
+            ws.flush().await?;
         }
     }
     Ok(meter.stop())

@@ -1,6 +1,6 @@
 //! The parts that the contestants share: the messages, the transport in memory, the counting
 //! allocator, the command line and the accept loop. A contestant implements [`Contestant`] and calls
-//! [`run`].
+//! [`main!`].
 
 pub mod alloc;
 pub mod check;
@@ -20,8 +20,8 @@ use std::{error::Error, future::Future};
 
 pub use cli::run;
 pub use deflate::Settings;
-pub use echo::{decode, echo, echo_batched, encode};
-pub use meter::{Job, Measured, Meter};
+pub use echo::{decode, echo, encode};
+pub use meter::{Job, Measured, Meter, Mode, Prepared};
 pub use scenario::{Content, Op, Role, Scenario};
 pub use serve::{accept_loop, announce, listen};
 pub use transport::MemoryTransport;
@@ -38,8 +38,6 @@ pub const FLUSH_EVERY: u64 = 16;
 /// The description of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Info {
-    /// The name of its row in the tables.
-    pub name: &'static str,
     /// The package whose version is shown.
     pub package: &'static str,
     /// Whether text messages are checked to be UTF-8, by the library or as its documentation shows.
@@ -56,15 +54,22 @@ pub struct Info {
 
 impl Info {
     /// Describes a library that validates text and does not compress.
-    pub const fn new(name: &'static str, package: &'static str, note: &'static str) -> Self {
+    pub const fn new(package: &'static str, note: &'static str) -> Self {
         Self {
-            name,
             package,
             validates_text: true,
             raw: false,
             in_memory: true,
             takeover: None,
             note,
+        }
+    }
+
+    /// Describes a library that compresses, with context takeover or only without.
+    pub const fn compressing(self, takeover: bool) -> Self {
+        Self {
+            takeover: Some(takeover),
+            ..self
         }
     }
 }
@@ -86,6 +91,16 @@ pub trait Contestant {
     fn encode(_: &Job, _: MemoryTransport) -> impl Future<Output = Result<Measured, BoxError>> {
         async { Err("not in memory".into()) }
     }
+}
+
+/// Writes the main function of a contestant.
+#[macro_export]
+macro_rules! main {
+    ($contestant:ty) => {
+        fn main() -> std::process::ExitCode {
+            $crate::run::<$contestant>()
+        }
+    };
 }
 
 /// Returns the version of a package in the workspace's Cargo.lock.

@@ -3,23 +3,29 @@
 use std::{hint::black_box, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     BoxError, MemoryTransport, Op, Role, Scenario, Settings, alloc, check::Checker, corpus,
     deflate, transport::Written, wire,
 };
 
-/// The figures of a job.
-#[derive(Clone, Copy, Debug, Default)]
+/// The figures of a job: the line that a contestant prints.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Measured {
+    /// The number of messages.
+    pub messages: u64,
     /// Nanoseconds from the first message to the last.
     pub ns: u64,
     /// Allocations meanwhile.
     pub allocs: u64,
     /// Bytes of the allocations.
     pub alloc_bytes: u64,
+    /// Bytes of an encoded message on the wire.
+    pub bytes: Option<f64>,
     /// Checksum of the decoded messages.
-    pub checksum: u64,
+    #[serde(skip)]
+    checksum: u64,
 }
 
 /// The duties of a meter beside the clock.
@@ -52,6 +58,7 @@ pub struct Job {
 /// The clock, the counters and the checksum of a job.
 #[derive(Debug)]
 pub struct Meter {
+    messages: u64,
     checksum: u64,
     mode: Mode,
     expected: Option<(Arc<Vec<Bytes>>, usize)>,
@@ -61,9 +68,11 @@ pub struct Meter {
 /// The messages of a scenario, prepared before the clock starts.
 #[derive(Debug)]
 pub struct Prepared {
-    scenario: Scenario,
+    /// The scenario.
+    pub scenario: Scenario,
     pool: Arc<Vec<Bytes>>,
-    wire: Bytes,
+    /// The frames that a decoder receives.
+    pub wire: Bytes,
 }
 
 impl Prepared {
@@ -88,8 +97,9 @@ impl Prepared {
     }
 
     /// Creates the transport of a job. The peer of an encoder sends nothing.
-    pub fn io(&self, keeps: bool) -> MemoryTransport {
-        MemoryTransport::with(self.wire.clone(), self.scenario.chunk, keeps)
+    pub fn io(&self, mode: Mode) -> MemoryTransport {
+        let keeps = mode == Mode::Verify && self.scenario.deflate.is_some();
+        MemoryTransport::new(self.wire.clone(), self.scenario.chunk, keeps)
     }
 
     /// Creates a job of so many messages.
@@ -122,21 +132,25 @@ impl Prepared {
         }
     }
 
-    /// Checks that every message was decoded to the end.
-    pub fn check_decoded(&self, messages: u64, measured: &Measured) -> Result<(), BoxError> {
-        let mut sum = 0;
-        for payload in self.pool.iter().cycle().take(messages as usize) {
-            sum = fold(sum, payload);
-        }
-        if sum == measured.checksum {
-            Ok(())
-        } else {
-            Err("a decoded message differs from the message sent".into())
-        }
+    /// Checks that every message was decoded to the end, or written. Adds the bytes of a message on the wire.
+    pub fn check(&self, done: Measured, mode: Mode, io: &Written) -> Result<Measured, BoxError> {
+        let bytes = match self.scenario.op {
+            _ if mode == Mode::Bare => None,
+            Op::Decode => {
+                let messages = self.pool.iter().cycle().take(done.messages as usize);
+                if messages.fold(0, |sum, payload| fold(sum, payload)) != done.checksum {
+                    return Err("a decoded message differs from the message sent".into());
+                }
+                None
+            }
+            Op::Encode if mode == Mode::Verify => Some(self.check_encoded(done.messages, io)?),
+            Op::Encode => None,
+        };
+        Ok(Measured { bytes, ..done })
     }
 
     /// Checks that every message was written. Returns the bytes of a message on the wire.
-    pub fn check_encoded(&self, messages: u64, written: &Written) -> Result<f64, BoxError> {
+    fn check_encoded(&self, messages: u64, written: &Written) -> Result<f64, BoxError> {
         let count = messages as f64;
         if let Some(settings) = &self.scenario.deflate {
             let mut checker = Checker::new(Some(settings), 0);
@@ -160,11 +174,17 @@ impl Prepared {
 impl Job {
     /// Starts the clock.
     pub fn meter(&self) -> Meter {
-        let mut meter = Meter::start(self.mode);
-        if self.mode == Mode::Verify {
-            meter.expected = Some((Arc::clone(&self.pool), 0));
+        let verifies = self.mode == Mode::Verify;
+        if self.mode == Mode::Measure {
+            alloc::start();
         }
-        meter
+        Meter {
+            messages: self.messages,
+            checksum: 0,
+            mode: self.mode,
+            expected: verifies.then(|| (Arc::clone(&self.pool), 0)),
+            start: Instant::now(),
+        }
     }
 
     /// Creates the library's own messages of the pool, before the clock starts.
@@ -179,8 +199,13 @@ impl Job {
     /// Returns the payloads as text, or nothing if they are binary.
     pub fn texts(&self) -> Vec<&str> {
         let pool = self.pool.iter().filter(|_| self.text);
-        pool.map(|payload| str::from_utf8(payload).expect("the corpus is UTF-8"))
-            .collect()
+        let texts = pool.map(|payload| str::from_utf8(payload).expect("the corpus is UTF-8"));
+        texts.collect()
+    }
+
+    /// Returns copies of the payloads, for libraries that mask the sender's own buffer.
+    pub fn buffers(&self) -> Vec<Vec<u8>> {
+        self.pool.iter().map(|payload| payload.to_vec()).collect()
     }
 
     /// Returns the messages to send, and after each whether to flush.
@@ -199,18 +224,6 @@ impl Job {
 }
 
 impl Meter {
-    fn start(mode: Mode) -> Self {
-        if mode == Mode::Measure {
-            alloc::start();
-        }
-        Self {
-            checksum: 0,
-            mode,
-            expected: None,
-            start: Instant::now(),
-        }
-    }
-
     /// Takes a message, looks at it and drops it.
     #[inline]
     pub fn take<M>(&mut self, message: M, payload: impl FnOnce(&M) -> &[u8]) {
@@ -243,9 +256,11 @@ impl Meter {
             Mode::Verify | Mode::Bare => (0, 0),
         };
         Measured {
+            messages: self.messages,
             ns,
             allocs,
             alloc_bytes,
+            bytes: None,
             checksum: self.checksum,
         }
     }

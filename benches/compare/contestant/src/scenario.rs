@@ -3,10 +3,13 @@
 
 use std::str::FromStr;
 
-use crate::Settings;
+use strum::{EnumString, IntoStaticStr};
+
+use crate::{BoxError, Settings};
 
 /// The direction that is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Op {
     /// From bytes to messages.
     Decode,
@@ -15,7 +18,8 @@ pub enum Op {
 }
 
 /// The role of the endpoint under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Role {
     /// Decodes masked frames and encodes unmasked frames.
     Server,
@@ -24,7 +28,8 @@ pub enum Role {
 }
 
 /// The kind of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Content {
     /// Text of printable ASCII.
     Ascii,
@@ -57,34 +62,6 @@ impl Role {
 }
 
 impl Content {
-    const NAMES: [(&str, Self); 9] = [
-        ("ascii", Self::Ascii),
-        ("json", Self::Json),
-        ("multi", Self::Multi),
-        ("binary", Self::Binary),
-        ("trades", Self::Trades),
-        ("books", Self::Books),
-        ("chat", Self::Chat),
-        ("pages", Self::Pages),
-        ("large-pages", Self::LargePages),
-    ];
-
-    /// Returns the content of a name.
-    pub fn find(name: &str) -> Option<Self> {
-        let mut names = Self::NAMES.into_iter();
-        names
-            .find(|(it, _)| *it == name)
-            .map(|(_, content)| content)
-    }
-
-    /// Returns the name on the command line and in tables.
-    pub fn name(self) -> &'static str {
-        let mut names = Self::NAMES.into_iter();
-        names
-            .find(|(_, it)| *it == self)
-            .map_or("", |(name, _)| name)
-    }
-
     /// Returns whether messages of it are text.
     pub fn is_text(self) -> bool {
         self != Self::Binary
@@ -116,40 +93,20 @@ pub struct Scenario {
 }
 
 impl FromStr for Scenario {
-    type Err = String;
+    type Err = BoxError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text}: not op:role:size:content:chunk:0:messages[:SETTINGS]");
+    fn from_str(text: &str) -> Result<Self, BoxError> {
         let fields: Vec<&str> = text.splitn(8, ':').collect();
-        let [
-            op,
-            role,
-            size,
-            content,
-            chunk,
-            _,
-            messages,
-            ref deflate @ ..,
-        ] = fields[..]
-        else {
-            return Err(wrong());
+        let [op, role, size, content, chunk, _, count, ref deflate @ ..] = fields[..] else {
+            return Err("not op:role:size:content:chunk:0:messages[:SETTINGS]".into());
         };
-        let number = |field: &str| field.parse::<usize>().map_err(|_| wrong());
         Ok(Self {
-            op: match op {
-                "decode" => Op::Decode,
-                "encode" => Op::Encode,
-                _ => return Err(wrong()),
-            },
-            role: match role {
-                "server" => Role::Server,
-                "client" => Role::Client,
-                _ => return Err(wrong()),
-            },
-            size: number(size)?,
-            content: Content::find(content).ok_or_else(wrong)?,
-            chunk: number(chunk)?.max(1),
-            messages: number(messages)? as u64,
+            op: op.parse()?,
+            role: role.parse()?,
+            size: size.parse()?,
+            content: content.parse()?,
+            chunk: chunk.parse::<usize>()?.max(1),
+            messages: count.parse()?,
             deflate: deflate.first().map(|it| it.parse()).transpose()?,
         })
     }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Builder,
+};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 4096;
@@ -14,13 +17,11 @@ const BACKLOG: u32 = 4096;
 /// Runs a server on tokio's current-thread runtime, or on its multi-thread runtime with two workers.
 pub fn block_on(runtime: &str, server: impl Future<Output = ()>) -> io::Result<()> {
     let mut builder = match runtime {
-        "current" => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
+        "current" => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
     };
-    if runtime != "current" {
-        builder.worker_threads(2);
-    }
-    builder.enable_all().build()?.block_on(server);
+    let runtime = builder.worker_threads(2).enable_all().build()?;
+    runtime.block_on(server);
     Ok(())
 }
 
@@ -57,21 +58,6 @@ where
         };
         if stream.set_nodelay(true).is_ok() {
             tokio::spawn(handler(stream));
-        }
-    }
-}
-
-/// Allows as many descriptors as the system lets this process have.
-pub fn raise_descriptor_limit() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is to a live struct of the type that the call fills and reads.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
     }
 }

@@ -67,20 +67,17 @@ impl Written {
 
 impl MemoryTransport {
     /// Creates a transport that returns `wire` again and again, at most `chunk` bytes for each read. With
-    /// an empty wire the peer sends nothing.
-    pub fn new(wire: Bytes, chunk: usize) -> Self {
-        Self::with(wire, chunk, false)
-    }
-
-    pub(crate) fn with(wire: Bytes, chunk: usize, keeps: bool) -> Self {
+    /// an empty wire the peer sends nothing. The bytes that are written are kept if `keeps` says so.
+    pub fn new(wire: Bytes, chunk: usize, keeps: bool) -> Self {
+        let written = Written {
+            keeps,
+            ..Written::default()
+        };
         Self {
             wire,
             at: 0,
             chunk,
-            written: Arc::new(Written {
-                keeps,
-                ..Written::default()
-            }),
+            written: Arc::new(written),
         }
     }
 

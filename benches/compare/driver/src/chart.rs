@@ -25,8 +25,6 @@ struct Panel {
     title: [&'static str; 2],
     /// The unit of the figures, or 0 for ratios to the floor.
     unit: f64,
-    /// Whether it is unfair to libraries that cannot batch.
-    bursts: bool,
 }
 
 const PANELS: [Panel; 3] = [
@@ -38,21 +36,18 @@ const PANELS: [Panel; 3] = [
             "server CPU, × plain TCP echo",
         ],
         unit: 0.0,
-        bursts: true,
     },
     Panel {
         part: "loopback",
         scenario: "16 KiB multi 100x1 current",
         title: ["16 KiB text", "server CPU, × plain TCP echo"],
         unit: 0.0,
-        bursts: false,
     },
     Panel {
         part: "idle",
         scenario: "2000 connections",
         title: ["An idle connection", "memory, KB resident"],
         unit: 1000.0,
-        bursts: false,
     },
 ];
 
@@ -93,22 +88,20 @@ fn draw(body: &mut String, left: usize, panel: &Panel, table: &Table) -> usize {
     for (index, (name, value)) in bars.iter().enumerate() {
         let y = TOP + index * STEP;
         let length = BAR * value.min(full) / full;
-        let (colour, weight) = if is_ours(name) {
-            (OURS, "bold")
-        } else {
-            (OTHERS, "normal")
+        let (colour, weight) = match is_ours(name) {
+            true => (OURS, "bold"),
+            false => (OTHERS, "normal"),
         };
-        let star = if panel.bursts && !batches(table, name) {
+        // A burst is unfair to libraries that cannot batch.
+        let is_burst = panel.scenario.contains("x16");
+        let star = if is_burst && !batches(table, name) {
             "*"
         } else {
             ""
         };
         let arrow = if *value > full { "→ " } else { "" };
-        let digits = if panel.unit > 0.0 || *value >= 10.0 {
-            1
-        } else {
-            2
-        };
+        let is_short = panel.unit > 0.0 || *value >= 10.0;
+        let digits = if is_short { 1 } else { 2 };
         let _ = writeln!(
             body,
             "<g font-weight=\"{weight}\"><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}{star}</text>\
@@ -140,7 +133,7 @@ fn batches(table: &Table, library: &str) -> bool {
 /// Returns the best figure of each library that validates text, the best first.
 fn best(panel: &Panel, table: &Table) -> Vec<(String, f64)> {
     let mut bars: Vec<(String, f64)> = Vec::new();
-    for row in table.rows.iter().filter(|row| row.is_ranked()) {
+    for row in table.rows.iter().filter(|row| row.is_ranked) {
         let library = library(&row.contestant);
         if bars.iter().all(|(name, _)| name != library) {
             let ratio = row.to_floor.filter(|_| panel.unit == 0.0);

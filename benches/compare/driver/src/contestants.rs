@@ -24,7 +24,7 @@ pub const GUARD: &str = "wsimd-guard";
 /// a program of this crate at another commit.
 const EXTRA: &str = "WSIMD_COMPARE_EXTRA";
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Contestant {
     pub name: String,
     pub path: PathBuf,
@@ -43,8 +43,6 @@ pub struct Info {
     pub in_memory: bool,
     pub takeover: Option<bool>,
     pub note: String,
-    /// The roles in memory, as older programs list them.
-    pub decode: Vec<String>,
 }
 
 impl Contestant {
@@ -76,24 +74,16 @@ impl Contestant {
     }
 }
 
-/// A row of the list of contestants.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    pub name: String,
-    pub info: Info,
-    /// The reason why it does not take part.
-    pub missing: Option<String>,
-}
-
 pub fn is_ours(name: &str) -> bool {
     name.starts_with(OURS)
 }
 
-/// The contestants that take part, and the list of all.
 #[derive(Debug, Default)]
 pub struct Field {
+    /// The contestants that take part.
     pub contestants: Vec<Contestant>,
-    pub listings: Vec<Listing>,
+    /// The names of the others, with the reason.
+    pub missing: Vec<(String, String)>,
 }
 
 impl Field {
@@ -107,8 +97,9 @@ impl Field {
             }
             eprintln!("building {}", programs.join(", "));
             let built = build(workspace, &format!("contestant-{package}"));
-            for name in &programs {
-                field.add(name, built.clone().map(|folder| folder.join(name)), false);
+            for name in programs {
+                let path = built.as_ref().map(|folder| folder.join(&name));
+                field.add(&name, path.map_err(ToString::to_string), false);
             }
         }
         field.add_extras(&env::var(EXTRA).unwrap_or_default());
@@ -127,35 +118,24 @@ impl Field {
         self.contestants.iter().find(|it| it.name == name)
     }
 
-    fn add(&mut self, name: &str, path: Outcome<PathBuf>, extra: bool) {
-        let asked = path.and_then(|path| {
-            let info = if extra {
-                Ok(Info::default())
-            } else {
-                info(&path)
+    fn add(&mut self, name: &str, path: Result<PathBuf, String>, extra: bool) {
+        let added = path.and_then(|path| {
+            let info = match extra {
+                true => Info::default(),
+                false => info(&path).map_err(|error| error.to_string())?,
             };
-            Ok((info?, path))
+            self.contestants.push(Contestant {
+                name: name.into(),
+                path,
+                info,
+                extra,
+            });
+            Ok(())
         });
-        let (info, missing) = match asked {
-            Ok((info, path)) => {
-                self.contestants.push(Contestant {
-                    name: name.into(),
-                    path,
-                    info: info.clone(),
-                    extra,
-                });
-                (info, None)
-            }
-            Err(reason) => {
-                eprintln!("UNAVAILABLE {name}: {reason}");
-                (Info::default(), Some(reason))
-            }
-        };
-        self.listings.push(Listing {
-            name: name.into(),
-            info,
-            missing,
-        });
+        if let Err(reason) = added {
+            eprintln!("UNAVAILABLE {name}: {reason}");
+            self.missing.push((name.into(), reason));
+        }
     }
 
     fn add_extras(&mut self, list: &str) {
@@ -170,18 +150,16 @@ impl Field {
 }
 
 fn info(path: &Path) -> Outcome<Info> {
-    let output = Command::new(path).arg("info").stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("does not start: {error}"))?;
-    let mut info: Info = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("`info` prints something else: {error}"))?;
-    info.in_memory |= !info.decode.is_empty();
-    Ok(info)
+    let output = Command::new(path)
+        .arg("info")
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// Returns the packages of the contestants, each with its programs: those in `src/bin`, or one that is named
-/// like the folder.
-fn packages(workspace: &Path) -> Vec<(String, Vec<String>)> {
-    let names = |folder: PathBuf| {
+/// Returns the packages of the contestants, each with its programs.
+fn packages(workspace: &Path) -> impl Iterator<Item = (String, Vec<String>)> {
+    let names = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let stems =
             entries.filter_map(|entry| Some(entry.path().file_stem()?.to_str()?.to_string()));
@@ -190,14 +168,10 @@ fn packages(workspace: &Path) -> Vec<(String, Vec<String>)> {
         names
     };
     let folder = workspace.join("contestants");
-    let packages = names(folder.clone()).into_iter().map(|package| {
-        let programs = names(folder.join(&package).join("src/bin"));
-        match programs[..] {
-            [] => (package.clone(), vec![package]),
-            _ => (package, programs),
-        }
-    });
-    packages.collect()
+    names(&folder).into_iter().map(move |package| {
+        let programs = names(&folder.join(&package).join("src/bin"));
+        (package, programs)
+    })
 }
 
 /// Builds one package by itself, so that no contestant gets features that another asked for. Returns the
@@ -206,13 +180,11 @@ pub fn build(workspace: &Path, package: &str) -> Outcome<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--quiet", "-p", package])
         .current_dir(workspace)
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
+        .output()?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let error = stderr.lines().find(|line| line.starts_with("error"));
-        return Err(format!("does not build: {}", error.unwrap_or_default()));
+        return Err(format!("does not build: {}", error.unwrap_or_default()).into());
     }
-    let program = env::current_exe().map_err(|error| error.to_string())?;
-    Ok(program.with_file_name(""))
+    Ok(env::current_exe()?.with_file_name(""))
 }

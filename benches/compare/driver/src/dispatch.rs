@@ -31,7 +31,7 @@ pub type Counts = BTreeMap<String, f64>;
 
 /// Counts all calls under callgrind.
 pub fn count() -> Outcome<Counts> {
-    let program = env::current_exe().map_err(|error| error.to_string())?;
+    let program = env::current_exe()?;
     let run = |options: &[String], call: &str, size: usize, calls: u64| {
         let arguments = ["call", call, &size.to_string(), &calls.to_string()];
         instructions::callgrind(options, &program, &arguments)
@@ -40,9 +40,7 @@ pub fn count() -> Outcome<Counts> {
     let backend = backend.trim();
     let in_kernel = format!("--toggle-collect=*::simd::{backend}::unmask_validate*");
     let each = |options: &[String], call: &str, size: usize| {
-        let count =
-            instructions::each(CALLS, ALONE, |calls| Ok(run(options, call, size, calls)?.1));
-        count.map_err(|reason| format!("{call} {size} B {options:?}: {reason}"))
+        instructions::each(CALLS, ALONE, |calls| Ok(run(options, call, size, calls)?.1))
     };
 
     let mut counts = Counts::new();
@@ -80,7 +78,7 @@ pub fn run(call: &str, size: usize, calls: u64) -> Outcome<()> {
         COPYING => repeat(size, calls, |simd, payload, key, carry, copy| {
             simd.copy_unmask_validate(payload, copy, key, carry)
         }),
-        _ => return Err(format!("{call}: not in-place, copying or nothing")),
+        _ => return Err("not in-place, copying or nothing".into()),
     }
     println!("{}", Simd::detect().name());
     Ok(())

@@ -34,19 +34,20 @@ library of others that validates text. The noise is the distance of the control 
 ";
 
 /// One line of gates.txt.
-struct Demand {
-    part: String,
-    scenario: String,
-    who: String,
-    figure: String,
-    bound: String,
+struct Demand<'a> {
+    part: &'a str,
+    scenario: &'a str,
+    who: &'a str,
+    figure: &'a str,
+    bound: &'a str,
     /// The word after the bound.
-    word: String,
+    word: &'a str,
 }
 
 /// Measures, and writes a table of the demands. Returns whether all are met.
 pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
-    let mut demands: Vec<Demand> = GATES.lines().flat_map(expand).filter_map(demand).collect();
+    let lines: Vec<String> = GATES.lines().flat_map(expand).collect();
+    let mut demands: Vec<Demand<'_>> = lines.iter().filter_map(|it| demand(it)).collect();
     let best = Simd::detect().name();
     let available: Vec<&str> = Simd::available().map(|simd| simd.name()).collect();
     demands.retain(|it| {
@@ -55,7 +56,7 @@ pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
         widest && (it.part != "kernels" || available.contains(&backend))
     });
     let names = demands.iter();
-    let names = names.map(|it| (it.part.clone(), it.scenario.clone()));
+    let names = names.map(|it| (it.part.into(), it.scenario.into()));
     let mut plan = Plan::of(&names.collect::<Vec<_>>(), options)?;
     plan.takes_part = takes_part;
     plan.seconds = 0.15;
@@ -72,7 +73,7 @@ pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
     let mut text = format!("{}.\n\n{EXPLANATION}", summary.label);
     let mut missed = 0;
     for demand in &demands {
-        let table = summary.table(&demand.part, &demand.scenario);
+        let table = summary.table(demand.part, demand.scenario);
         if table.is_none() && !(options.part.is_empty() && options.scenario.is_empty()) {
             continue;
         }
@@ -86,32 +87,26 @@ pub fn run(workspace: &Path, options: &Options) -> Outcome<bool> {
     Ok(missed == 0)
 }
 
-fn demand(line: String) -> Option<Demand> {
+fn demand(line: &str) -> Option<Demand<'_>> {
     let fields: Vec<&str> = line.split("; ").collect();
     let [part, scenario, who, figure, bound] = fields[..] else {
         return None;
     };
     let (bound, word) = bound.split_once(' ').unwrap_or((bound, ""));
     Some(Demand {
-        part: part.into(),
-        scenario: scenario.into(),
-        who: who.into(),
-        figure: figure.into(),
-        bound: bound.into(),
-        word: word.into(),
+        part,
+        scenario,
+        who,
+        figure,
+        bound,
+        word,
     })
 }
 
-impl Demand {
+impl Demand<'_> {
     /// Returns a row of the table, and whether the demand is met.
     fn line(&self, table: Option<&Table>) -> (String, bool) {
-        let Self {
-            part,
-            scenario,
-            who,
-            figure,
-            ..
-        } = self;
+        let (part, scenario, who, figure) = (self.part, self.scenario, self.who, self.figure);
         let noise = 1.0 + table.map_or(0.0, |it| it.threshold);
         let most: f64 = self.bound.parse().unwrap_or(noise);
         let value = table.and_then(|table| self.value(table));
@@ -133,12 +128,12 @@ impl Demand {
     }
 
     fn value(&self, table: &Table) -> Option<f64> {
-        let row = table.row(&self.who)?;
+        let row = table.row(self.who)?;
         if let Some((measure, other)) = self.figure.split_once(" / ") {
             let other = match other {
                 "peer" => table.best_peer.as_deref()?,
                 "size" => {
-                    let size = Scenario::parse(&self.scenario).ok()?.size;
+                    let size = Scenario::parse(self.scenario).ok()?.size;
                     return Some(row.median(measure)? / size as f64);
                 }
                 other => other,
@@ -154,7 +149,7 @@ impl Demand {
             Some((measure, other)) => {
                 Some(row.median(measure)? - table.row(other)?.median(measure)?)
             }
-            None => row.median(&self.figure),
+            None => row.median(self.figure),
         }
     }
 }
@@ -183,9 +178,9 @@ mod tests {
     fn every_line_is_a_demand() {
         let lines = GATES.lines().filter(|line| !line.starts_with('#'));
         for line in lines.flat_map(expand) {
-            let demand = demand(line.clone()).unwrap_or_else(|| panic!("{line}"));
+            let demand = demand(&line).unwrap_or_else(|| panic!("{line}"));
             assert!(demand.bound == "noise" || demand.bound.parse::<f64>().is_ok());
-            assert!(demand.part == "kernels" || Scenario::parse(&demand.scenario).is_ok());
+            assert!(demand.part == "kernels" || Scenario::parse(demand.scenario).is_ok());
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     instructions::{count_all, jobs},
     machine,
     options::Options,
-    plan,
+    plan, save,
 };
 
 /// Growth beyond this fails the guard.
@@ -48,7 +48,6 @@ pub fn run(workspace: &Path, path: &Path, options: &Options, record: bool) -> Ou
         within_limit = dispatch::is_within_limit(&kernels);
         now.insert("kernels".into(), kernels);
     }
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     if record {
         let baseline = Baseline {
             rust: machine::rust(),
@@ -56,12 +55,12 @@ pub fn run(workspace: &Path, path: &Path, options: &Options, record: bool) -> Ou
             commit: machine::commit(workspace),
             counts: now,
         };
-        let text = serde_json::to_string_pretty(&baseline).map_err(|error| error.to_string())?;
-        fs::write(path, text + "\n").map_err(failed)?;
+        save(path, &(serde_json::to_string_pretty(&baseline)? + "\n"))?;
         return Ok(within_limit);
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+    let baseline: Baseline = serde_json::from_str(&text)?;
     Ok(compare(&baseline.counts, &now, options.is_whole()) && within_limit)
 }
 

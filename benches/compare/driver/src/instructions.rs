@@ -4,12 +4,9 @@
 use std::{
     path::Path,
     process::{Command, Stdio},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
+
+use rayon::prelude::*;
 
 use crate::{
     Outcome,
@@ -97,32 +94,12 @@ pub fn count_all(jobs: &[Job<'_>]) -> Outcome<Vec<(String, String, Outcome<f64>)
     if !jobs.is_empty() {
         machine::install("valgrind")?;
     }
-    let next = AtomicUsize::new(0);
-    let counts = Mutex::new(Vec::new());
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((scenario, contestant)) = jobs.get(index) else {
-                return;
-            };
-            eprintln!("instructions: {}: {}", scenario.name, contestant.name);
-            let count = per_message(contestant, scenario);
-            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.push((index, count));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..machine::cores() {
-            scope.spawn(work);
-        }
-    });
-    let mut counts = counts.into_inner().unwrap_or_default();
-    counts.sort_by_key(|(index, _)| *index);
-    let named = counts.into_iter().map(|(index, count)| {
-        let (scenario, contestant) = jobs[index];
+    let counts = jobs.par_iter().map(|(scenario, contestant)| {
+        eprintln!("instructions: {}: {}", scenario.name, contestant.name);
+        let count = per_message(contestant, scenario);
         (scenario.name.clone(), contestant.name.clone(), count)
     });
-    Ok(named.collect())
+    Ok(counts.collect())
 }
 
 fn per_message(contestant: &Contestant, scenario: &Scenario) -> Outcome<f64> {
@@ -153,7 +130,7 @@ fn count_echo(
     let echoed = Load::connect(server.port, echo.connections, traffic, false)
         .and_then(|mut load| load.run(messages, echo.in_flight).map(|_| load));
     // The end of a connection is work too, so that connections stay open until the count is read.
-    let _open = echoed.map_err(|error| server.explain(&error))?;
+    let _open = echoed.map_err(|error| server.explain(error))?;
     server.instructions()
 }
 
@@ -197,13 +174,12 @@ pub fn callgrind(options: &[String], program: &Path, arguments: &[&str]) -> Outc
         .arg(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
+        .output()?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         let last = stderr.lines().rfind(|line| !line.starts_with("=="));
         let last = last.unwrap_or_default();
-        return Err(format!("failed under callgrind: {last}"));
+        return Err(format!("failed under callgrind: {last}").into());
     }
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let count = collected(&stderr).ok_or("callgrind printed no count")?;
@@ -218,6 +194,8 @@ pub fn collected(stderr: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -231,9 +209,9 @@ mod tests {
                 Ok(500.0 + 10.0 * count as f64 + if odd { noise } else { 0.0 })
             }
         };
-        assert_eq!(each(100, ALONE, run(1.0)), Ok(10.0));
+        assert_eq!(each(100, ALONE, run(1.0)).ok(), Some(10.0));
         assert_eq!(runs.swap(0, Ordering::Relaxed), 3);
-        assert_eq!(each(100, ALONE, run(50.0)), Ok(10.0));
+        assert_eq!(each(100, ALONE, run(50.0)).ok(), Some(10.0));
         assert_eq!(runs.load(Ordering::Relaxed), 3 + 2 * ALONE.further);
     }
 }

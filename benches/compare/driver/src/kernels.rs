@@ -22,15 +22,15 @@ pub fn run(session: &mut Session) -> Outcome<()> {
         let mut command = Command::new(&path);
         command.stdin(Stdio::null()).stderr(Stdio::inherit());
         prepare(&mut command, (machine::cores() >= 2).then_some(1));
-        let output = command.output().map_err(|error| error.to_string())?;
+        let output = command.output()?;
         if !output.status.success() {
-            return Err(format!("`kernels` failed ({})", output.status));
+            return Err(format!("`kernels` failed ({})", output.status).into());
         }
         // Scenario, contestant and nanoseconds.
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             let fields: Vec<&str> = line.split('\t').collect();
             let [scenario, contestant, ns] = fields[..] else {
-                return Err(format!("`kernels` printed {line:?}"));
+                return Err(format!("`kernels` printed {line:?}").into());
             };
             let place = Place {
                 part: PART,
@@ -38,10 +38,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
                 contestant,
                 round,
             };
-            let ns = ns
-                .parse()
-                .map_err(|_| format!("`kernels` printed {line:?}"));
-            session.add(&place, ns.map(|ns| vec![("ns", ns)]));
+            session.add(&place, Ok(vec![("ns", ns.parse()?)]));
         }
     }
     Ok(())

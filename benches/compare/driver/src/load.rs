@@ -2,12 +2,12 @@
 //! every byte of each echo. A message costs it a comparison and a share of two system calls.
 
 use std::{
-    io::{self, ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
 };
 
-use contestant::Settings;
+use contestant::{Settings, http};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     socket::{setsockopt, sockopt::Linger},
@@ -56,9 +56,8 @@ struct Connection {
 impl<'a> Load<'a> {
     /// Opens `count` connections. A server that refuses the compression of the traffic is an error.
     pub fn connect(port: u16, count: usize, traffic: &'a Traffic, spin: bool) -> Outcome<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
         let mut load = Self {
-            epoll: epoll.map_err(|error| error.to_string())?,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
             connections: Vec::with_capacity(count),
             traffic,
             read_buffer: vec![0; READ_BYTES],
@@ -68,8 +67,7 @@ impl<'a> Load<'a> {
             let socket = open(port, traffic.deflate.as_ref());
             let socket = socket.map_err(|error| format!("connection {index}: {error}"))?;
             let event = EpollEvent::new(EpollFlags::EPOLLIN, index as u64);
-            let added = load.epoll.add(&socket, event);
-            added.map_err(|error| error.to_string())?;
+            load.epoll.add(&socket, event)?;
             load.connections.push(Connection {
                 socket,
                 verifier: Verifier::new(traffic),
@@ -105,7 +103,7 @@ impl<'a> Load<'a> {
             if ready > 0 {
                 last_progress = Instant::now();
             } else if last_progress.elapsed() > PATIENCE {
-                return Err(format!("no echo for {PATIENCE:?}, {to_come} still to come"));
+                return Err(format!("no echo for {PATIENCE:?}, {to_come} still to come").into());
             }
             for event in &events[..ready] {
                 let index = event.data() as usize;
@@ -139,7 +137,7 @@ impl<'a> Load<'a> {
     fn wait(&self, events: &mut [EpollEvent], milliseconds: u16) -> Outcome<usize> {
         match self.epoll.wait(events, EpollTimeout::from(milliseconds)) {
             Err(nix::errno::Errno::EINTR) => Ok(0),
-            ready => ready.map_err(|error| format!("epoll_wait: {error}")),
+            ready => Ok(ready?),
         }
     }
 
@@ -172,7 +170,7 @@ impl<'a> Load<'a> {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(format!("sending: {error}")),
+                Err(error) => return Err(format!("sending: {error}").into()),
             }
         }
         let wants_write = connection.due > 0;
@@ -181,8 +179,7 @@ impl<'a> Load<'a> {
             let mut flags = EpollFlags::EPOLLIN;
             flags.set(EpollFlags::EPOLLOUT, wants_write);
             let mut event = EpollEvent::new(flags, index as u64);
-            let changed = self.epoll.modify(&connection.socket, &mut event);
-            changed.map_err(|error| error.to_string())?;
+            self.epoll.modify(&connection.socket, &mut event)?;
         }
         Ok(())
     }
@@ -193,12 +190,10 @@ impl<'a> Load<'a> {
         let read = match connection.socket.read(&mut self.read_buffer) {
             Ok(0) => return Err("the server closed a connection".into()),
             Ok(read) => read,
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
-            {
-                return Ok(0);
-            }
-            Err(error) => return Err(format!("receiving: {error}")),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => return Ok(0),
+                _ => return Err(format!("receiving: {error}").into()),
+            },
         };
         let bytes = &self.read_buffer[..read];
         let done = connection.verifier.take(bytes, self.traffic)?;
@@ -209,8 +204,7 @@ impl<'a> Load<'a> {
             if connection.due == 0 {
                 let mut frame = vec![0x8A, 0x80 | payload.len() as u8, 0, 0, 0, 0];
                 frame.extend(payload);
-                let sent = connection.socket.write_all(&frame);
-                sent.map_err(|error| error.to_string())?;
+                connection.socket.write_all(&frame)?;
             }
         }
         Ok(done)
@@ -219,48 +213,44 @@ impl<'a> Load<'a> {
 
 /// Connects and performs the opening handshake, in which it offers compression.
 fn open(port: u16, deflate: Option<&Settings>) -> Outcome<TcpStream> {
-    let failed = |error: io::Error| error.to_string();
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).map_err(failed)?;
-    socket.set_nodelay(true).map_err(failed)?;
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    socket.set_nodelay(true)?;
     // A reset leaves no TIME_WAIT behind. Thousands of connections are opened one after another.
     let linger = libc::linger {
         l_onoff: 1,
         l_linger: 0,
     };
-    setsockopt(&socket, Linger, &linger).map_err(|error| error.to_string())?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    setsockopt(&socket, Linger, &linger)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let offer = deflate.map(|it| format!("Sec-WebSocket-Extensions: {}\r\n", it.offer()));
     // One write: wtx fails on a request that arrives in pieces.
     let request = format!("{REQUEST}{}\r\n", offer.unwrap_or_default());
-    socket.write_all(request.as_bytes()).map_err(failed)?;
+    socket.write_all(request.as_bytes())?;
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.ends_with(b"\r\n\r\n") {
-        match socket.read(&mut buffer) {
-            Ok(0) => return Err("closed during the handshake".into()),
-            Ok(read) => head.extend_from_slice(&buffer[..read]),
-            Err(error) => return Err(format!("handshake: {error}")),
+        let read = socket.read(&mut buffer)?;
+        if read == 0 {
+            return Err("closed during the handshake".into());
         }
+        head.extend_from_slice(&buffer[..read]);
     }
     let head = String::from_utf8_lossy(&head);
     if !head.starts_with("HTTP/1.1 101") || !head.contains(ACCEPT) {
         let line = head.lines().next().unwrap_or_default();
-        return Err(format!("the handshake was answered with {line:?}"));
+        return Err(format!("the handshake was answered with {line:?}").into());
     }
     if let Some(settings) = deflate {
         check_negotiated(&head, settings)?;
     }
-    socket.set_nonblocking(true).map_err(failed)?;
+    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
 /// Checks that the server accepted the offer.
 fn check_negotiated(head: &str, settings: &Settings) -> Outcome<()> {
-    let mut lines = head.lines();
-    let line = lines.find(|line| {
-        let line = line.to_ascii_lowercase();
-        line.starts_with("sec-websocket-extensions:") && line.contains("permessage-deflate")
-    });
+    let line = http::header(head.as_bytes(), "sec-websocket-extensions");
+    let line = line.filter(|it| it.starts_with("permessage-deflate"));
     let line = line.ok_or("the server negotiates no permessage-deflate")?;
     let bits = format!("server_max_window_bits={}", settings.window_bits);
     let takeover = match settings.takeover {
@@ -268,15 +258,14 @@ fn check_negotiated(head: &str, settings: &Settings) -> Outcome<()> {
         false => line.contains("server_no_context_takeover"),
     };
     if takeover && (settings.window_bits == 15 || line.contains(&bits)) {
-        Ok(())
-    } else {
-        Err(format!("the server answers {line:?}"))
+        return Ok(());
     }
+    Err(format!("the server answers {line:?}").into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpListener, thread};
+    use std::{io, net::TcpListener, thread};
 
     use contestant::Content;
 

@@ -23,7 +23,7 @@ use crate::{
 /// Bytes that go through each connection first: two windows, before which compressing is cheaper.
 const WARM_UP_BYTES: u64 = 64 << 10;
 
-pub fn run(session: &mut Session) -> Outcome<()> {
+pub fn run(session: &mut Session) {
     let scenarios = session.plan.loopback.clone();
     let rounds = session.plan.rounds.loopback;
     let mut last: Option<(String, Traffic)> = None;
@@ -36,11 +36,7 @@ pub fn run(session: &mut Session) -> Outcome<()> {
                 && (it.name != "tcp-epoll" || echo.runtime == "current")
         },
         |session, contestant, echo, known| {
-            let core = if echo.runtime == "current" {
-                pin_apart()
-            } else {
-                None
-            };
+            let core = (echo.runtime == "current").then(pin_apart).flatten();
             let raw = contestant.info.raw;
             let key = format!("{} {raw}", echo.name);
             let traffic = match last.take().filter(|(name, _)| *name == key) {
@@ -59,7 +55,6 @@ pub fn run(session: &mut Session) -> Outcome<()> {
             values
         },
     );
-    Ok(())
 }
 
 /// One measurement.
@@ -73,7 +68,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn measure(&self, core: Option<usize>, known: &mut Option<u64>) -> Outcome<Values> {
         let start = Start {
-            runtime: self.echo.runtime,
+            runtime: &self.echo.runtime,
             core,
             deflate: self.echo.deflate.as_ref(),
             counted: false,
@@ -82,7 +77,7 @@ impl Run<'_> {
         let spin = core.is_some();
         let values = Load::connect(server.port, self.echo.connections, self.traffic, spin)
             .and_then(|mut load| self.under_load(&server, &mut load, known))
-            .map_err(|error| server.explain(&error))?;
+            .map_err(|error| server.explain(error))?;
         server.check()?;
         Ok(values)
     }

@@ -80,6 +80,8 @@ pub fn install(name: &str) -> Outcome<()> {
     let found = succeeds(name, &["--version"])
         || succeeds("apt-get", &["update", "-qq"])
             && succeeds("apt-get", &["install", "-y", "-qq", name]);
-    let missing = || format!("{name} is missing and cannot be installed");
-    found.then_some(()).ok_or_else(missing)
+    match found {
+        true => Ok(()),
+        false => Err(format!("{name} is missing and cannot be installed").into()),
+    }
 }

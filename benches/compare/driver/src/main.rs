@@ -39,8 +39,7 @@ use plan::Plan;
 use session::Session;
 use summary::Summary;
 
-/// A result whose error is a sentence.
-pub type Outcome<T> = Result<T, String>;
+pub type Outcome<T> = Result<T, contestant::BoxError>;
 
 /// The figures of one measurement.
 pub type Values = Vec<(&'static str, f64)>;
@@ -53,7 +52,6 @@ fn main() -> ExitCode {
             Ok(smoke::run(&field))
         }
         Command::Gates(options) => gates::run(&workspace, &options),
-        Command::IdleGuard { connections } => idle::guard(&workspace, connections),
         Command::Guard {
             baseline,
             record,
@@ -92,25 +90,25 @@ fn run(workspace: &Path, options: &Options) -> Outcome<()> {
 fn measure(workspace: &Path, field: Field, plan: Plan, options: &Options) -> Outcome<Summary> {
     let folder = options.folder("latest")?;
     let mut session = Session::new(workspace, field, plan, &folder)?;
-    memory::run(&mut session)?;
-    loopback::run(&mut session)?;
-    idle::run(&mut session)?;
+    memory::run(&mut session);
+    loopback::run(&mut session);
+    idle::run(&mut session);
     kernels::run(&mut session)?;
     instructions::run(&mut session)?;
     Ok(Summary::new(
         machine::describe(workspace),
-        session.field.listings,
+        session.field,
         session.results,
     ))
 }
 
 fn save(path: &Path, text: &str) -> Outcome<()> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Finds the folder of the workspace from the current folder upwards.
 fn workspace() -> Outcome<PathBuf> {
-    let here = env::current_dir().map_err(|error| error.to_string())?;
+    let here = env::current_dir()?;
     let given = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let above = given.iter().chain([&here]).flat_map(|it| it.ancestors());
     let mut found = above

@@ -16,11 +16,6 @@ pub enum Command {
     Smoke(Options),
     /// Measures the demands on this crate, and fails if one is missed.
     Gates(Options),
-    /// Fails if an idle connection takes more memory than it may.
-    IdleGuard {
-        #[arg(long, default_value_t = 1000)]
-        connections: usize,
-    },
     /// Counts instructions, and fails if a count grew beyond the recorded baseline.
     Guard {
         baseline: PathBuf,
@@ -92,22 +87,16 @@ impl Options {
 
     /// Returns whether nothing is left out. Such a run replaces the latest results.
     pub fn is_whole(&self) -> bool {
-        let Self {
-            part,
-            only,
-            scenario,
-            out,
-            ..
-        } = self;
-        part.is_empty() && only.is_empty() && scenario.is_empty() && out.is_none()
+        let all = self.part.is_empty() && self.only.is_empty() && self.scenario.is_empty();
+        all && self.out.is_none()
     }
 
     /// Creates the folder of the results, by default beside this program.
     pub fn folder(&self, name: &str) -> Outcome<PathBuf> {
-        let program = env::current_exe().map_err(|error| error.to_string())?;
+        let program = env::current_exe()?;
         let folder = self.out.clone();
         let folder = folder.unwrap_or_else(|| program.with_file_name(name));
-        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 }

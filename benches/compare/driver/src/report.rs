@@ -3,59 +3,35 @@
 use std::fmt::Write;
 
 use crate::{
-    contestants::{Listing, is_ours},
+    contestants::{Contestant, is_ours},
     stats,
     summary::{Row, Summary, Table},
 };
 
-/// A column of a table: part, scenario and heading.
-type Column = (&'static str, &'static str, &'static str);
-
-const USUAL: [Column; 8] = [
-    ("loopback", "20 B binary 100x1 current", "20 B"),
-    (
-        "loopback",
-        "20 B binary 100x16 current",
-        "20 B, 16 in flight",
-    ),
-    ("loopback", "16 KiB multi 100x1 current", "16 KiB text"),
-    ("loopback", "4 MiB binary 1x1 current", "4 MiB"),
-    ("memory", "decode server 16 B binary", "decode 16 B"),
-    ("memory", "decode server 16 KiB multi", "decode 16 KiB text"),
-    ("memory", "encode server 125 B json", "encode 125 B"),
-    ("idle", "2000 connections", "idle bytes"),
-];
+/// The columns of a table. A line has part, scenario and heading.
+const USUAL: &str = "\
+loopback; 20 B binary 100x1 current; 20 B
+loopback; 20 B binary 100x16 current; 20 B, 16 in flight
+loopback; 16 KiB multi 100x1 current; 16 KiB text
+loopback; 4 MiB binary 1x1 current; 4 MiB
+memory; decode server 16 B binary; decode 16 B
+memory; decode server 16 KiB multi; decode 16 KiB text
+memory; encode server 125 B json; encode 125 B
+idle; 2000 connections; idle bytes";
 const USUAL_WORDS: &str = "Echo on loopback, 100 connections (4 MiB: one): server CPU per message, as a \
     multiple of a plain tokio TCP echo. Decode and encode in memory, as a server: time per message, as a \
     multiple of malloc + memcpy. Idle: resident bytes of a connection. Text is multi-byte.";
 
-const COMPRESSED: [Column; 9] = [
-    ("loopback", "trades takeover 32x4 current", "JSON 100 B"),
-    ("loopback", "books takeover 32x4 current", "JSON 1 KiB"),
-    ("loopback", "chat takeover 32x4 current", "chat 100 B"),
-    ("loopback", "pages takeover 32x4 current", "HTML 16 KiB"),
-    (
-        "loopback",
-        "large-pages takeover 4x1 current",
-        "HTML to 1 MiB",
-    ),
-    (
-        "loopback",
-        "books no takeover 32x4 current",
-        "JSON 1 KiB, alone",
-    ),
-    (
-        "loopback",
-        "pages no takeover 32x4 current",
-        "HTML 16 KiB, alone",
-    ),
-    ("idle", "1000 connections takeover 15 bits", "idle bytes"),
-    (
-        "idle",
-        "1000 connections no takeover 15 bits",
-        "idle bytes, alone",
-    ),
-];
+const COMPRESSED: &str = "\
+loopback; trades takeover 32x4 current; JSON 100 B
+loopback; books takeover 32x4 current; JSON 1 KiB
+loopback; chat takeover 32x4 current; chat 100 B
+loopback; pages takeover 32x4 current; HTML 16 KiB
+loopback; large-pages takeover 4x1 current; HTML to 1 MiB
+loopback; books no takeover 32x4 current; JSON 1 KiB, alone
+loopback; pages no takeover 32x4 current; HTML 16 KiB, alone
+idle; 1000 connections takeover 15 bits; idle bytes
+idle; 1000 connections no takeover 15 bits; idle bytes, alone";
 const COMPRESSED_WORDS: &str = "Echo on loopback with permessage-deflate, level 6, 32 connections with 4 \
     messages in flight (HTML to 1 MiB: 4 with one): server CPU per message, as a multiple of wsimd. Idle: \
     resident bytes of a connection after one message. Alone: without context takeover.";
@@ -66,7 +42,7 @@ const LEGEND: &str = "**Bold** is the least of a column, ≈ a tie with it. † 
 pub fn latest(summary: &Summary) -> String {
     let label = &summary.label;
     let mut text = format!("<!-- Written by `compare`; do not edit. -->\n{label}.\n");
-    for (words, columns) in [(USUAL_WORDS, &USUAL[..]), (COMPRESSED_WORDS, &COMPRESSED)] {
+    for (words, columns) in [(USUAL_WORDS, USUAL), (COMPRESSED_WORDS, COMPRESSED)] {
         overview(&mut text, summary, words, columns);
     }
     text.push_str("\n## Every scenario\n\n");
@@ -88,7 +64,7 @@ pub fn latest(summary: &Summary) -> String {
             table.scenario,
             number(row.to_floor, 2),
             number(row.to_peer, 2),
-            if row.ties_peer { " ≈" } else { "" },
+            if table.ties_peer(row) { " ≈" } else { "" },
             table.best_peer.as_deref().unwrap_or("–"),
             percent(Some(table.threshold)),
             number(size, 3),
@@ -103,34 +79,41 @@ fn with_ours(table: &Table) -> Option<(&Table, &Row)> {
     Some((table, table.row("wsimd")?))
 }
 
+/// Returns the contestants that have a row of their own.
+fn named(summary: &Summary) -> impl Iterator<Item = &Contestant> {
+    summary.field.contestants.iter().filter(|it| !it.again())
+}
+
 /// Appends a table with a row for each contestant.
-fn overview(text: &mut String, summary: &Summary, words: &str, columns: &[Column]) {
-    let columns = columns.iter();
-    let tables: Vec<(&Table, &str)> = columns
-        .filter_map(|(part, scenario, heading)| Some((summary.table(part, scenario)?, *heading)))
-        .collect();
+fn overview(text: &mut String, summary: &Summary, words: &str, columns: &str) {
+    let tables = columns.lines().filter_map(|column| {
+        let (part, rest) = column.split_once("; ")?;
+        let (scenario, heading) = rest.split_once("; ")?;
+        Some((summary.table(part, scenario)?, heading))
+    });
+    let tables: Vec<(&Table, &str)> = tables.collect();
     if tables.is_empty() {
         return;
     }
     let headings: Vec<&str> = tables.iter().map(|(_, heading)| *heading).collect();
     let _ = writeln!(text, "\n{words} {LEGEND}\n\n| | {} |", headings.join(" | "));
     let _ = writeln!(text, "| --- |{}", " ---: |".repeat(headings.len()));
-    let mut listings: Vec<&Listing> = summary.listings.iter().collect();
-    listings.sort_by_key(|it| (it.info.raw, !is_ours(&it.name), it.name.clone()));
-    for listing in listings {
-        let rows = tables.iter().map(|(table, _)| table.row(&listing.name));
+    let mut contestants: Vec<&Contestant> = named(summary).collect();
+    contestants.sort_by_key(|it| (it.info.raw, !is_ours(&it.name), it.name.clone()));
+    for contestant in contestants {
+        let Contestant { name, info, .. } = contestant;
+        let rows = tables.iter().map(|(table, _)| table.row(name));
         if rows.clone().all(|row| row.is_none()) {
             continue;
         }
         let cells = tables.iter().zip(rows);
         let cells = cells.map(|((table, _), row)| row.map_or("–".into(), |row| cell(table, row)));
         let cells: Vec<String> = cells.collect();
-        let dagger = if listing.info.raw || listing.info.validates_text {
-            ""
-        } else {
-            " †"
+        let dagger = match info.raw || info.validates_text {
+            true => "",
+            false => " †",
         };
-        let _ = writeln!(text, "| {}{dagger} | {} |", listing.name, cells.join(" | "));
+        let _ = writeln!(text, "| {name}{dagger} | {} |", cells.join(" | "));
     }
     let controls = tables.iter().map(|(table, _)| percent(table.control));
     let controls: Vec<String> = controls.collect();
@@ -142,7 +125,7 @@ fn cell(table: &Table, row: &Row) -> String {
         Some(ratio) => number(Some(ratio), if ratio < 10.0 { 2 } else { 1 }),
         None => number(Some(row.main), 0),
     };
-    match (row.best, row.ties_best) {
+    match (table.is_best(row), table.ties_best(row)) {
         (true, _) => format!("**{value}**"),
         (false, true) => format!("{value} ≈"),
         (false, false) => value,
@@ -152,20 +135,16 @@ fn cell(table: &Table, row: &Row) -> String {
 /// Appends the versions, and the contestants without figures.
 fn contestants(text: &mut String, summary: &Summary) {
     text.push_str("\n## Contestants\n\n");
-    for listing in &summary.listings {
-        let Listing { name, info, .. } = listing;
-        let _ = match &listing.missing {
-            Some(reason) => writeln!(text, "- {name} is MISSING: {reason}"),
-            None => writeln!(text, "- {name} {}: {}", info.version, info.note),
-        };
+    for Contestant { name, info, .. } in named(summary) {
+        let _ = writeln!(text, "- {name} {}: {}", info.version, info.note);
+    }
+    for (name, reason) in &summary.field.missing {
+        let _ = writeln!(text, "- {name} is MISSING: {reason}");
     }
     for table in &summary.tables {
-        for (contestant, reason) in &table.missing {
-            let Table { part, scenario, .. } = table;
-            let _ = writeln!(
-                text,
-                "- {contestant}, {part}, {scenario}: MISSING: {reason}"
-            );
+        let (part, scenario) = (table.part, &table.scenario);
+        for (name, reason) in &table.missing {
+            let _ = writeln!(text, "- {name}, {part}, {scenario}: MISSING: {reason}");
         }
     }
 }
@@ -197,8 +176,8 @@ pub fn csv(summary: &Summary) -> String {
                     only_main(row.to_floor),
                     only_main(row.to_peer),
                     only_main(table.control.map(|control| control * 100.0)),
-                    main && row.ties_best,
-                    main && row.ties_peer,
+                    main && table.ties_best(row),
+                    main && table.ties_peer(row),
                 );
             }
         }
@@ -216,7 +195,7 @@ pub fn print(summary: &Summary) {
             table.floor,
             number(row.to_floor, 2),
             number(row.to_peer, 2),
-            if row.ties_peer { " ≈" } else { "  " },
+            if table.ties_peer(row) { " ≈" } else { "  " },
             table.best_peer.as_deref().unwrap_or("none"),
         );
     }

@@ -22,7 +22,7 @@ pub struct Scenario {
     pub connections: usize,
     pub in_flight: u64,
     /// The runtime of a server on loopback. Instructions are counted on `current`.
-    pub runtime: &'static str,
+    pub runtime: String,
     pub deflate: Option<Settings>,
     /// Seconds from the last message to the measurement of idle memory.
     pub seconds: u64,
@@ -41,7 +41,7 @@ impl Scenario {
             chunk: CHUNK,
             connections: 0,
             in_flight: 0,
-            runtime: "current",
+            runtime: "current".into(),
             deflate: None,
             seconds: 0,
         };
@@ -62,21 +62,12 @@ impl Scenario {
         }
         match rest {
             [] => Ok(scenario),
-            rest => Err(format!("{name}: {rest:?} is not understood")),
+            rest => Err(format!("{name}: {rest:?} is not understood").into()),
         }
     }
 
     /// Reads the first words. Returns their number, or `None` if they are not understood.
     fn word(&mut self, words: &[&str]) -> Option<usize> {
-        let bytes = |number: &str, unit: &str| {
-            let factor = match unit {
-                "B" => 1,
-                "KiB" => 1 << 10,
-                "MiB" => 1 << 20,
-                _ => return None,
-            };
-            Some(number.parse::<usize>().ok()? * factor)
-        };
         match *words {
             ["chunk", number, unit, ..] => {
                 self.chunk = bytes(number, unit)?;
@@ -90,29 +81,20 @@ impl Scenario {
             }
             [number, "connections", ..] => self.connections = number.parse().ok()?,
             [number, unit @ ("B" | "KiB" | "MiB"), ..] => self.size = bytes(number, unit)?,
-            [
-                op @ ("decode" | "encode" | "echo" | "split" | "handle" | "inflate"),
-                ..,
-            ] => {
-                self.op = op.into();
-                return Some(1);
-            }
-            [role @ ("server" | "client"), ..] => {
-                self.role = role.into();
-                return Some(1);
-            }
-            ["current", ..] => return Some(1),
-            ["multi2", ..] => {
-                self.runtime = "multi2";
-                return Some(1);
-            }
             [word, ..] => {
-                if let Some(content) = Content::find(word) {
-                    self.content = content;
-                } else {
-                    let (connections, in_flight) = word.split_once('x')?;
-                    self.connections = connections.parse().ok()?;
-                    self.in_flight = in_flight.parse().ok()?;
+                match word {
+                    "decode" | "encode" => self.op = word.into(),
+                    "echo" | "split" | "handle" | "inflate" => self.op = word.into(),
+                    "server" | "client" => self.role = word.into(),
+                    "current" | "multi2" => self.runtime = word.into(),
+                    _ => match word.parse() {
+                        Ok(content) => self.content = content,
+                        Err(_) => {
+                            let (connections, in_flight) = word.split_once('x')?;
+                            self.connections = connections.parse().ok()?;
+                            self.in_flight = in_flight.parse().ok()?;
+                        }
+                    },
                 }
                 return Some(1);
             }
@@ -128,19 +110,23 @@ impl Scenario {
 
     /// Returns the argument of a contestant in memory.
     pub fn argument(&self, messages: u64) -> String {
-        let content = self.content.name();
-        let Self {
-            op,
-            role,
-            size,
-            chunk,
-            ..
-        } = self;
+        let content: &str = self.content.into();
+        let (op, role, size, chunk) = (&self.op, &self.role, self.size, self.chunk);
         let argument = format!("{op}:{role}:{size}:{content}:{chunk}:0:{messages}");
         match &self.deflate {
             Some(settings) => format!("{argument}:{settings}"),
             None => argument,
         }
+    }
+}
+
+fn bytes(number: &str, unit: &str) -> Option<usize> {
+    let number: usize = number.parse().ok()?;
+    match unit {
+        "B" => Some(number),
+        "KiB" => Some(number << 10),
+        "MiB" => Some(number << 20),
+        _ => None,
     }
 }
 

@@ -2,19 +2,18 @@
 //! memory are read from outside.
 
 use std::{
-    fs::{self, File},
+    fmt::Display,
+    fs::File,
     io::{BufRead, BufReader, Read, Seek},
     os::unix::process::CommandExt,
-    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
 
-use contestant::Settings;
+use contestant::{BoxError, Settings};
 use nix::{
-    errno::Errno,
     sched::{CpuSet, sched_setaffinity},
     sys::{
         memfd::{MFdFlags, memfd_create},
@@ -24,6 +23,10 @@ use nix::{
     },
     time::ClockId,
     unistd::Pid,
+};
+use procfs::{
+    net::{TcpState, tcp, tcp6},
+    process::{FDTarget, Process},
 };
 
 use crate::{
@@ -67,13 +70,11 @@ pub struct Server {
 
 impl Server {
     pub fn start(contestant: &Contestant, start: Start<'_>) -> Outcome<Self> {
-        let mut command = if start.counted {
-            let mut command = Command::new("valgrind");
+        let mut command = Command::new(&contestant.path);
+        if start.counted {
+            command = Command::new("valgrind");
             command.args(CALLGRIND).arg(&contestant.path);
-            command
-        } else {
-            Command::new(&contestant.path)
-        };
+        }
         command.arg("serve");
         if !contestant.extra {
             command.args(["--runtime", start.runtime]);
@@ -81,15 +82,13 @@ impl Server {
         if let Some(settings) = start.deflate {
             command.args(["--deflate", &settings.to_string()]);
         }
-        let stderr = memfd_create("stderr", MFdFlags::MFD_CLOEXEC).map_err(sentence)?;
-        let stderr = File::from(stderr);
+        let stderr = File::from(memfd_create("stderr", MFdFlags::MFD_CLOEXEC)?);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(stderr.try_clone().map_err(|error| error.to_string())?);
+            .stderr(stderr.try_clone()?);
         prepare(&mut command, start.core);
-        let child = command.spawn();
-        let mut child = child.map_err(|error| format!("does not start: {error}"))?;
+        let mut child = command.spawn()?;
         let answers = answers(child.stdout.take());
         let mut server = Self {
             child,
@@ -114,31 +113,24 @@ impl Server {
         }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn nix_pid(&self) -> Pid {
-        Pid::from_raw(self.child.id() as i32)
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
     }
 
     /// Checks that the process is alive and that it, no other process, listens on the port.
     pub fn check(&mut self) -> Outcome<()> {
         if let Ok(Some(status)) = self.child.try_wait() {
-            return Err(self.explain(&format!("the server died ({status})")));
+            return Err(self.explain(format!("the server died ({status})")));
         }
-        let inode = listener_inode(self.port).ok_or("no process listens on the port")?;
-        let wanted = format!("socket:[{inode}]");
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.pid()));
-        let owns = descriptors
-            .map_err(|error| error.to_string())?
-            .flatten()
-            .filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|target| target == Path::new(&wanted));
-        if owns {
-            Ok(())
-        } else {
-            Err("another process listens on the port".into())
+        let mut sockets = tcp()?.into_iter().chain(tcp6().unwrap_or_default());
+        let listener = sockets
+            .find(|it| it.state == TcpState::Listen && it.local_address.port() == self.port)
+            .ok_or("no process listens on the port")?;
+        let listens = |target| matches!(target, FDTarget::Socket(inode) if inode == listener.inode);
+        let mut descriptors = Process::new(self.pid())?.fd()?.flatten();
+        match descriptors.any(|it| listens(it.target)) {
+            true => Ok(()),
+            false => Err("another process listens on the port".into()),
         }
     }
 
@@ -150,16 +142,16 @@ impl Server {
     }
 
     /// Returns a failure, with the last line that the server wrote to stderr.
-    pub fn explain(&mut self, failure: &str) -> String {
+    pub fn explain(&mut self, failure: impl Display) -> BoxError {
         match self.errors().lines().rfind(|line| !line.is_empty()) {
-            Some(last) => format!("{failure}: {last}"),
-            None => failure.into(),
+            Some(last) => format!("{failure}: {last}").into(),
+            None => failure.to_string().into(),
         }
     }
 
     /// Starts or stops the count of allocations. Returns their number and their bytes.
     pub fn toggle_allocations(&self) -> Outcome<(f64, f64)> {
-        kill(self.nix_pid(), Signal::SIGUSR1).map_err(sentence)?;
+        kill(Pid::from_raw(self.pid()), Signal::SIGUSR1)?;
         let answer = self.answer(ALLOCATIONS).unwrap_or_default();
         let mut numbers = answer.split_whitespace().map(str::parse);
         match (numbers.next(), numbers.next()) {
@@ -171,26 +163,22 @@ impl Server {
     /// Ends a server whose instructions are counted. Returns their number.
     pub fn instructions(mut self) -> Outcome<f64> {
         self.check()?;
-        kill(self.nix_pid(), Signal::SIGTERM).map_err(sentence)?;
-        self.child.wait().map_err(|error| error.to_string())?;
-        collected(&self.errors()).ok_or_else(|| "callgrind printed no count".into())
+        kill(Pid::from_raw(self.pid()), Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(collected(&self.errors()).ok_or("callgrind printed no count")?)
     }
 
     /// Returns the CPU nanoseconds of all its threads, from its CPU clock.
     pub fn cpu(&self) -> Outcome<f64> {
-        let clock = ClockId::pid_cpu_clock_id(self.nix_pid()).map_err(sentence)?;
-        let time = clock.now().map_err(sentence)?;
+        let time = ClockId::pid_cpu_clock_id(Pid::from_raw(self.pid()))?.now()?;
         Ok(time.tv_sec() as f64 * 1e9 + time.tv_nsec() as f64)
     }
 
     /// Returns the resident bytes.
     pub fn memory(&self) -> Outcome<f64> {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid()));
-        let rollup = rollup.map_err(|error| error.to_string())?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        let kilobytes: Option<f64> = number.and_then(|number| number.parse().ok());
-        Ok(kilobytes.ok_or("smaps_rollup has no Rss")? * 1024.0)
+        let rollup = Process::new(self.pid())?.smaps_rollup()?.memory_map_rollup;
+        let resident = rollup.iter().find_map(|map| map.extension.map.get("Rss"));
+        Ok(*resident.ok_or("smaps_rollup has no Rss")? as f64)
     }
 }
 
@@ -199,10 +187,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn sentence(error: Errno) -> String {
-    error.to_string()
 }
 
 /// Pins a child to a core, and lets it die with this process.
@@ -249,24 +233,11 @@ fn answers(stdout: Option<ChildStdout>) -> Receiver<String> {
     receiver
 }
 
-/// Returns the inode of the socket that listens on a port, from `/proc/net/tcp`.
-fn listener_inode(port: u16) -> Option<String> {
-    let mut table = fs::read_to_string("/proc/net/tcp").ok()?;
-    table.push_str(&fs::read_to_string("/proc/net/tcp6").unwrap_or_default());
-    let wanted = format!(":{port:04X}");
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let listens = fields.get(1)?.ends_with(&wanted) && *fields.get(3)? == "0A";
-        listens.then(|| fields.get(9).map(|inode| (*inode).to_string()))?
-    })
-}
-
 /// Raises the limit on open files, for this process and its children.
 pub fn raise_open_files(wanted: u64) -> Outcome<()> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(sentence)?;
-    if soft >= wanted {
-        return Ok(());
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < wanted {
+        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))?;
     }
-    setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
-        .map_err(|_| format!("{wanted} open files are not allowed"))
+    Ok(())
 }

@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use indexmap::IndexMap;
+
 use crate::{
     Outcome, Values,
     contestants::{Contestant, Field},
@@ -30,14 +32,15 @@ pub struct Place<'a> {
 }
 
 /// The figures of one scenario: contestant, then measure, then round.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Samples {
-    pub part: &'static str,
-    pub scenario: String,
-    pub figures: Vec<(String, HashMap<&'static str, Rounds>)>,
+    pub figures: IndexMap<String, HashMap<&'static str, Rounds>>,
     /// Contestants without a figure, with the reason.
-    pub missing: Vec<(String, String)>,
+    pub missing: IndexMap<String, String>,
 }
+
+/// Part and scenario, to the figures, in the order in which they were measured.
+pub type Results = IndexMap<(&'static str, String), Samples>;
 
 #[derive(Debug)]
 pub struct Session {
@@ -45,20 +48,20 @@ pub struct Session {
     pub field: Field,
     pub plan: Plan,
     pub tracepoint: Option<Tracepoint>,
-    pub results: Vec<Samples>,
+    pub results: Results,
     raw: File,
     last_line: Option<Instant>,
 }
 
 impl Session {
     pub fn new(workspace: &Path, field: Field, plan: Plan, folder: &Path) -> Outcome<Self> {
-        let raw = File::create(folder.join("raw.csv")).map_err(|error| error.to_string())?;
+        let raw = File::create(folder.join("raw.csv"))?;
         Ok(Self {
             workspace: workspace.into(),
             field,
             plan,
             tracepoint: Tracepoint::find(),
-            results: Vec::new(),
+            results: Results::new(),
             raw,
             last_line: None,
         })
@@ -112,35 +115,20 @@ impl Session {
             contestant,
             round,
         } = *place;
-        let mut all = self.results.iter();
-        let found = all.position(|it| it.part == part && it.scenario == scenario);
-        let index = found.unwrap_or_else(|| {
-            self.results.push(Samples {
-                part,
-                scenario: scenario.into(),
-                figures: Vec::new(),
-                missing: Vec::new(),
-            });
-            self.results.len() - 1
-        });
-        let samples = &mut self.results[index];
+        let samples = self.results.entry((part, scenario.into())).or_default();
         match values {
             Err(reason) => {
                 eprintln!("{part}: {scenario}: {contestant}: {reason}");
-                samples.missing.push((contestant.into(), reason));
+                samples
+                    .missing
+                    .insert(contestant.into(), reason.to_string());
             }
             Ok(values) => {
-                let mut figures = samples.figures.iter();
-                let found = figures.position(|(name, _)| name == contestant);
-                let index = found.unwrap_or_else(|| {
-                    samples.figures.push((contestant.into(), HashMap::new()));
-                    samples.figures.len() - 1
-                });
+                let figures = samples.figures.entry(contestant.into()).or_default();
                 for (measure, value) in values {
                     let line = format!("{part},{scenario},{contestant},{round},{measure},{value}");
                     let _ = writeln!(self.raw, "{line}");
-                    let rounds = samples.figures[index].1.entry(measure).or_default();
-                    rounds.insert(round, value);
+                    figures.entry(measure).or_default().insert(round, value);
                 }
             }
         }
@@ -148,23 +136,18 @@ impl Session {
 
     /// Returns whether the contestant has failed before. It is not tried again.
     fn has_failed(&self, place: &Place<'_>) -> bool {
-        self.results.iter().any(|it| {
-            it.part == place.part
-                && it.scenario == place.scenario
-                && it.missing.iter().any(|(name, _)| name == place.contestant)
-        })
+        let samples = self.results.get(&(place.part, place.scenario.into()));
+        samples.is_some_and(|it| it.missing.contains_key(place.contestant))
     }
 
-    pub fn progress(&mut self, place: &Place<'_>) {
+    fn progress(&mut self, place: &Place<'_>) {
         if self.last_line.is_none_or(|last| last.elapsed() > PAUSE) {
             self.last_line = Some(Instant::now());
-            let Place {
-                part,
-                scenario,
-                contestant,
-                round,
-            } = place;
-            eprintln!("{part}, round {}: {scenario}: {contestant}", round + 1);
+            let (part, round) = (place.part, place.round + 1);
+            eprintln!(
+                "{part}, round {round}: {}: {}",
+                place.scenario, place.contestant
+            );
         }
     }
 }

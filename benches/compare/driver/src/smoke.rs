@@ -48,11 +48,9 @@ pub fn run(field: &Field) -> bool {
             }
         }
     }
-    for listing in &field.listings {
-        if let Some(reason) = &listing.missing {
-            println!("UNAVAILABLE {}: {reason}", listing.name);
-            fine &= !is_ours(&listing.name) && !listing.name.starts_with("tcp-");
-        }
+    for (name, reason) in &field.missing {
+        println!("UNAVAILABLE {name}: {reason}");
+        fine &= !is_ours(name) && !name.starts_with("tcp-");
     }
     fine && field.find(FLOOR).is_some()
 }
@@ -92,7 +90,7 @@ fn echo(contestant: &Contestant, start: Start<'_>, kinds: &[(usize, Content)]) -
         let traffic = Traffic::new(kind, start.deflate, contestant.info.raw, 64 << 10)?;
         Load::connect(server.port, 2, &traffic, false)
             .and_then(|mut load| load.run(16, 4))
-            .map_err(|reason| format!("{kind:?}: {}", server.explain(&reason)))?;
+            .map_err(|reason| format!("{kind:?}: {}", server.explain(reason)))?;
         server.check()?;
     }
     Ok(())

@@ -20,6 +20,10 @@ pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
+pub fn median_of(rounds: &Rounds) -> Option<f64> {
+    median(&rounds.values().copied().collect::<Vec<_>>())
+}
+
 /// The upper end of the 95 % interval of the median: the order statistic that the sign test gives (Conover,
 /// Practical Nonparametric Statistics, §3.2). Of fewer than six values it is the greatest.
 pub fn median_upper(values: &[f64]) -> Option<f64> {

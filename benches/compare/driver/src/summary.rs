@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
+
 use crate::{
-    contestants::{AGAIN, FLOOR, Listing, OURS, is_ours},
+    contestants::{AGAIN, FLOOR, Field, OURS, is_ours},
     kernels,
-    session::Samples,
+    session::{Results, Samples},
     stats::{self, Rounds},
 };
 
@@ -14,7 +16,7 @@ use crate::{
 pub struct Summary {
     /// Machine, versions, commit and date.
     pub label: String,
-    pub listings: Vec<Listing>,
+    pub field: Field,
     pub tables: Vec<Table>,
 }
 
@@ -33,40 +35,39 @@ pub struct Table {
     /// Ratios closer to 1 than this are ties.
     pub threshold: f64,
     pub best_peer: Option<String>,
-    pub missing: Vec<(String, String)>,
+    /// The score of the best library.
+    best: Option<f64>,
+    pub missing: IndexMap<String, String>,
 }
 
 /// One contestant in one scenario.
 #[derive(Debug)]
 pub struct Row {
     pub contestant: String,
-    /// Whether it is a floor or a control.
-    pub limit: bool,
-    /// Whether it is a library that does not validate text.
-    pub careless: bool,
+    /// Whether it is a library that validates text.
+    pub is_ranked: bool,
     pub samples: HashMap<&'static str, Rounds>,
     pub main: f64,
     pub to_floor: Option<f64>,
     pub to_peer: Option<f64>,
-    /// Whether it is the best of all libraries here, or tied with the best.
-    pub best: bool,
-    pub ties_best: bool,
-    pub ties_peer: bool,
 }
 
 impl Summary {
-    pub fn new(label: String, listings: Vec<Listing>, results: Vec<Samples>) -> Self {
-        let tables = results.into_iter().map(|it| Table::new(it, &listings));
+    pub fn new(label: String, field: Field, results: Results) -> Self {
+        let tables = results
+            .into_iter()
+            .map(|(place, samples)| Table::new(place, samples, &field));
         let mut tables: Vec<Table> = tables.collect();
         for index in 0..tables.len() {
             let part = tables[index].part;
             let controls = tables.iter().filter(|it| it.part == part);
             let controls: Vec<f64> = controls.filter_map(|it| it.control).collect();
-            tables[index].find_ties(&controls);
+            let threshold = stats::tie_threshold(tables[index].control, &controls);
+            tables[index].threshold = threshold.unwrap_or(0.0);
         }
         Self {
             label,
-            listings,
+            field,
             tables,
         }
     }
@@ -78,23 +79,18 @@ impl Summary {
 }
 
 impl Table {
-    fn new(samples: Samples, listings: &[Listing]) -> Self {
-        let Samples {
-            part,
-            scenario,
-            figures,
-            missing,
-        } = samples;
+    fn new(
+        (part, scenario): (&'static str, String),
+        Samples { figures, missing }: Samples,
+        field: &Field,
+    ) -> Self {
         let main = match part {
             "loopback" => "cpu_ns",
             "idle" => "rss",
             "instructions" => "instructions",
             _ => "ns",
         };
-        let rounds = |name: &str| {
-            let found = figures.iter().find(|(it, _)| it == name);
-            found.and_then(|(_, measures)| measures.get(main)).cloned()
-        };
+        let rounds = |name: &str| figures.get(name)?.get(main).cloned();
         // Plain TCP does not compress, so that ours is the reference there.
         let floor = match part {
             kernels::PART => "memcpy",
@@ -105,28 +101,30 @@ impl Table {
         let control = first.as_ref().zip(second);
         let control = control.and_then(|(first, second)| stats::control_spread(first, &second));
         let rows = figures.into_iter().filter_map(|(contestant, samples)| {
-            let values: Vec<f64> = samples.get(main)?.values().copied().collect();
-            let listing = listings.iter().find(|it| it.name == contestant);
-            let raw = listing.is_some_and(|it| it.info.raw);
+            let info = field.find(&contestant).map(|it| &it.info);
+            let raw = info.is_some_and(|it| it.raw);
+            let limit = raw || contestant.ends_with(AGAIN) || contestant == floor;
+            let careless = info.is_some_and(|it| !it.raw && !it.validates_text);
             Some(Row {
-                limit: raw || contestant.ends_with(AGAIN) || contestant == floor,
-                careless: listing.is_some_and(|it| !it.info.raw && !it.info.validates_text),
+                is_ranked: (!limit || contestant == OURS) && !careless,
                 to_floor: stats::ratio(&samples[main], first.as_ref()?),
-                main: stats::median(&values)?,
+                main: stats::median_of(samples.get(main)?)?,
                 contestant,
                 samples,
                 to_peer: None,
-                best: false,
-                ties_best: false,
-                ties_peer: false,
             })
         });
         let mut rows: Vec<Row> = rows.collect();
-        for row in &mut rows {
-            row.limit &= row.contestant != OURS;
-        }
         rows.sort_by(|one, other| one.score().total_cmp(&other.score()));
-        let mut table = Self {
+        let mut ranked = rows.iter().filter(|row| row.is_ranked);
+        let best = ranked.clone().next().map(Row::score);
+        let peer = ranked.find(|row| !is_ours(&row.contestant));
+        let peer = peer.map(|row| (row.contestant.clone(), row.samples[main].clone()));
+        for row in &mut rows {
+            let reference = peer.as_ref().map(|(_, rounds)| rounds);
+            row.to_peer = reference.and_then(|it| stats::ratio(&row.samples[main], it));
+        }
+        Self {
             part,
             scenario,
             main,
@@ -134,40 +132,31 @@ impl Table {
             rows,
             control,
             threshold: 0.0,
-            best_peer: None,
+            best_peer: peer.map(|(name, _)| name),
+            best,
             missing,
-        };
-        table.find_best_peer();
-        table
+        }
     }
 
-    fn find_best_peer(&mut self) {
-        let is_peer = |row: &&Row| row.is_ranked() && !is_ours(&row.contestant);
-        let Some(peer) = self.rows.iter().find(is_peer) else {
-            return;
-        };
-        let reference = peer.samples[self.main].clone();
-        self.best_peer = Some(peer.contestant.clone());
-        for row in &mut self.rows {
-            row.to_peer = stats::ratio(&row.samples[self.main], &reference);
-        }
+    /// Returns whether a row is the best of all libraries here.
+    pub fn is_best(&self, row: &Row) -> bool {
+        row.is_ranked && self.best.is_some_and(|best| row.score() <= best)
+    }
+
+    pub fn ties_best(&self, row: &Row) -> bool {
+        let ratio = self.best.map(|best| row.score() / best);
+        row.is_ranked && ratio.is_some_and(|it| stats::is_tie(it, self.threshold))
+    }
+
+    pub fn ties_peer(&self, row: &Row) -> bool {
+        row.is_ranked
+            && row
+                .to_peer
+                .is_some_and(|it| stats::is_tie(it, self.threshold))
     }
 
     pub fn row(&self, contestant: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.contestant == contestant)
-    }
-
-    fn find_ties(&mut self, controls: &[f64]) {
-        self.threshold = stats::tie_threshold(self.control, controls).unwrap_or(0.0);
-        let threshold = self.threshold;
-        let Some(best) = self.rows.iter().find(|row| row.is_ranked()).map(Row::score) else {
-            return;
-        };
-        for row in self.rows.iter_mut().filter(|row| row.is_ranked()) {
-            row.best = row.score() <= best;
-            row.ties_best = row.best || stats::is_tie(row.score() / best, threshold);
-            row.ties_peer = row.to_peer.is_some_and(|it| stats::is_tie(it, threshold));
-        }
     }
 }
 
@@ -178,21 +167,15 @@ impl Row {
         self.to_floor.unwrap_or(self.main)
     }
 
-    /// Returns whether it is a library that validates text.
-    pub fn is_ranked(&self) -> bool {
-        !self.limit && !self.careless
-    }
-
     pub fn median(&self, measure: &str) -> Option<f64> {
-        let rounds = self.samples.get(measure)?;
-        stats::median(&rounds.values().copied().collect::<Vec<_>>())
+        stats::median_of(self.samples.get(measure)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contestants::Info;
+    use crate::contestants::{Contestant, Info};
 
     #[test]
     fn ratios_peers_and_ties() {
@@ -204,32 +187,35 @@ mod tests {
             ("careless", 150.0, false, false),
             ("wsimd", 194.0, false, true),
         ];
-        let listings = figures.map(|(name, _, raw, validates_text)| Listing {
+        let contestants = figures.map(|(name, _, raw, validates_text)| Contestant {
             name: name.into(),
             info: Info {
                 raw,
                 validates_text,
                 ..Info::default()
             },
-            missing: None,
+            ..Contestant::default()
         });
+        let field = Field {
+            contestants: contestants.into(),
+            ..Field::default()
+        };
         let figures = figures.map(|(name, value, ..)| {
             let rounds: Rounds = (0..3).map(|round| (round, value)).collect();
             (name.to_string(), HashMap::from([("cpu_ns", rounds)]))
         });
         let samples = Samples {
-            part: "loopback",
-            scenario: "20 B".into(),
             figures: figures.into(),
-            missing: Vec::new(),
+            ..Samples::default()
         };
-        let summary = Summary::new(String::new(), listings.into(), vec![samples]);
+        let results = [(("loopback", "20 B".into()), samples)].into();
+        let summary = Summary::new(String::new(), field, results);
         let table = &summary.tables[0];
         assert_eq!(table.best_peer.as_deref(), Some("careful"));
         let ours = table.row("wsimd").expect("ours");
         assert!((ours.to_floor.expect("a ratio") - 1.94).abs() < 1e-9);
         assert!((ours.to_peer.expect("a ratio") - 0.97).abs() < 1e-9);
-        assert!(ours.ties_peer && ours.ties_best && ours.best);
-        assert!(!table.row("careless").expect("a row").best);
+        assert!(table.ties_peer(ours) && table.ties_best(ours) && table.is_best(ours));
+        assert!(!table.is_best(table.row("careless").expect("a row")));
     }
 }

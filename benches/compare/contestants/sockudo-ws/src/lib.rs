@@ -94,13 +94,6 @@ async fn accept_compressing(
     }
 }
 
-async fn next<W>(ws: &mut W) -> Result<Message, BoxError>
-where
-    W: futures_util::Stream<Item = Result<Message, Error>> + Unpin,
-{
-    Ok(ws.next().await.ok_or("closed")??)
-}
-
 fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
@@ -115,35 +108,26 @@ fn payload(message: &Message) -> &[u8] {
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept(stream)).await?;
-    if BATCHED {
-        let receive = WebSocketStream::poll_next_unpin;
-        return Ok(contestant::echo_batched(&mut ws, receive, answer).await?);
-    }
-    contestant::echo(&mut ws, next, answer).await
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, BATCHED).await?;
+    Ok(())
 }
 
 async fn echo_compressing(stream: TcpStream, policy: DeflateConfig) -> Result<(), BoxError> {
     let mut ws = Box::pin(accept_compressing(stream, &policy)).await?;
-    contestant::echo(&mut ws, next, answer).await
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, false).await?;
+    Ok(())
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     const INFO: Info = if BATCHED {
-        Info::new(
-            "sockudo-ws-batched",
-            "sockudo-ws",
-            "next and feed, flushed when no more is ready",
-        )
+        Info::new("sockudo-ws", "next and feed, flushed when no more is ready")
     } else {
-        Info {
-            takeover: Some(true),
-            ..Info::new(
-                "sockudo-ws",
-                "sockudo-ws",
-                "next and send; compressing CompressedWebSocketStream with zlib-rs through flate2 and \
- libz-rs-sys, its opening handshake made of public parts",
-            )
-        }
+        Info::new(
+            "sockudo-ws",
+            "next and send; compressing CompressedWebSocketStream with zlib-rs through flate2 and \
+             libz-rs-sys, its opening handshake made of public parts",
+        )
+        .compressing(true)
     };
 
     async fn serve(deflate: Option<Settings>) {
@@ -156,12 +140,12 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
-        match &job.deflate {
-            Some(settings) => {
-                contestant::decode(job, compressing(io, settings)?, next, payload).await
-            }
-            None => contestant::decode(job, connection(io, job.role), next, payload).await,
+        if let Some(settings) = &job.deflate {
+            let ws = compressing(io, settings)?;
+            return contestant::decode(job, ws, StreamExt::poll_next_unpin, payload).await;
         }
+        let ws = connection(io, job.role);
+        contestant::decode(job, ws, StreamExt::poll_next_unpin, payload).await
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

@@ -93,19 +93,14 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    const INFO: Info = if BATCHED {
-        Info::new(
-            "soketto-batched",
-            "soketto",
-            "sends, flushes when no more is ready; text checked by str::from_utf8",
-        )
-    } else {
-        Info::new(
-            "soketto",
-            "soketto",
-            "sends and flushes; text checked by str::from_utf8, as in its examples",
-        )
-    };
+    const INFO: Info = Info::new(
+        "soketto",
+        if BATCHED {
+            "sends, flushes when no more is ready; text checked by str::from_utf8"
+        } else {
+            "sends and flushes; text checked by str::from_utf8, as in its examples"
+        },
+    );
 
     async fn serve(_: Option<Settings>) {
         accept_loop(echo::<BATCHED>).await;
@@ -129,7 +124,7 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let (mut sender, _receiver) = memory(io, job.role);
         let texts = job.texts();
-        let mut binaries: Vec<Vec<u8>> = job.pool.iter().map(|bytes| bytes.to_vec()).collect();
+        let mut binaries = job.buffers();
         let meter = job.meter();
         let mut next = 0;
         for (_, flush) in job.send(&job.pool) {

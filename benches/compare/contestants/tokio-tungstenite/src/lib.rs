@@ -5,10 +5,7 @@ use contestant::{
     accept_loop,
 };
 use futures_util::StreamExt;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, accept_async_with_config,
     tungstenite::{
@@ -32,13 +29,6 @@ async fn connection(io: MemoryTransport, role: Role) -> WebSocketStream<MemoryTr
     WebSocketStream::from_raw_socket(io, role, config()).await
 }
 
-async fn next<S>(ws: &mut WebSocketStream<S>) -> Result<Message, BoxError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    Ok(ws.next().await.ok_or("closed")??)
-}
-
 fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
@@ -54,23 +44,19 @@ fn payload(message: &Message) -> &[u8] {
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept_async_with_config(stream, config())).await?;
-    if BATCHED {
-        let receive = WebSocketStream::poll_next_unpin;
-        return Ok(contestant::echo_batched(&mut ws, receive, answer).await?);
-    }
-    contestant::echo(&mut ws, next, answer).await
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, BATCHED).await?;
+    Ok(())
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    const INFO: Info = if BATCHED {
-        Info::new(
-            "tokio-tungstenite-batched",
-            "tokio-tungstenite",
-            "next and feed, flushed when no more is ready",
-        )
-    } else {
-        Info::new("tokio-tungstenite", "tokio-tungstenite", "next and send")
-    };
+    const INFO: Info = Info::new(
+        "tokio-tungstenite",
+        if BATCHED {
+            "next and feed, flushed when no more is ready"
+        } else {
+            "next and send"
+        },
+    );
 
     async fn serve(_: Option<Settings>) {
         accept_loop(echo::<BATCHED>).await;
@@ -78,7 +64,7 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let ws = connection(io, job.role).await;
-        contestant::decode(job, ws, next, payload).await
+        contestant::decode(job, ws, StreamExt::poll_next_unpin, payload).await
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

@@ -6,11 +6,7 @@ use contestant::{
     accept_loop,
 };
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    task::unconstrained,
-};
+use tokio::{net::TcpStream, task::unconstrained};
 use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
 
 /// The library flushes at this many queued bytes. Its default is 8 KiB.
@@ -43,13 +39,6 @@ fn connection(io: MemoryTransport, role: Role) -> WebSocketStream<MemoryTranspor
     }
 }
 
-async fn next<S>(ws: &mut WebSocketStream<S>) -> Result<Message, BoxError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    Ok(ws.next().await.ok_or("closed")??)
-}
-
 fn answer(message: Message) -> Option<Message> {
     (message.is_text() || message.is_binary()).then_some(message)
 }
@@ -66,7 +55,8 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     if BATCHED {
         return echo_bursts(&mut ws).await;
     }
-    contestant::echo(&mut ws, next, answer).await
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, false).await?;
+    Ok(())
 }
 
 /// Receives a burst whole before any of it is sent back, because reading flushes queued messages.
@@ -88,15 +78,14 @@ async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), BoxError
 }
 
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
-    const INFO: Info = if BATCHED {
-        Info::new(
-            "tokio-websockets-batched",
-            "tokio-websockets",
-            "all messages that are ready, then feed for each and one flush",
-        )
-    } else {
-        Info::new("tokio-websockets", "tokio-websockets", "next and send")
-    };
+    const INFO: Info = Info::new(
+        "tokio-websockets",
+        if BATCHED {
+            "all messages that are ready, then feed for each and one flush"
+        } else {
+            "next and send"
+        },
+    );
 
     async fn serve(_: Option<Settings>) {
         accept_loop(|stream| unconstrained(echo::<BATCHED>(stream))).await;
@@ -104,7 +93,7 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let ws = connection(io, job.role);
-        contestant::decode(job, ws, next, |message| message.as_payload()).await
+        contestant::decode(job, ws, StreamExt::poll_next_unpin, |it| it.as_payload()).await
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

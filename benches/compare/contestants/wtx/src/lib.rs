@@ -133,12 +133,11 @@ async fn encode<N: NegotiatedCompression, const IS_CLIENT: bool>(
     job: &Job,
     ws: wtx::Result<Memory<N, IS_CLIENT>>,
 ) -> Result<Measured, BoxError> {
-    let op_code = if job.text {
-        OpCode::Text
-    } else {
-        OpCode::Binary
+    let op_code = match job.text {
+        true => OpCode::Text,
+        false => OpCode::Binary,
     };
-    let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
+    let mut pool = job.buffers();
     let mut ws = ws?;
     let meter = job.meter();
     let mut next = 0;
@@ -154,20 +153,16 @@ async fn encode<N: NegotiatedCompression, const IS_CLIENT: bool>(
 impl<const BUFFERED: bool> Contestant for Adapter<BUFFERED> {
     const INFO: Info = if BUFFERED {
         Info::new(
-            "wtx-buffered",
             "wtx",
             "lends payloads, masks in place, 64 KiB allocated beforehand",
         )
     } else {
-        Info {
-            takeover: Some(false),
-            ..Info::new(
-                "wtx",
-                "wtx",
-                "lends payloads, masks in place, default buffer; compressing each message by itself with \
- zlib-rs through flate2",
-            )
-        }
+        Info::new(
+            "wtx",
+            "lends payloads, masks in place, default buffer; compressing each message by itself with \
+             zlib-rs through flate2",
+        )
+        .compressing(false)
     };
 
     async fn serve(deflate: Option<Settings>) {

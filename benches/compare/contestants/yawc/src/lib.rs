@@ -61,17 +61,11 @@ fn connection<const BATCHED: bool>(
     WebSocket::from_stream_with_extensions(io, role, offer.as_deref(), options)
 }
 
-async fn next<S>(ws: &mut WebSocket<S>) -> Result<Frame, BoxError>
+/// Keeps the error, which its `Stream` drops.
+fn receive<S>(ws: &mut WebSocket<S>, cx: &mut Context<'_>) -> Poll<Option<yawc::Result<Frame>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    Ok(ws.next_frame().await?)
-}
-
-fn receive(
-    ws: &mut yawc::HttpWebSocket,
-    cx: &mut Context<'_>,
-) -> Poll<Option<yawc::Result<Frame>>> {
     ws.poll_next_frame(cx).map(Some)
 }
 
@@ -84,12 +78,9 @@ fn answer(frame: Frame) -> Option<Frame> {
     }
 }
 
-async fn echo<const BATCHED: bool>(upgraded: UpgradeFut) -> Result<(), BoxError> {
+async fn echo<const BATCHED: bool>(upgraded: UpgradeFut) -> yawc::Result<()> {
     let mut ws = upgraded.await?;
-    if BATCHED {
-        return Ok(contestant::echo_batched(&mut ws, receive, answer).await?);
-    }
-    contestant::echo(&mut ws, next, answer).await
+    contestant::echo(&mut ws, receive, answer, BATCHED).await
 }
 
 async fn upgrade<const BATCHED: bool>(
@@ -112,20 +103,16 @@ async fn serve_http<const BATCHED: bool>(stream: TcpStream, options: Options) {
 impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
     const INFO: Info = if BATCHED {
         Info::new(
-            "yawc-batched",
             "yawc",
             "feed, flushed when no more is ready, 128 KiB read buffer, with_utf8",
         )
     } else {
-        Info {
-            takeover: Some(true),
-            ..Info::new(
-                "yawc",
-                "yawc",
-                "next_frame and send, default buffers, with_utf8; compressing with a DeflatePool and \
- zlib-rs through flate2 (feature `zlib`)",
-            )
-        }
+        Info::new(
+            "yawc",
+            "next_frame and send, default buffers, with_utf8; compressing with a DeflatePool and \
+             zlib-rs through flate2 (feature `zlib`)",
+        )
+        .compressing(true)
     };
 
     async fn serve(deflate: Option<Settings>) {
@@ -136,7 +123,7 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
         let ws = connection::<BATCHED>(job, io)?;
-        contestant::decode(job, ws, next, |frame| frame.payload()).await
+        contestant::decode(job, ws, receive, |frame| frame.payload()).await
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

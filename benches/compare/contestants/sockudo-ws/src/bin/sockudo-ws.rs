@@ -1,5 +1,3 @@
 //! sockudo-ws, each message sent at once.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_sockudo_ws::Adapter<false>>()
-}
+contestant::main!(contestant_sockudo_ws::Adapter<false>);

@@ -1,5 +1,3 @@
 //! soketto, each message flushed at once.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_soketto::Adapter<false>>()
-}
+contestant::main!(contestant_soketto::Adapter<false>);

@@ -1,5 +1,3 @@
 //! tokio-tungstenite, each message sent at once.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_tokio_tungstenite::Adapter<false>>()
-}
+contestant::main!(contestant_tokio_tungstenite::Adapter<false>);

@@ -1,5 +1,3 @@
 //! tokio-websockets, batched by hand.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_tokio_websockets::Adapter<true>>()
-}
+contestant::main!(contestant_tokio_websockets::Adapter<true>);

@@ -1,5 +1,3 @@
 //! tokio-websockets, each message sent at once.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_tokio_websockets::Adapter<false>>()
-}
+contestant::main!(contestant_tokio_websockets::Adapter<false>);

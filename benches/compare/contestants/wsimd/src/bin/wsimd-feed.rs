@@ -1,6 +1,6 @@
 //! wsimd with `recv` and `feed`, on a bare `TcpStream`: fed messages leave when `recv` is about to wait.
 
-use std::{process::ExitCode, sync::Arc};
+use std::sync::Arc;
 
 use contestant::{
     BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings, accept_loop,
@@ -21,7 +21,6 @@ async fn echo(builder: Arc<ServerBuilder>, stream: TcpStream) -> Result<(), Erro
 
 impl Contestant for Adapter {
     const INFO: Info = Info::new(
-        "wsimd-feed",
         "wsimd",
         "recv and feed; on loopback a bare TcpStream, accepted without the crate's server",
     );
@@ -49,6 +48,4 @@ impl Contestant for Adapter {
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);

@@ -2,24 +2,20 @@
 //!
 //! The peer is a task of the same thread. It sends a chunk of frames and waits for the answers.
 
-use std::{env, hint::black_box, process::ExitCode};
+use std::env;
 
-use bytes::Bytes;
-use contestant::{
-    BoxError, MemoryTransport, Role, Scenario, Settings, corpus, deflate, version, wire,
-};
-use contestant_wsimd::{compressing, config};
+use contestant::{BoxError, Job, Mode, Prepared, Scenario, version, wire};
+use contestant_wsimd::{config, messages};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
 };
-use wsimd::{Message, Role::Server, WebSocket};
+use wsimd::{Role::Server, WebSocket};
 
 const USAGE: &str =
     "usage: info | instructions echo|split|handle|inflate:server:SIZE:CONTENT:CHUNK:0:MESSAGES";
-/// The payload of the messages that are sent again and again, and their greatest number.
-const POOL: usize = 128 << 10;
-const MOST: usize = 1 << 10;
+/// The payload of the messages that are sent again and again: of 125 B as many as are whole bursts.
+const POOL: usize = 125 << 10;
 /// The capacity of the stream between the peers.
 const PIPE: usize = 64 << 10;
 const QUEUE: usize = 16;
@@ -49,73 +45,49 @@ async fn split(ws: Socket) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// One run: its messages, and how many of them are in flight at once.
-struct Job {
-    scenario: Scenario,
-    payloads: Vec<Bytes>,
+/// The peer of a connection: `burst` messages are in flight at once.
+struct Peer {
+    prepared: Prepared,
+    job: Job,
     burst: usize,
 }
 
-impl Job {
-    fn new(scenario: Scenario) -> Self {
-        let Scenario { size, chunk, .. } = scenario;
-        let mut payloads = corpus::messages(scenario.content, size, POOL);
-        payloads.truncate(MOST);
-        Self {
-            payloads,
-            burst: (chunk / (size + wire::header_len(size, true))).max(1),
-            scenario,
-        }
-    }
-
-    fn messages(&self) -> Vec<Message> {
-        let text = self.scenario.content.is_text();
-        let message = |payload: &Bytes| match str::from_utf8(payload) {
-            Ok(payload) if text => Message::from(payload),
-            _ => Message::from(payload.clone()),
-        };
-        self.payloads.iter().map(message).collect()
-    }
-
-    /// Calls `give` for each message, and after a burst reads as many frames of the server.
+impl Peer {
+    /// Calls `give` for each burst with its first message, and after a burst reads as many frames of the server.
     async fn exchange(
         &self,
         mut io: DuplexStream,
         mut give: impl AsyncFnMut(&mut DuplexStream, usize) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
-        let size = self.scenario.size;
+        let size = self.prepared.scenario.size;
         let mut answer = vec![0; self.burst * (size + wire::header_len(size, false))];
-        for burst in 0..self.scenario.messages as usize / self.burst {
-            give(&mut io, burst * self.burst % self.payloads.len()).await?;
+        for burst in 0..self.job.messages as usize / self.burst {
+            give(&mut io, burst * self.burst % self.job.pool.len()).await?;
             io.read_exact(&mut answer).await?;
         }
-        let last = (self.scenario.messages as usize - 1) % self.payloads.len();
-        if answer.ends_with(&self.payloads[last]) {
-            Ok(())
-        } else {
-            Err("the answer is another message".into())
+        let last = (self.job.messages as usize - 1) % self.job.pool.len();
+        match answer.ends_with(&self.job.pool[last]) {
+            true => Ok(()),
+            false => Err("the answer is another message".into()),
         }
     }
 
     /// Sends the frames of a client to a server that echoes them.
-    async fn client(&self, io: DuplexStream) -> Result<(), BoxError> {
-        let size = self.scenario.size;
-        let first = wire::first_byte(self.scenario.content.is_text(), false);
-        let wire = wire::frames(&self.payloads, first, Role::Server);
-        let frame = size + wire::header_len(size, true);
-        let length = self.burst * frame;
+    async fn send_frames(&self, io: DuplexStream) -> Result<(), BoxError> {
+        let wire = &self.prepared.wire;
+        let frame = wire.len() / self.job.pool.len();
         self.exchange(io, async |io, first| {
-            let start = first * frame;
-            Ok(io.write_all(&wire[start..start + length]).await?)
+            let burst = &wire[first * frame..][..self.burst * frame];
+            Ok(io.write_all(burst).await?)
         })
         .await
     }
 
     /// Sends messages by the handle of a connection that only receives.
-    async fn handle(&self, mut ws: Socket, io: DuplexStream) -> Result<(), BoxError> {
+    async fn send_by_handle(&self, mut ws: Socket, io: DuplexStream) -> Result<(), BoxError> {
         let handle = ws.handle();
         tokio::spawn(async move { ws.recv().await });
-        let messages = self.messages();
+        let messages = messages(&self.job);
         self.exchange(io, async |_, first| {
             for message in &messages[first..first + self.burst] {
                 handle.try_send(message.clone())?;
@@ -124,66 +96,68 @@ impl Job {
         })
         .await
     }
-
-    /// Receives compressed messages: the same stream again and again. Its start refers to no earlier byte.
-    async fn inflate(&self) -> Result<(), BoxError> {
-        let settings: Settings = DEFLATE.parse()?;
-        let compressed = deflate::compress(&self.payloads, &settings)?;
-        let first = wire::first_byte(self.scenario.content.is_text(), true);
-        let wire = wire::frames(&compressed, first, Role::Server);
-        let io = MemoryTransport::new(wire.into(), self.scenario.chunk);
-        let mut ws = compressing(io, &settings)?;
-        let payloads = self.payloads.iter().cycle();
-        for payload in payloads.take(self.scenario.messages as usize) {
-            let message = ws.recv().await?.ok_or("closed")?;
-            if black_box(message.as_bytes()).len() != payload.len() {
-                return Err("another message".into());
-            }
-        }
-        Ok(())
-    }
 }
 
-async fn run(op: &str, job: Job) -> Result<(), BoxError> {
-    let (peer, io) = duplex(PIPE);
+/// Receives compressed messages: the same stream again and again. Its start refers to no earlier byte.
+async fn inflate(scenario: Scenario) -> Result<(), BoxError> {
+    let deflate = Some(DEFLATE.parse()?);
+    let prepared = Prepared::new(
+        &Scenario {
+            deflate,
+            ..scenario
+        },
+        POOL,
+    );
+    let mode = Mode::Measure;
+    let job = prepared.job(prepared.scenario.messages, mode);
+    let io = prepared.io(mode);
+    let written = io.written();
+    let measured = contestant_wsimd::decode(&job, io).await?;
+    prepared.check(measured, mode, &written).map(drop)
+}
+
+async fn run(op: &str, scenario: Scenario) -> Result<(), BoxError> {
+    if op == "inflate" {
+        return inflate(scenario).await;
+    }
+    let prepared = Prepared::new(&scenario, POOL);
+    let job = prepared.job(scenario.messages, Mode::Bare);
+    let frame = prepared.wire.len() / job.pool.len();
+    let burst = (scenario.chunk / frame).max(1);
+    let peer = Peer {
+        prepared,
+        job,
+        burst,
+    };
+    let (client, io) = duplex(PIPE);
     let ws = WebSocket::new(io, Server, &config());
     match op {
         "echo" => drop(tokio::spawn(echo(ws))),
         "split" => drop(tokio::spawn(split(ws))),
-        "handle" => return job.handle(ws, peer).await,
-        "inflate" => return job.inflate().await,
+        "handle" => return peer.send_by_handle(ws, client).await,
         _ => return Err(USAGE.into()),
     }
-    job.client(peer).await
+    peer.send_frames(client).await
 }
 
 /// Runs a scenario. Its words after the first are those of a scenario that decodes.
 fn instructions(scenario: &str) -> Result<(), BoxError> {
     let (op, rest) = scenario.split_once(':').ok_or(USAGE)?;
-    let job = Job::new(format!("decode:{rest}").parse()?);
+    let scenario = format!("decode:{rest}").parse()?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().build()?.block_on(run(op, job))
+    runtime.enable_time().build()?.block_on(run(op, scenario))
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<(), BoxError> {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let done = match args[..] {
+    match args[..] {
         ["info"] => {
             let version = version("wsimd");
-            println!(
-                "{{\"name\":\"wsimd-guard\",\"version\":\"{version}\",\"validates_text\":true}}"
-            );
-            Ok(())
+            println!(r#"{{"version":"{version}","validates_text":true}}"#);
         }
-        ["instructions", scenario] => instructions(scenario),
-        _ => Err(USAGE.into()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("wsimd-guard: {error}");
-            ExitCode::FAILURE
-        }
+        ["instructions", scenario] => instructions(scenario)?,
+        _ => return Err(USAGE.into()),
     }
+    Ok(())
 }

@@ -1,7 +1,5 @@
 //! wsimd as its README begins: `recv` and `send`.
 
-use std::process::ExitCode;
-
 use contestant::{BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings};
 use wsimd::{Error, WebSocket, net::Stream};
 
@@ -15,14 +13,11 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
 }
 
 impl Contestant for Adapter {
-    const INFO: Info = Info {
-        takeover: Some(true),
-        ..Info::new(
-            "wsimd",
-            "wsimd",
-            "recv and send; in memory every send writes at once; compressing with zlib-rs",
-        )
-    };
+    const INFO: Info = Info::new(
+        "wsimd",
+        "recv and send; in memory every send writes at once; compressing with zlib-rs",
+    )
+    .compressing(true);
 
     async fn serve(settings: Option<Settings>) {
         contestant_wsimd::serve(settings, echo).await;
@@ -43,6 +38,4 @@ impl Contestant for Adapter {
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);

@@ -1,5 +1,3 @@
 //! wtx with 64 KiB allocated beforehand.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_wtx::Adapter<true>>()
-}
+contestant::main!(contestant_wtx::Adapter<true>);

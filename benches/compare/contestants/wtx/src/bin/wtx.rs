@@ -1,5 +1,3 @@
 //! wtx with its default buffer, which grows with the bytes that arrive.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_wtx::Adapter<false>>()
-}
+contestant::main!(contestant_wtx::Adapter<false>);

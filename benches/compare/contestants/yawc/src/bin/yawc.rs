@@ -1,5 +1,3 @@
 //! yawc, each message sent at once, default buffers.
 
-fn main() -> std::process::ExitCode {
-    contestant::run::<contestant_yawc::Adapter<false>>()
-}
+contestant::main!(contestant_yawc::Adapter<false>);

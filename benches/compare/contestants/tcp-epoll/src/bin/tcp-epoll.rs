@@ -6,7 +6,6 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     os::fd::{AsRawFd, RawFd},
-    process::ExitCode,
 };
 
 use contestant::{Contestant, Info, Settings, announce, http};
@@ -137,7 +136,6 @@ impl Contestant for Adapter {
         raw: true,
         in_memory: false,
         ..Info::new(
-            "tcp-epoll",
             "nix",
             "sends back the bytes it reads on one thread, on loopback only",
         )
@@ -149,6 +147,4 @@ impl Contestant for Adapter {
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);

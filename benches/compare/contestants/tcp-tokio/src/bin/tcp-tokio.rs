@@ -2,7 +2,7 @@
 //! buffer per thread. In memory: an allocation and a copy for each message. With compression in memory:
 //! zlib in C, without frames.
 
-use std::{cell::RefCell, future::poll_fn, io, pin::Pin, process::ExitCode, task::ready};
+use std::{cell::RefCell, future::poll_fn, io, pin::Pin, task::ready};
 
 use contestant::{
     BoxError, Contestant, Info, Job, Measured, MemoryTransport, Role, Settings, accept_loop,
@@ -77,12 +77,8 @@ async fn compress(
         output.clear();
         frame.clear();
         context.compress_vec(message, &mut output, FlushCompress::Sync)?;
-        wire::frame(
-            &mut frame,
-            first,
-            &output[..output.len() - TAIL.len()],
-            None,
-        );
+        output.truncate(output.len() - TAIL.len());
+        wire::frame(&mut frame, first, &output, None);
         io.write_all(&frame).await?;
         if !settings.takeover {
             context.reset();
@@ -114,13 +110,12 @@ impl Contestant for Adapter {
     const INFO: Info = Info {
         validates_text: false,
         raw: true,
-        takeover: Some(true),
         ..Info::new(
-            "tcp-tokio",
             "tokio",
             "sends back the bytes it reads; in memory malloc and memcpy (decode), memcpy (encode), \
              zlib in C (compressed)",
         )
+        .compressing(true)
     };
 
     async fn serve(_: Option<Settings>) {
@@ -158,6 +153,4 @@ impl Contestant for Adapter {
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);

@@ -1,8 +1,6 @@
 //! web-socket over tokio's `BufReader`, because it reads headers byte by byte. It has no handshake of
 //! its own and does not validate text. The echo does, because only a `str` is sent as a text.
 
-use std::process::ExitCode;
-
 use contestant::{
     BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
     accept_loop, http,
@@ -48,7 +46,6 @@ impl Contestant for Adapter {
         validates_text: false,
         ..Info::new(
             "web-socket",
-            "web-socket",
             "recv and send over BufReader; does not validate (the echo calls str::from_utf8: its \
              send wants a str), has no handshake",
         )
@@ -87,6 +84,4 @@ impl Contestant for Adapter {
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);

@@ -1,8 +1,6 @@
 //! fastwebsockets, set up as its own echo example: hyper's upgrade, `FragmentCollector`, vectored
 //! writes, an unconstrained task.
 
-use std::process::ExitCode;
-
 use contestant::{
     BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings,
     accept_loop,
@@ -70,7 +68,6 @@ async fn serve_http(stream: TcpStream) {
 impl Contestant for Adapter {
     const INFO: Info = Info::new(
         "fastwebsockets",
-        "fastwebsockets",
         "read_frame and write_frame of FragmentCollector; a client masks in place",
     );
 
@@ -89,26 +86,22 @@ impl Contestant for Adapter {
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let opcode = if job.text {
-            OpCode::Text
-        } else {
-            OpCode::Binary
-        };
-        let mut pool: Vec<Vec<u8>> = job.pool.iter().map(|payload| payload.to_vec()).collect();
+        let mut pool = job.buffers();
         let mut ws = memory(io, job.role);
         let meter = job.meter();
         let mut next = 0;
         for _ in 0..job.messages {
             // The payload is lent for the call. The client masks the sender's own buffer.
             let payload = Payload::BorrowedMut(&mut pool[next]);
-            ws.write_frame(Frame::new(true, opcode, None, payload))
-                .await?;
+            let frame = match job.text {
+                true => Frame::text(payload),
+                false => Frame::binary(payload),
+            };
+            ws.write_frame(frame).await?;
             next = (next + 1) % job.pool.len();
         }
         Ok(meter.stop())
     }
 }
 
-fn main() -> ExitCode {
-    contestant::run::<Adapter>()
-}
+contestant::main!(Adapter);
