@@ -7,9 +7,12 @@ mod common;
 
 use std::hint::black_box;
 
-use common::{KEY, TEXTS};
+use common::TEXTS;
 use criterion::{BatchSize, BenchmarkId, Criterion};
-use wsimd::simd::{Carry, Simd};
+use wsimd::simd::{Carry, MaskingKey, Simd};
+
+/// The masking key of every message.
+const KEY: MaskingKey = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -59,9 +62,9 @@ fn unmask_validate(criterion: &mut Criterion, name: &str, alphabet: &str) {
 
 /// Masks each message as RFC 6455 §5.3 says.
 fn masked(pool: &[String]) -> Vec<Vec<u8>> {
-    let mask = |text: &String| text.bytes().zip(KEY.to_bytes().into_iter().cycle());
-    let masked = pool
-        .iter()
-        .map(|text| mask(text).map(|(byte, key)| byte ^ key));
-    masked.map(Iterator::collect).collect()
+    let mask = |text: &String| {
+        let bytes = text.bytes().zip(KEY.to_bytes().into_iter().cycle());
+        bytes.map(|(byte, key)| byte ^ key).collect()
+    };
+    pool.iter().map(mask).collect()
 }

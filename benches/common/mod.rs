@@ -31,9 +31,6 @@ pub(crate) const TEXTS: [(&str, &str); 3] = [
 const POOL_SIZE: usize = 4 << 20;
 const MESSAGES: (usize, usize) = (4, 16 << 10);
 
-/// A key for every message.
-pub(crate) const KEY: wsimd::simd::MaskingKey = wsimd::simd::MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
-
 /// Runs a bench with each size of a text: with a group, the name of the size, and a pool of messages.
 ///
 /// Each bench takes less time than criterion's default, because there are many. The throughput is set for an

@@ -11,8 +11,8 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    BoxError, Contestant, Info, Measured, Mode, Op, Prepared, Scenario, Settings, alloc, corpus,
-    serve, version,
+    BoxError, Contestant, Info, Job, Measured, Mode, Op, Scenario, Settings, alloc, corpus, serve,
+    version,
 };
 
 const USAGE: &str = "usage: info | serve [--runtime current|multi2] [--deflate SETTINGS] | \
@@ -76,9 +76,12 @@ fn print_info(info: &Info) {
 
 /// Runs a scenario on some of the messages and checks every byte. Then runs it on all and prints a line.
 fn memory<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
-    let prepared = Prepared::new(scenario, corpus::POOL_BYTES);
-    let checked = once::<C>(&prepared, prepared.checked_messages(), Mode::Verify)?;
-    let mut measured = once::<C>(&prepared, prepared.timed_messages(), Mode::Measure)?;
+    let mut job = Job::new(scenario, corpus::POOL_BYTES, Mode::Verify)?;
+    job.messages = job.checked_messages();
+    let checked = run_once::<C>(scenario.op, &job)?;
+    job.mode = Mode::Measure;
+    job.messages = job.timed_messages();
+    let mut measured = run_once::<C>(scenario.op, &job)?;
     measured.bytes = checked.bytes;
     println!("{}", json!(measured));
     Ok(())
@@ -86,24 +89,18 @@ fn memory<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
 
 /// Runs a scenario once, for callgrind to count.
 fn instructions<C: Contestant>(scenario: &Scenario) -> Result<(), BoxError> {
-    let prepared = Prepared::new(scenario, INSTRUCTION_POOL);
-    once::<C>(&prepared, scenario.messages, Mode::Bare).map(drop)
+    let job = Job::new(scenario, INSTRUCTION_POOL, Mode::Bare)?;
+    run_once::<C>(scenario.op, &job).map(drop)
 }
 
-/// Runs a scenario with so many messages, and checks the result.
-fn once<C: Contestant>(
-    prepared: &Prepared,
-    messages: u64,
-    mode: Mode,
-) -> Result<Measured, BoxError> {
-    let job = prepared.job(messages, mode);
-    let io = prepared.io(mode);
+fn run_once<C: Contestant>(op: Op, job: &Job) -> Result<Measured, BoxError> {
+    let io = job.io();
     let written = io.written();
-    let measured = match prepared.scenario.op {
-        Op::Decode => drive(C::decode(&job, io))?,
-        Op::Encode => drive(C::encode(&job, io))?,
+    let measured = match op {
+        Op::Decode => drive(C::decode(job, io))?,
+        Op::Encode => drive(C::encode(job, io))?,
     };
-    prepared.check(measured, mode, &written)
+    job.check(measured, &written)
 }
 
 /// Polls a future until it is ready. The future may use the runtime's timer. It runs outside of the

@@ -39,7 +39,7 @@ pub enum Mode {
     Bare,
 }
 
-/// Messages to be decoded or encoded.
+/// The messages of a scenario, prepared before the clock starts.
 #[derive(Debug)]
 pub struct Job {
     /// The parameters of permessage-deflate, or none without it.
@@ -52,7 +52,11 @@ pub struct Job {
     pub text: bool,
     /// The payloads.
     pub pool: Arc<Vec<Bytes>>,
-    mode: Mode,
+    /// The frames that a decoder receives.
+    pub wire: Bytes,
+    /// The duties of its meter.
+    pub mode: Mode,
+    scenario: Scenario,
 }
 
 /// The clock, the counters and the checksum of a job.
@@ -65,58 +69,40 @@ pub struct Meter {
     start: Instant,
 }
 
-/// The messages of a scenario, prepared before the clock starts.
-#[derive(Debug)]
-pub struct Prepared {
-    /// The scenario.
-    pub scenario: Scenario,
-    pool: Arc<Vec<Bytes>>,
-    /// The frames that a decoder receives.
-    pub wire: Bytes,
-}
-
-impl Prepared {
+impl Job {
     /// Creates messages of about `pool` bytes together, and their frames.
-    pub fn new(scenario: &Scenario, pool: usize) -> Self {
+    pub fn new(scenario: &Scenario, pool: usize, mode: Mode) -> Result<Self, BoxError> {
         let Scenario { content, role, .. } = *scenario;
-        let messages = corpus::messages(content, scenario.size, pool);
+        let pool = corpus::messages(content, scenario.size, pool);
         let first = wire::first_byte(content.is_text(), scenario.deflate.is_some());
         let wire = match (scenario.op, &scenario.deflate) {
             (Op::Encode, _) => Vec::new(),
-            (Op::Decode, None) => wire::frames(&messages, first, role),
+            (Op::Decode, None) => wire::frames(&pool, first, role),
             (Op::Decode, Some(settings)) => {
-                let compressed = deflate::compress(&messages, settings).expect("zlib-rs");
-                wire::frames(&compressed, first, role)
+                wire::frames(&deflate::compress(&pool, settings)?, first, role)
             }
         };
-        Self {
+        Ok(Self {
+            deflate: scenario.deflate,
+            role,
+            messages: scenario.messages,
+            text: content.is_text(),
+            pool: Arc::new(pool),
             wire: wire.into(),
-            pool: Arc::new(messages),
-            scenario: scenario.clone(),
-        }
-    }
-
-    /// Creates the transport of a job. The peer of an encoder sends nothing.
-    pub fn io(&self, mode: Mode) -> MemoryTransport {
-        let keeps = mode == Mode::Verify && self.scenario.deflate.is_some();
-        MemoryTransport::new(self.wire.clone(), self.scenario.chunk, keeps)
-    }
-
-    /// Creates a job of so many messages.
-    pub fn job(&self, messages: u64, mode: Mode) -> Job {
-        Job {
-            deflate: self.scenario.deflate,
-            role: self.scenario.role,
-            messages,
-            text: self.scenario.content.is_text(),
-            pool: Arc::clone(&self.pool),
             mode,
-        }
+            scenario: scenario.clone(),
+        })
+    }
+
+    /// Creates the transport. The peer of an encoder sends nothing.
+    pub fn io(&self) -> MemoryTransport {
+        let keeps = self.mode == Mode::Verify && self.deflate.is_some();
+        MemoryTransport::new(self.wire.clone(), self.scenario.chunk, keeps)
     }
 
     /// Returns the number of messages whose bytes are compared: all of a pool that is compressed.
     pub fn checked_messages(&self) -> u64 {
-        match self.scenario.deflate {
+        match self.deflate {
             Some(_) => self.pool.len() as u64,
             None => self.scenario.messages.div_ceil(10),
         }
@@ -124,54 +110,48 @@ impl Prepared {
 
     /// Returns the number of messages that are timed: whole pools, if they have sizes of their own.
     pub fn timed_messages(&self) -> u64 {
-        let messages = self.scenario.messages;
-        if self.scenario.content.is_story() {
-            messages.next_multiple_of(self.pool.len() as u64)
-        } else {
-            messages
+        match (self.scenario.messages, self.scenario.content.is_story()) {
+            (messages, true) => messages.next_multiple_of(self.pool.len() as u64),
+            (messages, false) => messages,
         }
     }
 
     /// Checks that every message was decoded to the end, or written. Adds the bytes of a message on the wire.
-    pub fn check(&self, done: Measured, mode: Mode, io: &Written) -> Result<Measured, BoxError> {
-        let bytes = match self.scenario.op {
-            _ if mode == Mode::Bare => None,
-            Op::Decode => {
-                let messages = self.pool.iter().cycle().take(done.messages as usize);
+    pub fn check(&self, done: Measured, io: &Written) -> Result<Measured, BoxError> {
+        let bytes = match (self.scenario.op, self.mode) {
+            (_, Mode::Bare) | (Op::Encode, Mode::Measure) => None,
+            (Op::Encode, Mode::Verify) => Some(self.check_encoded(io)?),
+            (Op::Decode, _) => {
+                let messages = self.pool.iter().cycle().take(self.messages as usize);
                 if messages.fold(0, |sum, payload| fold(sum, payload)) != done.checksum {
                     return Err("a decoded message differs from the message sent".into());
                 }
                 None
             }
-            Op::Encode if mode == Mode::Verify => Some(self.check_encoded(done.messages, io)?),
-            Op::Encode => None,
         };
         Ok(Measured { bytes, ..done })
     }
 
     /// Checks that every message was written. Returns the bytes of a message on the wire.
-    fn check_encoded(&self, messages: u64, written: &Written) -> Result<f64, BoxError> {
-        let count = messages as f64;
-        if let Some(settings) = &self.scenario.deflate {
+    fn check_encoded(&self, io: &Written) -> Result<f64, BoxError> {
+        let count = self.messages as f64;
+        if let Some(settings) = &self.deflate {
             let mut checker = Checker::new(Some(settings), 0);
-            let text = self.scenario.content.is_text();
-            checker.take(&written.kept(), &self.pool, text)?;
-            if checker.done != messages {
+            checker.take(&io.kept(), &self.pool, self.text)?;
+            if checker.done != self.messages {
                 return Err("the number of messages written differs".into());
             }
             return Ok(checker.payload as f64 / count);
         }
         let size = self.scenario.size;
-        let frame = size + wire::header_len(size, self.scenario.role == Role::Client);
+        let frame = size + wire::header_len(size, self.role == Role::Client);
         // A library may add frames, but may not leave bytes out.
-        if written.bytes() < messages * frame as u64 {
+        if io.bytes() < self.messages * frame as u64 {
             return Err("less was written than was sent".into());
         }
-        Ok(written.bytes() as f64 / count)
+        Ok(io.bytes() as f64 / count)
     }
-}
 
-impl Job {
     /// Starts the clock.
     pub fn meter(&self) -> Meter {
         let verifies = self.mode == Mode::Verify;

@@ -122,21 +122,7 @@ const NAMES: [&str; 24] = [
 ];
 
 /// Common words first: they are picked as often as people use them.
-const WORDS: &str = "the to and a of is in it you that for on this with be have are not but was as \
-    at we can so do if just will or they all what one there about your from out get would how like \
-    when up some time now know more think no then work see could has been our also them good only \
-    had who make which any because here still want need going really thanks maybe sure people after \
-    other should before than did even back use way over thing right something first today again \
-    day well into where most very these problem question server release version build test branch \
-    tomorrow meeting morning deploy error message connection client update change review merge \
-    fixed broken looks works trying running slow faster memory buffer window level compression \
-    protocol browser customer ticket report number minutes yesterday weekend coffee lunch train \
-    weather music football garden holiday picture article chapter winter summer office kitchen \
-    yellow orange market station country history language science nothing everything somebody \
-    wonderful terrible careful possible important different available expected unfortunately \
-    actually probably definitely documentation configuration permission environment performance \
-    measurement architecture certificate authentication database migration pipeline kubernetes \
-    temperature breakfast neighbour mountain umbrella bicycle orchestra volunteer";
+const WORDS: &str = include_str!("words.txt");
 
 fn words() -> Vec<&'static str> {
     WORDS.split_whitespace().collect()

@@ -1,6 +1,7 @@
 //! The parts that the programs of the crate under test share.
 
 mod framed;
+mod socket;
 
 use std::future::Future;
 
@@ -16,6 +17,7 @@ use wsimd::{
 };
 
 pub use framed::FramedAdapter;
+pub use socket::Adapter;
 
 /// The defaults, but for the size of messages.
 pub fn config() -> Config {
@@ -51,12 +53,12 @@ fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
 }
 
 /// Returns the crate's role.
-pub fn role(role: contestant::Role) -> Role {
+fn role(role: contestant::Role) -> Role {
     role.of(Role::Server, Role::Client)
 }
 
 /// Serves with the crate's own server.
-pub async fn serve<H, F>(settings: Option<Settings>, handler: H)
+async fn serve<H, F>(settings: Option<Settings>, handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
     F: Future<Output: Send> + Send + 'static,
@@ -79,7 +81,7 @@ where
 }
 
 /// Creates a connection over a stream after its opening handshake.
-pub fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTransport>, BoxError> {
+fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTransport>, BoxError> {
     let mut parts = Parts::new(io, role(job.role), &config());
     if let Some(settings) = &job.deflate {
         parts = parts.extensions(negotiate(settings)?);

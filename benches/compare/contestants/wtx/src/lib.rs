@@ -52,10 +52,9 @@ impl StreamWriter for Io {
 }
 
 fn buffer<const BUFFERED: bool>() -> wtx::Result<WebSocketBuffer> {
-    if BUFFERED {
-        WebSocketBuffer::with_capacity(NETWORK_BUFFER, 0, 0)
-    } else {
-        Ok(WebSocketBuffer::new())
+    match BUFFERED {
+        true => WebSocketBuffer::with_capacity(NETWORK_BUFFER, 0, 0),
+        false => Ok(WebSocketBuffer::new()),
     }
 }
 
@@ -73,12 +72,12 @@ type Memory<N, const IS_CLIENT: bool> = WebSocketOwned<N, Xorshift64, Io, IS_CLI
 fn memory<N: NegotiatedCompression, const IS_CLIENT: bool>(
     io: MemoryTransport,
     negotiated: N,
-    buffer: wtx::Result<WebSocketBuffer>,
-) -> wtx::Result<Memory<N, IS_CLIENT>> {
+    buffer: WebSocketBuffer,
+) -> Memory<N, IS_CLIENT> {
     let random = Xorshift64::from(simple_seed());
-    let mut ws = WebSocketOwned::new(negotiated, false, random, Io(io), buffer?);
+    let mut ws = WebSocketOwned::new(negotiated, false, random, Io(io), buffer);
     ws.set_max_payload_len(MESSAGE_LIMIT);
-    Ok(ws)
+    ws
 }
 
 fn negotiate(settings: &Settings) -> wtx::Result<Option<NegotiatedFlate2>> {
@@ -116,9 +115,8 @@ async fn echo<C: WtxCompression<false>>(
 
 async fn decode<N: NegotiatedCompression, const IS_CLIENT: bool>(
     job: &Job,
-    ws: wtx::Result<Memory<N, IS_CLIENT>>,
+    mut ws: Memory<N, IS_CLIENT>,
 ) -> Result<Measured, BoxError> {
-    let mut ws = ws?;
     let mut continued = Vector::new();
     let mut meter = job.meter();
     for _ in 0..job.messages {
@@ -131,14 +129,13 @@ async fn decode<N: NegotiatedCompression, const IS_CLIENT: bool>(
 
 async fn encode<N: NegotiatedCompression, const IS_CLIENT: bool>(
     job: &Job,
-    ws: wtx::Result<Memory<N, IS_CLIENT>>,
+    mut ws: Memory<N, IS_CLIENT>,
 ) -> Result<Measured, BoxError> {
     let op_code = match job.text {
         true => OpCode::Text,
         false => OpCode::Binary,
     };
     let mut pool = job.buffers();
-    let mut ws = ws?;
     let meter = job.meter();
     let mut next = 0;
     for _ in 0..job.messages {
@@ -177,7 +174,7 @@ impl<const BUFFERED: bool> Contestant for Adapter<BUFFERED> {
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let buffer = buffer::<BUFFERED>();
+        let buffer = buffer::<BUFFERED>()?;
         match (&job.deflate, job.role) {
             (Some(it), _) => decode(job, memory::<_, false>(io, negotiate(it)?, buffer)).await,
             (None, Role::Server) => decode(job, memory::<_, false>(io, (), buffer)).await,
@@ -186,7 +183,7 @@ impl<const BUFFERED: bool> Contestant for Adapter<BUFFERED> {
     }
 
     async fn encode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
-        let buffer = buffer::<BUFFERED>();
+        let buffer = buffer::<BUFFERED>()?;
         match (&job.deflate, job.role) {
             (Some(it), _) => encode(job, memory::<_, false>(io, negotiate(it)?, buffer)).await,
             (None, Role::Server) => encode(job, memory::<_, false>(io, (), buffer)).await,

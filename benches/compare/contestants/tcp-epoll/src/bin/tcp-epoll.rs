@@ -72,19 +72,14 @@ fn event(fd: RawFd, flags: EpollFlags) -> EpollEvent {
     EpollEvent::new(flags, fd as u64)
 }
 
-fn accept(
-    listener: &TcpListener,
-    epoll: &Epoll,
-    connections: &mut HashMap<RawFd, Connection>,
-) -> io::Result<()> {
+fn accept(listener: &TcpListener, epoll: &Epoll) -> io::Result<(RawFd, Connection)> {
     let (stream, _) = listener.accept()?;
     stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
     let fd = stream.as_raw_fd();
     epoll.add(&stream, event(fd, EpollFlags::EPOLLIN))?;
     let (head, rest) = (Some(Vec::new()), Vec::new());
-    connections.insert(fd, Connection { stream, head, rest });
-    Ok(())
+    Ok((fd, Connection { stream, head, rest }))
 }
 
 fn serve() -> io::Result<()> {
@@ -105,11 +100,10 @@ fn serve() -> io::Result<()> {
         };
         for ready in &events[..ready] {
             let fd = ready.data() as RawFd;
-            if fd == accepting {
-                accept(&listener, &epoll, &mut connections)?;
+            let Some(connection) = connections.get_mut(&fd) else {
+                connections.extend([accept(&listener, &epoll)?]);
                 continue;
-            }
-            let connection = connections.get_mut(&fd).expect("it was added");
+            };
             let was_writing = !connection.rest.is_empty();
             if !connection.advance(&mut buffer).unwrap_or(false) {
                 connections.remove(&fd);
@@ -117,10 +111,9 @@ fn serve() -> io::Result<()> {
             }
             let is_writing = !connection.rest.is_empty();
             if is_writing != was_writing {
-                let flags = if is_writing {
-                    EpollFlags::EPOLLOUT
-                } else {
-                    EpollFlags::EPOLLIN
+                let flags = match is_writing {
+                    true => EpollFlags::EPOLLOUT,
+                    false => EpollFlags::EPOLLIN,
                 };
                 epoll.modify(&connection.stream, &mut event(fd, flags))?;
             }

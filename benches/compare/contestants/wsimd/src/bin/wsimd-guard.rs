@@ -4,7 +4,7 @@
 
 use std::env;
 
-use contestant::{BoxError, Job, Mode, Prepared, Scenario, version, wire};
+use contestant::{BoxError, Job, Mode, Scenario, version, wire};
 use contestant_wsimd::{config, messages};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -47,8 +47,9 @@ async fn split(ws: Socket) -> Result<(), BoxError> {
 
 /// The peer of a connection: `burst` messages are in flight at once.
 struct Peer {
-    prepared: Prepared,
     job: Job,
+    /// The length of a message.
+    size: usize,
     burst: usize,
 }
 
@@ -59,8 +60,8 @@ impl Peer {
         mut io: DuplexStream,
         mut give: impl AsyncFnMut(&mut DuplexStream, usize) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
-        let size = self.prepared.scenario.size;
-        let mut answer = vec![0; self.burst * (size + wire::header_len(size, false))];
+        let frame = self.size + wire::header_len(self.size, false);
+        let mut answer = vec![0; self.burst * frame];
         for burst in 0..self.job.messages as usize / self.burst {
             give(&mut io, burst * self.burst % self.job.pool.len()).await?;
             io.read_exact(&mut answer).await?;
@@ -74,7 +75,7 @@ impl Peer {
 
     /// Sends the frames of a client to a server that echoes them.
     async fn send_frames(&self, io: DuplexStream) -> Result<(), BoxError> {
-        let wire = &self.prepared.wire;
+        let wire = &self.job.wire;
         let frame = wire.len() / self.job.pool.len();
         self.exchange(io, async |io, first| {
             let burst = &wire[first * frame..][..self.burst * frame];
@@ -101,34 +102,26 @@ impl Peer {
 /// Receives compressed messages: the same stream again and again. Its start refers to no earlier byte.
 async fn inflate(scenario: Scenario) -> Result<(), BoxError> {
     let deflate = Some(DEFLATE.parse()?);
-    let prepared = Prepared::new(
-        &Scenario {
-            deflate,
-            ..scenario
-        },
-        POOL,
-    );
-    let mode = Mode::Measure;
-    let job = prepared.job(prepared.scenario.messages, mode);
-    let io = prepared.io(mode);
+    let scenario = Scenario {
+        deflate,
+        ..scenario
+    };
+    let job = Job::new(&scenario, POOL, Mode::Measure)?;
+    let io = job.io();
     let written = io.written();
     let measured = contestant_wsimd::decode(&job, io).await?;
-    prepared.check(measured, mode, &written).map(drop)
+    job.check(measured, &written).map(drop)
 }
 
 async fn run(op: &str, scenario: Scenario) -> Result<(), BoxError> {
     if op == "inflate" {
         return inflate(scenario).await;
     }
-    let prepared = Prepared::new(&scenario, POOL);
-    let job = prepared.job(scenario.messages, Mode::Bare);
-    let frame = prepared.wire.len() / job.pool.len();
-    let burst = (scenario.chunk / frame).max(1);
-    let peer = Peer {
-        prepared,
-        job,
-        burst,
-    };
+    let job = Job::new(&scenario, POOL, Mode::Bare)?;
+    let size = scenario.size;
+    let burst = scenario.chunk / (size + wire::header_len(size, true));
+    let burst = burst.max(1);
+    let peer = Peer { job, size, burst };
     let (client, io) = duplex(PIPE);
     let ws = WebSocket::new(io, Server, &config());
     match op {
