@@ -28,10 +28,11 @@ pub enum Role {
 }
 
 /// The kind of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Content {
     /// Text of printable ASCII.
+    #[default]
     Ascii,
     /// Text like JSON, with one character in a hundred beyond ASCII.
     Json,

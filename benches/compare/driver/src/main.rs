@@ -73,12 +73,13 @@ fn main() -> ExitCode {
 fn run(workspace: &Path, options: &Options) -> Outcome<()> {
     let field = Field::build(workspace, |name| options.wants(name))?;
     let summary = measure(workspace, field, Plan::new(options)?, options)?;
-    report::print(&summary);
+    let text = report::latest(&summary);
+    print!("{text}");
     let folder = options.folder("latest")?;
     let latest = workspace.join("../results");
     let folders = [Some(&folder), options.is_whole().then_some(&latest)];
     for folder in folders.into_iter().flatten() {
-        save(&folder.join("latest.md"), &report::latest(&summary))?;
+        save(&folder.join("latest.md"), &text)?;
         save(&folder.join("latest.csv"), &report::csv(&summary))?;
         save(&folder.join("latest.svg"), &chart::svg(&summary))?;
         println!("{}", folder.join("latest.md").display());

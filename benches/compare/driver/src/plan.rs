@@ -1,5 +1,7 @@
 //! The measurements of a run, from plan.txt, and their rounds.
 
+use indexmap::IndexSet;
+
 use crate::{
     Outcome,
     options::{Options, Part},
@@ -35,10 +37,9 @@ pub struct Rounds {
 
 impl Plan {
     pub fn new(options: &Options) -> Outcome<Self> {
-        let sets: &[&str] = if options.full {
-            &["quick", "full"]
-        } else {
-            &["quick"]
+        let sets: &[&str] = match options.full {
+            true => &["quick", "full"],
+            false => &["quick"],
         };
         let mut plan = Self::of(&lines(sets), options)?;
         let rounds = |quick, full| {
@@ -60,20 +61,12 @@ impl Plan {
     /// Creates a plan of parts and names, as far as the options want them.
     pub fn of(lines: &[(String, String)], options: &Options) -> Outcome<Self> {
         let scenarios = |part: Part, word: &str| -> Outcome<Vec<Scenario>> {
-            let mut names: Vec<&str> = Vec::new();
-            for (_, name) in lines.iter().filter(|(it, _)| it == word) {
-                if options.wants_scenario(name) && !names.contains(&name.as_str()) {
-                    names.push(name);
-                }
-            }
-            let scenarios = names.into_iter().map(Scenario::parse);
-            let mut scenarios = scenarios.collect::<Outcome<Vec<_>>>()?;
-            scenarios.retain(|it| {
-                options.wants_part(match it.deflate {
-                    Some(_) => Part::Deflate,
-                    None => part,
-                })
-            });
+            let lines = lines.iter().filter(|(it, _)| it == word);
+            let names: IndexSet<&str> = lines.map(|(_, name)| name.as_str()).collect();
+            let names = names.into_iter().filter(|it| options.wants_scenario(it));
+            let mut scenarios = names.map(Scenario::parse).collect::<Outcome<Vec<_>>>()?;
+            let part_of = |it: &Scenario| it.deflate.map_or(part, |_| Part::Deflate);
+            scenarios.retain(|it| options.wants_part(part_of(it)));
             Ok(scenarios)
         };
         let plan = Self {
@@ -113,7 +106,5 @@ fn lines(sets: &[&str]) -> Vec<(String, String)> {
 
 /// Returns the scenarios of the baseline of instructions.
 pub fn guarded(options: &Options) -> Outcome<Vec<Scenario>> {
-    let names = lines(&["guard"]).into_iter().map(|(_, name)| name);
-    let wanted = names.filter(|name| options.wants_scenario(name));
-    wanted.map(|name| Scenario::parse(&name)).collect()
+    Ok(Plan::of(&lines(&["guard"]), options)?.instructions)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    contestants::{Contestant, is_ours},
+    contestants::{Contestant, OURS, is_ours},
     stats,
     summary::{Row, Summary, Table},
 };
@@ -53,7 +53,11 @@ pub fn latest(summary: &Summary) -> String {
          | part | scenario | × floor | × best peer | best peer | ties up to | × size |\n\
          | --- | --- | ---: | ---: | --- | ---: | ---: |\n",
     );
-    for (table, row) in summary.tables.iter().filter_map(with_ours) {
+    for (table, row) in summary
+        .tables
+        .iter()
+        .filter_map(|it| Some((it, it.row(OURS)?)))
+    {
         let size = row.median("bytes").zip(table.row(&table.floor));
         let size = size.and_then(|(bytes, floor)| Some(bytes / floor.median("bytes")?));
         let size = size.filter(|_| table.scenario.contains("level"));
@@ -72,11 +76,6 @@ pub fn latest(summary: &Summary) -> String {
     }
     contestants(&mut text, summary);
     text
-}
-
-/// Returns a table with the row of ours, where ours takes part.
-fn with_ours(table: &Table) -> Option<(&Table, &Row)> {
-    Some((table, table.row("wsimd")?))
 }
 
 /// Returns the contestants that have a row of their own.
@@ -183,22 +182,6 @@ pub fn csv(summary: &Summary) -> String {
         }
     }
     text
-}
-
-/// Prints ours beside the floor and the best peer.
-pub fn print(summary: &Summary) {
-    for (table, row) in summary.tables.iter().filter_map(with_ours) {
-        println!(
-            "{:<13}{:<36} wsimd × {} {:>6}, × best peer {:>6}{} ({})",
-            table.part,
-            table.scenario,
-            table.floor,
-            number(row.to_floor, 2),
-            number(row.to_peer, 2),
-            if table.ties_peer(row) { " ≈" } else { "  " },
-            table.best_peer.as_deref().unwrap_or("none"),
-        );
-    }
 }
 
 fn percent(share: Option<f64>) -> String {

@@ -10,7 +10,7 @@ use crate::Outcome;
 const CHUNK: usize = 64 << 10;
 
 /// A scenario. The parts use the fields that they need.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Scenario {
     pub name: String,
     /// `decode`, `encode`, or a word of the guard's own program.
@@ -34,16 +34,9 @@ impl Scenario {
     pub fn parse(name: &str) -> Outcome<Self> {
         let mut scenario = Self {
             name: name.into(),
-            op: String::new(),
-            role: String::new(),
-            size: 0,
-            content: Content::Ascii,
             chunk: CHUNK,
-            connections: 0,
-            in_flight: 0,
             runtime: "current".into(),
-            deflate: None,
-            seconds: 0,
+            ..Self::default()
         };
         let text = name.replace(',', "");
         let mut words: Vec<&str> = text.split_whitespace().collect();

@@ -1,7 +1,6 @@
 //! The parts that the programs of the crate under test share.
 
 mod framed;
-mod socket;
 
 use std::future::Future;
 
@@ -17,7 +16,6 @@ use wsimd::{
 };
 
 pub use framed::FramedAdapter;
-pub use socket::Adapter;
 
 /// The defaults, but for the size of messages.
 pub fn config() -> Config {
@@ -53,12 +51,12 @@ fn negotiate(settings: &Settings) -> Result<Extensions, BoxError> {
 }
 
 /// Returns the crate's role.
-fn role(role: contestant::Role) -> Role {
+pub fn role(role: contestant::Role) -> Role {
     role.of(Role::Server, Role::Client)
 }
 
 /// Serves with the crate's own server.
-async fn serve<H, F>(settings: Option<Settings>, handler: H)
+pub async fn serve<H, F>(settings: Option<Settings>, handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
     F: Future<Output: Send> + Send + 'static,
@@ -81,7 +79,7 @@ where
 }
 
 /// Creates a connection over a stream after its opening handshake.
-fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTransport>, BoxError> {
+pub fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTransport>, BoxError> {
     let mut parts = Parts::new(io, role(job.role), &config());
     if let Some(settings) = &job.deflate {
         parts = parts.extensions(negotiate(settings)?);
