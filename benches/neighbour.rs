@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hostile::{Flood, compressed, floods, percentiles, text};
+use hostile::{Flood, compressed, floods, is_measured, percentiles, text};
 use tokio::{io::AsyncWriteExt, runtime::Builder, time::timeout};
 use wsimd::{
     ClientBuilder, Config, Message, ServerBuilder, WebSocket, extension::Deflate, net::Stream,
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     if let Some(runtime) = env::args().skip_while(|arg| arg != "--server").nth(1) {
         return serve(&runtime);
     }
-    let (largest, time) = match hostile::is_measured() {
+    let (largest, time) = match is_measured() {
         true => (16 << 20, Duration::from_secs(2)),
         false => (16 << 10, Duration::from_millis(10)),
     };
@@ -191,11 +191,7 @@ async fn handle(mut ws: WebSocket<Stream>, path: &str) -> std::result::Result<()
             ws.send("16 bytes to send").await?;
         },
         "/large" => {
-            let size = if hostile::is_measured() {
-                4 << 20
-            } else {
-                16 << 10
-            };
+            let size = if is_measured() { 4 << 20 } else { 16 << 10 };
             let message = Message::from(text(size));
             loop {
                 ws.send(message.clone()).await?;

@@ -26,7 +26,9 @@ use tokio::{
     task::{coop, unconstrained},
 };
 use wsimd::{
-    Config, Message, Offer, Parts, Policy, Role, WebSocket,
+    Config, Message, Offer, Parts, Policy,
+    Role::{self, Client, Server},
+    WebSocket,
     extension::{Deflate, Extensions},
     handshake::{Target, client, server},
 };
@@ -59,12 +61,11 @@ fn main() {
     };
     println!("{:51}    polls  mean ms   p99 ms  longest", "");
     for flood in floods(16 * mib) {
-        let config = Config::new().max_message_size(64 << 20);
-        let config = match flood.first.is_empty() {
-            true => config,
-            false => config.extension(Deflate::new()),
-        };
-        run(flood.name, Role::Server, &config, &Action::Receive(flood));
+        let mut config = Config::new().max_message_size(64 << 20);
+        if !flood.first.is_empty() {
+            config = config.extension(Deflate::new());
+        }
+        run(flood.name, Server, &config, &Action::Receive(flood));
     }
     // A block is longer than a window, so that its repetition is not found.
     let block = mib.min(64 << 10);
@@ -89,14 +90,9 @@ fn compress(run: Run<'_>, content: &str, message: Message) {
     for level in [1, 6, 9] {
         let config = Config::new().extension(Deflate::new().level(level));
         let name = format!("send {content}, level {level}");
-        run(&name, Role::Server, &config, &action);
+        run(&name, Server, &config, &action);
         let config = config.outgoing_frame_size(None);
-        run(
-            &format!("{name}, one frame"),
-            Role::Server,
-            &config,
-            &action,
-        );
+        run(&format!("{name}, one frame"), Server, &config, &action);
     }
 }
 
@@ -105,17 +101,12 @@ fn send(run: Run<'_>, message: Message, large: Message) {
     let deflate = plain.clone().extension(Deflate::new());
     let small = Action::Send("16 bytes to send".into());
     let (large, inbox) = (Action::Send(large), Action::Inbox(message));
-    run("send 16 B", Role::Server, &plain, &small);
-    run("send 64 MiB", Role::Server, &plain, &large);
-    run("send 64 MiB, client", Role::Client, &plain, &large);
-    run("inbox of 64 × 1 MiB", Role::Server, &plain, &inbox);
-    run("inbox of 64 × 1 MiB, client", Role::Client, &plain, &inbox);
-    run(
-        "inbox of 64 × 1 MiB, level 1",
-        Role::Server,
-        &deflate,
-        &inbox,
-    );
+    run("send 16 B", Server, &plain, &small);
+    run("send 64 MiB", Server, &plain, &large);
+    run("send 64 MiB, client", Client, &plain, &large);
+    run("inbox of 64 × 1 MiB", Server, &plain, &inbox);
+    run("inbox of 64 × 1 MiB, client", Client, &plain, &inbox);
+    run("inbox of 64 × 1 MiB, level 1", Server, &deflate, &inbox);
 }
 
 /// Uses a connection until `end`.
@@ -182,8 +173,8 @@ fn extensions(role: Role, config: &Config) -> Extensions {
     let accepted = server::accept(&request, &Policy::new(), config).expect("a valid request");
     let verified = client::verify(&request, config, &accepted.0).expect("a valid response");
     match role {
-        Role::Server => accepted.1.into_extensions(),
-        Role::Client => verified.into_extensions(),
+        Server => accepted.1.into_extensions(),
+        Client => verified.into_extensions(),
     }
 }
 

@@ -11,15 +11,30 @@ use futures_util::{Sink, SinkExt};
 
 use crate::{BoxError, Job, Measured};
 
-/// Sends messages back: each at once, or in batches that are flushed when no more is ready, so that a burst
-/// takes one write.
+/// Sends each message back at once.
 ///
 /// `answer` turns a received message into the message to send, or into `None` if it is not echoed.
 pub async fn echo<W, M, E>(
     ws: &mut W,
     receive: impl Fn(&mut W, &mut Context<'_>) -> Poll<Option<Result<M, E>>>,
     answer: impl Fn(M) -> Option<M>,
-    is_batched: bool,
+) -> Result<(), E>
+where
+    W: Sink<M, Error = E> + Unpin,
+{
+    while let Some(message) = poll_fn(|cx| receive(ws, cx)).await {
+        if let Some(message) = answer(message?) {
+            ws.send(message).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends messages back, and flushes when no more is ready: one write for a burst.
+pub async fn echo_batched<W, M, E>(
+    ws: &mut W,
+    receive: impl Fn(&mut W, &mut Context<'_>) -> Poll<Option<Result<M, E>>>,
+    answer: impl Fn(M) -> Option<M>,
 ) -> Result<(), E>
 where
     W: Sink<M, Error = E> + Unpin,
@@ -37,13 +52,9 @@ where
         let Some(message) = next.await? else {
             return Ok(());
         };
-        match answer(message) {
-            Some(message) if is_batched => {
-                ws.feed(message).await?;
-                fed = true;
-            }
-            Some(message) => ws.send(message).await?,
-            None => {}
+        if let Some(message) = answer(message) {
+            ws.feed(message).await?;
+            fed = true;
         }
     }
 }

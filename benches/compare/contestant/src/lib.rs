@@ -20,7 +20,7 @@ use std::{error::Error, future::Future};
 
 pub use cli::run;
 pub use deflate::Settings;
-pub use echo::{decode, echo, encode};
+pub use echo::{decode, echo, echo_batched, encode};
 pub use meter::{Job, Measured, Meter, Mode};
 pub use scenario::{Content, Op, Role, Scenario};
 pub use serve::{accept_loop, announce, listen};

@@ -108,13 +108,17 @@ fn payload(message: &Message) -> &[u8] {
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept(stream)).await?;
-    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, BATCHED).await?;
+    if BATCHED {
+        contestant::echo_batched(&mut ws, StreamExt::poll_next_unpin, answer).await?;
+    } else {
+        contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer).await?;
+    }
     Ok(())
 }
 
 async fn echo_compressing(stream: TcpStream, policy: DeflateConfig) -> Result<(), BoxError> {
     let mut ws = Box::pin(accept_compressing(stream, &policy)).await?;
-    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, false).await?;
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer).await?;
     Ok(())
 }
 

@@ -44,7 +44,11 @@ fn payload(message: &Message) -> &[u8] {
 async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept_async_with_config(stream, config())).await?;
-    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, BATCHED).await?;
+    if BATCHED {
+        contestant::echo_batched(&mut ws, StreamExt::poll_next_unpin, answer).await?;
+    } else {
+        contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer).await?;
+    }
     Ok(())
 }
 

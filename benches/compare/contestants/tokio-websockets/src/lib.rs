@@ -55,7 +55,7 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
     if BATCHED {
         return echo_bursts(&mut ws).await;
     }
-    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer, false).await?;
+    contestant::echo(&mut ws, StreamExt::poll_next_unpin, answer).await?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! The crate as a codec: `Framed<_, Codec>`.
 
-use contestant::{BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings};
-use futures_util::StreamExt;
+use contestant::{
+    BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings, echo_batched,
+};
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::Framed;
 use wsimd::{Codec, Error, Event, Role, WebSocket, net::Stream};
@@ -19,13 +21,29 @@ fn framed<S: AsyncRead + AsyncWrite>(io: S, role: Role) -> Framed<S, Codec> {
     Framed::with_capacity(io, Codec::new(role, &config()), BUFFER)
 }
 
-/// Echoes as the README does: each event is answered.
-async fn echo<const BATCHED: bool>(ws: WebSocket<Stream>) -> Result<(), Error> {
+/// Takes a connection apart after its handshake.
+fn into_framed(ws: WebSocket<Stream>) -> Framed<Stream, Codec> {
     let parts = ws.into_parts();
     let mut framed = framed(parts.io, Role::Server);
     *framed.read_buffer_mut() = parts.read_buf;
     framed.read_buffer_mut().reserve(BUFFER);
-    contestant::echo(&mut framed, StreamExt::poll_next_unpin, answer, BATCHED).await
+    framed
+}
+
+/// Echoes as the README does: each event is answered at once.
+async fn echo(ws: WebSocket<Stream>) -> Result<(), Error> {
+    let mut framed = into_framed(ws);
+    while let Some(event) = framed.next().await {
+        if let Some(answer) = answer(event?) {
+            framed.send(answer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Echoes, and flushes when no more event is ready.
+async fn echo_in_batches(ws: WebSocket<Stream>) -> Result<(), Error> {
+    echo_batched(&mut into_framed(ws), Framed::poll_next_unpin, answer).await
 }
 
 fn answer(event: Event) -> Option<Event> {
@@ -53,7 +71,10 @@ impl<const BATCHED: bool> Contestant for FramedAdapter<BATCHED> {
     );
 
     async fn serve(settings: Option<Settings>) {
-        serve(settings, echo::<BATCHED>).await;
+        match BATCHED {
+            true => serve(settings, echo_in_batches).await,
+            false => serve(settings, echo).await,
+        }
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

@@ -80,7 +80,10 @@ fn answer(frame: Frame) -> Option<Frame> {
 
 async fn echo<const BATCHED: bool>(upgraded: UpgradeFut) -> yawc::Result<()> {
     let mut ws = upgraded.await?;
-    contestant::echo(&mut ws, receive, answer, BATCHED).await
+    match BATCHED {
+        true => contestant::echo_batched(&mut ws, receive, answer).await,
+        false => contestant::echo(&mut ws, receive, answer).await,
+    }
 }
 
 async fn upgrade<const BATCHED: bool>(
