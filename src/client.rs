@@ -128,8 +128,11 @@ impl ClientBuilder {
         Ok(ws)
     }
 
-    /// Runs the opening handshake over a connected stream, within [`Config::open_timeout`]. The scheme of
-    /// the URI is ignored. Returns the connection and the response of the server.
+    /// Runs the opening handshake over a connected stream, within [`Config::open_timeout`]. Returns the
+    /// connection and the response of the server.
+    ///
+    /// The stream may be of any kind, for example of TLS: the guide on TLS has a program. `wss://` is accepted, and
+    /// the scheme only sets the default port in `Host`.
     ///
     /// # Errors
     ///

@@ -149,7 +149,18 @@ impl ServerBuilder {
     /// Accepts a client on the stream `io`, within [`Config::open_timeout`]: runs the opening handshake.
     ///
     /// A refused client receives a response with a status that explains the refusal, before this method
-    /// returns.
+    /// returns. The stream may be of any kind, for example of TLS, or a pipe in memory:
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), wsimd::Error> {
+    /// let (near, far) = tokio::io::duplex(4096);
+    /// let client = tokio::spawn(async { wsimd::ClientBuilder::new().handshake("ws://test", far).await });
+    /// let mut ws = wsimd::ServerBuilder::new().accept(near).await?;
+    /// ws.send("Hello").await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -167,7 +178,8 @@ impl ServerBuilder {
     }
 
     /// Accepts a client as [`accept`](Self::accept) does, and also returns the request with its path and
-    /// headers.
+    /// headers. The 101 response has been sent by then. To answer 401 or 404, use
+    /// [`handshake::server`](crate::handshake::server) and [`Parts`](crate::Parts) instead.
     ///
     /// # Errors
     ///
@@ -175,7 +187,7 @@ impl ServerBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives the connection up.
+    /// Dropping the future aborts the handshake and drops the stream.
     pub async fn accept_with_request<S>(
         &self,
         mut io: S,
@@ -283,6 +295,7 @@ impl Server {
     /// anything, when more than 64 KiB are collected, and on [`flush`](WebSocket::flush). A handler that
     /// blocks its thread delays the bytes that it sent before, unless it calls `flush`. If the handler
     /// passes its connection to another task, that task writes at once.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future stops listening. The handlers continue.
@@ -294,7 +307,30 @@ impl Server {
         self.serve_with_request(move |ws, _| handler(ws)).await;
     }
 
-    /// Serves clients as [`serve`](Self::serve) does, and also passes the request to the handler.
+    /// Serves clients as [`serve`](Self::serve) does, and also passes the request to the handler. A closure gives each
+    /// handler its state:
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use wsimd::{CloseCode, Error, ServerBuilder, WebSocket, http::Request, net::Stream};
+    ///
+    /// # struct Rooms;
+    /// # async fn chat(_: WebSocket<Stream>, _: Arc<Rooms>) -> Result<(), Error> { Ok(()) }
+    /// async fn route(mut ws: WebSocket<Stream>, request: Request<()>, rooms: Arc<Rooms>) -> Result<(), Error> {
+    ///     match request.uri().path() {
+    ///         "/chat" => chat(ws, rooms).await,
+    ///         // The 101 response has been sent: refuse with a close code.
+    ///         _ => ws.close(CloseCode::POLICY_VIOLATION, "no such path").await,
+    ///     }
+    /// }
+    ///
+    /// # async fn example() -> Result<(), Error> {
+    /// let rooms = Arc::new(Rooms);
+    /// let server = ServerBuilder::new().bind("localhost:8765").await?;
+    /// server.serve_with_request(move |ws, request| route(ws, request, rooms.clone())).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///

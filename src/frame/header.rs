@@ -203,6 +203,7 @@ impl FrameHeader {
     ///
     /// A [`ProtocolError`] in the first byte, the second byte or the payload length, as soon as that part has
     /// arrived.
+    #[doc(hidden)]
     #[inline]
     pub fn parse(
         input: &[u8],

@@ -11,8 +11,35 @@
 //! and not by substring. Neither side of an upgrade may send a body. Each function documents its checks in
 //! their order.
 //!
-//! [`client::Offer`] and [`server::Policy`] contain the extensions of each side. [`Negotiated`] contains
-//! the negotiated ones.
+//! [`Config::extension`](crate::Config::extension) adds the extensions of a side. [`Negotiated`] contains the
+//! negotiated ones.
+//!
+//! ```
+//! use wsimd::{Config, Offer, Policy, bytes::BytesMut, handshake::{Target, client, head, server}};
+//!
+//! let config = Config::new();
+//! let mut wire = BytesMut::new();
+//!
+//! let offer = Offer::new().subprotocols(["chat"])?;
+//! let sent = client::request(&Target::parse("ws://example.com/room")?, &offer, &config)?;
+//! head::write_request(&sent, &mut wire);
+//!
+//! // The server answers 401, 404 or anything else before `accept`, or the refusal of `accept`.
+//! let (request, len) = head::parse_request(&wire, &config)?.expect("a whole head");
+//! let policy = Policy::new().subprotocols(["chat"])?;
+//! let (response, accepted) = server::accept(&request, &policy, &config)?;
+//! assert_eq!((request.uri().path(), len), ("/room", wire.len()));
+//! wire.clear();
+//! head::write_response(&response, &mut wire);
+//!
+//! let (response, _) = head::parse_response(&wire, &config)?.expect("a whole head");
+//! let verified = client::verify(&sent, &config, &response)?;
+//! assert_eq!(verified.subprotocol(), Some("chat"));
+//! assert_eq!(accepted.subprotocol(), Some("chat"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Parts`](crate::Parts) and [`Codec::extensions`](crate::Codec::extensions) take the outcome.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

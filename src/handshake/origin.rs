@@ -13,6 +13,18 @@ use super::{HandshakeError, headers};
 /// The origins that a server accepts. Default: [`same_host`](Self::same_host).
 ///
 /// Every rule accepts a request without `Origin`, because such a request does not come from a browser page.
+///
+/// A page of another host gets 403, whose body names its origin. To admit the page, list the origin, without a
+/// path and without a final `/`:
+///
+/// ```
+/// use wsimd::{Origins, Policy};
+///
+/// let origins = Origins::list(["https://example.com", "http://localhost:3000"])?;
+/// let policy = Policy::new().origins(origins);
+/// assert!(Origins::list(["https://example.com/"]).is_err());
+/// # Ok::<(), wsimd::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Origins(Rule);
 
