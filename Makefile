@@ -169,10 +169,10 @@ mutants: ## (15 min) the tests of the byte kernels notice every fault of ci/muta
 asan: ## (1 min) the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
 	NIGHTLY=$(NIGHTLY) ci/asan.sh
 
-neon: ## (2 min) the byte kernels for aarch64: clippy, and the tests under QEMU (downloads 300 MB once)
+neon: ## (2 min) aarch64: the crate builds; the byte kernels under clippy and QEMU (downloads 300 MB once)
 	ci/cross/run.sh neon
 
-wasm: ## (2 min) the byte kernels for wasm32 with simd128: clippy, and the tests in Node (same download)
+wasm: ## (2 min) wasm32, 32-bit: the crate builds; the byte kernels under clippy and in Node (same download)
 	ci/cross/run.sh wasm
 
 autobahn-full: ## (30 min) the Autobahn suite with all cases of permessage-deflate

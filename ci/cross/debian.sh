@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks what run.sh needs from Debian packages, and prints the folder: a Rust compiler
-# with clippy, its standard library for aarch64 and wasm32, the linker LLD, the start
+# Unpacks the tools of run.sh from Debian packages, and prints the folder: a Rust compiler
+# with clippy, its standard library for this machine, aarch64 and wasm32, the linker LLD, the start
 # files and static C library of aarch64, and QEMU for programs of aarch64.
 #
 # All come from one release, so that their versions agree: Debian's testing, where Rust is
@@ -78,7 +78,7 @@ fetch() {
     # Of the compiler's dependencies only the libraries: it links nothing for this machine.
     # shellcheck disable=SC2046
     (cd "$apt/debs" && apt_get download rustc:amd64 rust-clippy:amd64 $(closure "$std" "$lld") \
-        libstd-rust-dev:arm64 libstd-rust-dev-wasm32 libc6-dev:arm64 "lib$gcc-dev:arm64" \
+        libstd-rust-dev:amd64 libstd-rust-dev:arm64 libstd-rust-dev-wasm32 libc6-dev:arm64 "lib$gcc-dev:arm64" \
         qemu-user:amd64)
 }
 

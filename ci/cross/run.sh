@@ -4,7 +4,8 @@
 #   run.sh neon    for aarch64, under QEMU
 #   run.sh wasm    for wasm32 with simd128, in Node 20 or newer
 #
-# Plain rustc does it: the module needs but the crate `bytes`, which has no dependencies.
+# Plain rustc does it, because the module needs only the crate `bytes`, which has no dependencies. Then cargo checks
+# the whole crate for the target, with 32-bit sizes on wasm32.
 # The tools are those of debian.sh, which downloads about 300 MB at the first time.
 set -euo pipefail
 
@@ -15,10 +16,13 @@ case ${1:-} in
 neon)
     target=aarch64-unknown-linux-gnu
     export BACKEND=neon
+    features=(--all-features)
     ;;
 wasm)
     target=wasm32-wasip1
     export BACKEND=simd128
+    features=(--no-default-features --features "codec deflate")
+    export RUSTFLAGS="-C target-feature=+simd128"
     ;;
 *)
     echo "usage: run.sh neon|wasm" >&2
@@ -62,3 +66,7 @@ grep -q '^test simd::tests::.* ok$' "$out/log" || {
     echo "run.sh: none of the tests of src/simd ran" >&2
     exit 1
 }
+
+RUSTC=$root/bin/rustc RUSTFLAGS="${RUSTFLAGS:-} -D warnings" CARGO_TARGET_DIR=$out/crate \
+    cargo check --quiet --target "$target" "${features[@]}"
+echo "run.sh: the crate builds for $target"

@@ -1,6 +1,7 @@
 //! `src/simd` as a crate of its own, for run.sh.
 
 #[expect(unsafe_code, reason = "as in src/lib.rs")]
+#[expect(dead_code, reason = "other modules of the crate use the rest")]
 #[path = "../../src/simd/mod.rs"]
 pub mod simd;
 
