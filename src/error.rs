@@ -2,6 +2,9 @@
 
 use std::{error, fmt, io};
 
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
 use crate::{
     frame::{CloseCode, CloseFrame, ProtocolError, SendError},
     handshake::HandshakeError,
@@ -105,20 +108,57 @@ impl Error {
         }
     }
 
-    /// Returns the party that caused the error.
+    /// Returns the response of a server that refused the opening handshake, with the start of its body.
+    pub fn response(&self) -> Option<&Response<Bytes>> {
+        match self {
+            Self::Handshake(error) => error.response(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a new connection to the same server may succeed: after a failure of the transport, after a
+    /// timeout, after a lost connection, and after a close code or an HTTP status that says so (1001, 1011 to
+    /// 1014; 429, 5xx).
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::Timeout(_) => true,
+            Self::Closed(closed) => matches!(
+                closed.code(),
+                CloseCode::GOING_AWAY
+                    | CloseCode::ABNORMAL
+                    | CloseCode::INTERNAL_ERROR
+                    | CloseCode::SERVICE_RESTART
+                    | CloseCode::TRY_AGAIN_LATER
+                    | CloseCode::BAD_GATEWAY
+            ),
+            Self::Handshake(error) => error.response().is_some_and(is_temporary),
+            Self::Protocol(_) | Self::Send(_) | Self::Unsupported(_) => false,
+        }
+    }
+
+    /// Returns the party that caused the error. A server that refuses for reasons of its own, with 429 or 5xx, is
+    /// the peer.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Protocol(_) => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
+            Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
             Self::Handshake(_) | Self::Send(_) | Self::Unsupported(_) => Fault::Local,
             Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
         }
     }
 }
 
+/// Returns whether a refusal has a reason that may pass.
+fn is_temporary(response: &Response<Bytes>) -> bool {
+    let status = response.status();
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Protocol(error) if error.is_limit() => write!(f, "message too big: {error}"),
             Self::Protocol(error) => write!(f, "the peer violated the protocol: {error}"),
             Self::Closed(closed) => write!(f, "the connection is closed: {closed}"),
             Self::Send(error) => write!(f, "nothing was sent: {error}"),
@@ -134,12 +174,10 @@ impl fmt::Display for Error {
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        // `Display` has the text of the other kinds.
         match self {
-            Self::Protocol(error) => Some(error),
-            Self::Send(error) => Some(error),
-            Self::Handshake(error) => Some(&**error),
             Self::Io(error) => Some(error),
-            Self::Closed(_) | Self::Timeout(_) | Self::Unsupported(_) => None,
+            _ => None,
         }
     }
 }
@@ -171,5 +209,63 @@ impl From<io::Error> for Error {
 impl From<Closed> for Error {
     fn from(closed: Closed) -> Self {
         Self::Closed(Box::new(closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_exceeded_limit_is_no_violation_of_the_protocol() {
+        let error = Error::from(ProtocolError::MessageTooBig { limit: 1024 });
+        assert_eq!(
+            error.to_string(),
+            "message too big: message exceeds the size limit of 1024 bytes (Config::max_message_size)"
+        );
+        let error = Error::from(ProtocolError::MissingMask);
+        assert!(
+            error
+                .to_string()
+                .starts_with("the peer violated the protocol: ")
+        );
+    }
+
+    #[test]
+    fn no_source_repeats_the_text() {
+        for error in [
+            Error::from(ProtocolError::InvalidUtf8),
+            Error::from(SendError::Closed),
+            Error::from(HandshakeError::NulInHead),
+            Error::from(Closed::default()),
+            Error::Timeout(Timeout::Ping),
+        ] {
+            assert!(error.source().is_none(), "{error}");
+        }
+        let error = Error::from(io::Error::from(io::ErrorKind::ConnectionReset));
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_retry_is_worth_it_after_an_end_that_may_pass() {
+        let closed = |code: u16| {
+            let frame = CloseFrame::new(code.into(), "").unwrap();
+            Error::from(Closed {
+                received: Some(frame),
+                ..Closed::default()
+            })
+        };
+        for code in [1001, 1011, 1012, 1013, 1014] {
+            assert!(closed(code).is_retryable(), "{code}");
+        }
+        for code in [1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000] {
+            assert!(!closed(code).is_retryable(), "{code}");
+        }
+        assert!(Error::from(Closed::default()).is_retryable());
+        assert!(Error::Timeout(Timeout::Open).is_retryable());
+        assert!(!Error::from(ProtocolError::InvalidUtf8).is_retryable());
+        assert!(!Error::from(SendError::Closed).is_retryable());
     }
 }

@@ -68,12 +68,18 @@ impl ProtocolError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooBig { .. }
-            | Self::MessageTooBig { .. }
-            | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            error if error.is_limit() => CloseCode::MESSAGE_TOO_BIG,
             Self::Extension { code, .. } if code.may_be_sent() => code,
             _ => CloseCode::PROTOCOL_ERROR,
         }
+    }
+
+    /// Returns whether the peer exceeded a limit of this side, and broke no rule of RFC 6455.
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyFragments { .. }
+        )
     }
 
     /// Returns the Close frame that reports this violation to the peer (RFC 6455 §7.1.7).
@@ -117,10 +123,13 @@ impl fmt::Display for ProtocolError {
             Self::ReservedOpcode(opcode) => write!(f, ": {opcode:#x}"),
             Self::ReservedBits(bits) => write!(f, ": {bits:03b}"),
             Self::InvalidCloseCode(code) => write!(f, ": {code}"),
-            Self::FrameTooBig { limit } | Self::MessageTooBig { limit } => {
-                write!(f, " of {limit} bytes")
+            Self::FrameTooBig { limit } => {
+                write!(f, " of {limit} bytes (Config::max_frame_size)")
             }
-            Self::TooManyFragments { limit } => write!(f, ": {limit}"),
+            Self::MessageTooBig { limit } => {
+                write!(f, " of {limit} bytes (Config::max_message_size)")
+            }
+            Self::TooManyFragments { limit } => write!(f, ": {limit} (Config::max_fragments)"),
             _ => Ok(()),
         }
     }
@@ -194,7 +203,7 @@ mod tests {
         let error = ProtocolError::MessageTooBig { limit: 1024 };
         assert_eq!(
             error.to_string(),
-            "message exceeds the size limit of 1024 bytes"
+            "message exceeds the size limit of 1024 bytes (Config::max_message_size)"
         );
         assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
         let error = ProtocolError::InvalidCloseCode(1005);

@@ -7,7 +7,10 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, LOCATION},
+};
 
 use super::UriError;
 use crate::extension::NegotiationError;
@@ -187,6 +190,14 @@ impl HandshakeError {
         Self::Refused(Box::new(head.map(|()| body)))
     }
 
+    /// Returns the response of a server that refused, with the start of its body.
+    pub fn response(&self) -> Option<&Response<Bytes>> {
+        match self {
+            Self::Refused(response) => Some(response),
+            _ => None,
+        }
+    }
+
     /// Returns the status with which a server answers the request that failed: 400 unless a more precise
     /// status exists, and 500 for an error that does not concern a request.
     pub fn status(&self) -> StatusCode {
@@ -268,9 +279,7 @@ impl fmt::Display for HandshakeError {
                  own host are accepted, others have to be allowed in its list of origins"
             ),
             Self::DuplicateSubprotocol(name) => write!(f, "subprotocol {name} is offered twice"),
-            Self::Refused(response) => {
-                write!(f, "the server answered {}, not 101", response.status())
-            }
+            Self::Refused(response) => fmt_refusal(response, f),
             Self::AcceptMismatch { expected, got } => {
                 write!(f, "Sec-WebSocket-Accept is {got}, expected {expected}")
             }
@@ -297,15 +306,30 @@ impl fmt::Display for HandshakeError {
     }
 }
 
-impl Error for HandshakeError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Uri(error) => Some(error),
-            Self::Extension { error, .. } => Some(error),
-            _ => None,
-        }
+/// Writes the status, the target of a redirect, and the first line of a text.
+fn fmt_refusal(response: &Response<Bytes>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the server answered {}", response.status())?;
+    let location = response.headers().get(LOCATION);
+    match location.filter(|_| response.status().is_redirection()) {
+        Some(target) => write!(
+            f,
+            " to {}, not 101; redirects are not followed",
+            Excerpt::without_user_info(target.as_bytes())
+        )?,
+        None => f.write_str(", not 101")?,
+    }
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let lines = response.body().split(|byte| *byte == b'\n');
+    let mut lines = lines.map(<[u8]>::trim_ascii);
+    match lines.find(|line| is_text && !line.is_empty()) {
+        Some(line) => write!(f, ": {}", Excerpt::new(line)),
+        None => Ok(()),
     }
 }
+
+// `Display` has the text of the errors within.
+impl Error for HandshakeError {}
 
 impl From<UriError> for HandshakeError {
     fn from(error: UriError) -> Self {
@@ -358,5 +382,41 @@ mod tests {
             "the server answered 403 Forbidden, not 101"
         );
         assert!(!error.is_peer_fault());
+    }
+
+    #[test]
+    fn a_refusal_shows_the_first_line_of_a_text_escaped() {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::NOT_FOUND;
+        let kind = http::HeaderValue::from_static("text/plain; charset=utf-8");
+        head.headers_mut().insert(CONTENT_TYPE, kind);
+        let error = HandshakeError::refused(head, Bytes::from_static(b"\r\nno \x1b route\nmore"));
+        assert_eq!(
+            error.to_string(),
+            r#"the server answered 404 Not Found, not 101: "no \x1b route""#
+        );
+    }
+
+    #[test]
+    fn a_page_is_not_shown() {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::BAD_GATEWAY;
+        let kind = http::HeaderValue::from_static("text/html");
+        head.headers_mut().insert(CONTENT_TYPE, kind);
+        let error = HandshakeError::refused(head, Bytes::from_static(b"<html>"));
+        assert!(error.to_string().ends_with("502 Bad Gateway, not 101"));
+    }
+
+    #[test]
+    fn a_redirect_names_its_target_without_user_info() {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        let target = http::HeaderValue::from_static("wss://user:secret@example.com/");
+        head.headers_mut().insert(LOCATION, target);
+        let error = HandshakeError::refused(head, Bytes::new());
+        assert_eq!(
+            error.to_string(),
+            r#"the server answered 301 Moved Permanently to "***@example.com/", not 101; redirects are not followed"#
+        );
     }
 }

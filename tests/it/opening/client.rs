@@ -53,13 +53,21 @@ async fn a_refusal_reaches_the_client_with_status_headers_and_body() {
 
 #[tokio::test]
 async fn every_status_but_101_is_a_refusal() {
-    for status in [200, 204, 301, 304, 401, 403, 426, 500, 599] {
+    for status in [200, 204, 301, 304, 401, 403, 426, 429, 500, 503, 599] {
         let error = refused(&ClientBuilder::new(), |_: &str| {
             Script::whole(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes())
                 .silent()
         })
         .await;
-        assert_eq!(error.fault(), Fault::Local);
+        // RFC 9110 §15.6: the server is aware that it has erred. RFC 6585 §4: too many requests.
+        let is_temporary = status >= 500 || status == 429;
+        let fault = if is_temporary {
+            Fault::Peer
+        } else {
+            Fault::Local
+        };
+        assert_eq!((error.fault(), error.is_retryable()), (fault, is_temporary));
+        assert_eq!(error.response().unwrap().status(), status);
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         let HandshakeError::Refused(response) = handshake_error(error) else {
             panic!("not a refusal");
