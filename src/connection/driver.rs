@@ -19,9 +19,10 @@ use std::{
 use super::{
     link::Link,
     session::Session,
+    transport::Transport,
     turn::{Io, Turn},
     want::{Outcome, Want},
-    wire::{Attempt, Transport},
+    wire::Attempt,
 };
 use crate::protocol::Step;
 

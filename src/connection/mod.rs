@@ -7,8 +7,7 @@
 //! All state lives in the connection and none in the futures. Dropping a future loses no received
 //! message and sends no message twice.
 //!
-//! An idle connection owns no buffer. Its timer needs a tokio runtime with time enabled. The timer runs
-//! while pings keep the connection alive, and while it closes.
+//! An idle connection owns no buffer. Its timer, for pings and for the close deadline, needs tokio's time driver.
 
 mod driver;
 mod ending;
@@ -24,6 +23,7 @@ mod session;
 mod socket;
 mod split;
 mod timer;
+mod transport;
 mod turn;
 mod waiters;
 mod want;

@@ -4,7 +4,7 @@ use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{link::Link, session::Session, socket::Socket, waiters::Waiters, wire::Transport};
+use super::{link::Link, session::Session, socket::Socket, transport::Transport, waiters::Waiters};
 use crate::{
     config::Config, extension::Extensions, frame::Role, message::Message, protocol::Endpoint,
 };

@@ -8,10 +8,10 @@ use super::{
     driver::Driver,
     link::Link,
     session::Session,
+    transport::Transport,
     turn::Io,
     waiters::{Side, Waiters},
     want::{Outcome, View, Want},
-    wire::Transport,
 };
 use crate::{error::Error, frame::CloseFrame, message::Message};
 

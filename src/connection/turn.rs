@@ -10,7 +10,7 @@ use tokio::{
     task::{coop, yield_now},
 };
 
-use super::wire::Transport;
+use super::transport::Transport;
 use crate::protocol::Work;
 
 /// The cost of a read or a write beside the bytes that it moves.

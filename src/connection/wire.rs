@@ -3,14 +3,11 @@
 use std::{
     io,
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Poll, ready},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
-    task::coop,
-};
+use tokio::{io::AsyncReadExt, task::coop};
 
 use super::{
     read::ReadBuffer,
@@ -18,30 +15,6 @@ use super::{
     write::WriteQueue,
 };
 use crate::protocol::{Endpoint, Output, Received, Step};
-
-/// The stream of a connection.
-#[derive(Debug)]
-pub(super) struct Transport<S> {
-    pub(super) io: S,
-    /// Set for a stream that keeps written bytes until it is flushed. Returns whether the socket has
-    /// taken bytes since the last call.
-    pub(super) cork: Option<fn(&S) -> bool>,
-}
-
-impl<S> Transport<S> {
-    /// Returns whether the socket below a corked stream has taken bytes since the last call; `None` for
-    /// any other stream.
-    pub(super) fn take_progress(&self) -> Option<bool> {
-        self.cork.map(|progress| progress(&self.io))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Transport<S> {
-    /// Shuts the sending direction down.
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
 
 /// The outcome of an attempt to move bytes.
 #[derive(Debug)]
