@@ -10,6 +10,7 @@ pub mod deflate;
 mod echo;
 pub mod http;
 mod meter;
+pub mod random;
 mod scenario;
 mod serve;
 mod stories;

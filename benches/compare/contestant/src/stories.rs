@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 
-use crate::{Content, corpus::Random};
+use crate::{Content, random::Random};
 
 /// Creates the messages, all distinct. Together they are many times as long as a window.
 pub fn messages(content: Content) -> Vec<Bytes> {

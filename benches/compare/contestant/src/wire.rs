@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Role, corpus::Random};
+use crate::{Role, random::Random};
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;

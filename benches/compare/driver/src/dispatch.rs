@@ -9,6 +9,7 @@ use wsimd::simd::{Carry, InvalidUtf8, MaskingKey, Simd};
 
 use crate::{
     Outcome,
+    callgrind::callgrind,
     instructions::{self, ALONE},
 };
 
@@ -34,7 +35,7 @@ pub fn count() -> Outcome<Counts> {
     let program = env::current_exe()?;
     let run = |options: &[String], call: &str, size: usize, calls: u64| {
         let arguments = ["call", call, &size.to_string(), &calls.to_string()];
-        instructions::callgrind(options, &program, &arguments)
+        callgrind(options, &program, &arguments)
     };
     let (backend, _) = run(&[], NOTHING, 1, 1)?;
     let backend = backend.trim();

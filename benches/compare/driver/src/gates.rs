@@ -8,10 +8,10 @@ use crate::{
     Outcome,
     contestants::{AGAIN, FLOOR, Field, OURS, is_ours},
     options::Options,
+    plan::Place,
     plan::Plan,
     save,
     scenario::{Scenario, expand},
-    session::Place,
     stats,
     summary::Table,
 };

@@ -2,13 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{
-    Outcome,
-    contestants::build,
-    machine,
-    server::prepare,
-    session::{Place, Session},
-};
+use crate::{Outcome, contestants::build, machine, plan::Place, server::prepare, session::Session};
 
 pub const PART: &str = "kernels";
 

@@ -1,6 +1,7 @@
 //! Compares WebSocket libraries: builds the contestants, runs them side by side, writes a table and a
 //! chart.
 
+mod callgrind;
 mod chart;
 mod contestants;
 mod dispatch;

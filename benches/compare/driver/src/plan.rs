@@ -6,10 +6,18 @@ use crate::{
     Outcome,
     options::{Options, Part},
     scenario::{Scenario, expand},
-    session::Place,
 };
 
 const PLAN: &str = include_str!("../../plan.txt");
+
+/// The place of a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub part: &'static str,
+    pub scenario: &'a str,
+    pub contestant: &'a str,
+    pub round: u32,
+}
 
 /// Everything of a run.
 #[derive(Clone, Debug)]

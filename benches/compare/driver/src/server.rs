@@ -31,8 +31,8 @@ use procfs::{
 
 use crate::{
     Outcome,
+    callgrind::{CALLGRIND, collected},
     contestants::Contestant,
-    instructions::{CALLGRIND, collected},
     machine,
 };
 

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use crate::{
     Outcome, Values,
     contestants::{Contestant, Field},
-    plan::Plan,
+    plan::{Place, Plan},
     scenario::Scenario,
     stats::Rounds,
     syscalls::Tracepoint,
@@ -21,15 +21,6 @@ use crate::{
 
 /// The pause between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(15);
-
-/// The place of a sample.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub part: &'static str,
-    pub scenario: &'a str,
-    pub contestant: &'a str,
-    pub round: u32,
-}
 
 /// The figures of one scenario: contestant, then measure, then round.
 #[derive(Debug, Default)]

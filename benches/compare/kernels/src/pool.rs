@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use contestant::{
     Content,
-    corpus::{self, Random, cut},
+    corpus::{self, cut},
+    random::Random,
 };
 
 /// The bytes of all windows.
