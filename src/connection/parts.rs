@@ -44,8 +44,8 @@ pub struct Parts<S> {
     pub endpoint: Endpoint,
     /// A message that was received and that `recv` has not returned.
     pub message: Option<Message>,
-    /// Its endpoint is a placeholder.
-    link: Link,
+    /// `None` for a connection that was just opened. Otherwise its endpoint is a placeholder.
+    link: Option<Link>,
     cork: Option<fn(&S) -> bool>,
     subprotocol: Option<Box<Box<str>>>,
 }
@@ -59,7 +59,7 @@ impl<S> Parts<S> {
             write_buf: Bytes::new(),
             endpoint: Endpoint::new(role, config),
             message: None,
-            link: Link::new(Session::new(Endpoint::new(role, config))),
+            link: None,
             cork: None,
             subprotocol: None,
         }
@@ -90,15 +90,21 @@ impl<S> Parts<S> {
             write_buf,
             endpoint: mem::replace(endpoint, placeholder),
             message: session.take_parked(),
-            link,
+            link: Some(link),
             cork: transport.cork,
             subprotocol,
         }
     }
 
-    pub(super) fn into_socket(mut self) -> Socket<S> {
-        let session = self.link.session_mut();
-        *session.endpoint_mut() = self.endpoint;
+    pub(super) fn into_socket(self) -> Socket<S> {
+        let mut link = match self.link {
+            None => Link::new(Session::new(self.endpoint)),
+            Some(mut link) => {
+                *link.session_mut().endpoint_mut() = self.endpoint;
+                link
+            }
+        };
+        let session = link.session_mut();
         session.wire_mut().restore(self.read_buf, self.write_buf);
         if let Some(message) = self.message {
             session.park(message);
@@ -108,7 +114,7 @@ impl<S> Parts<S> {
                 io: self.io,
                 cork: self.cork,
             },
-            link: self.link,
+            link,
             waiters: Waiters::new(),
             subprotocol: self.subprotocol,
         }
