@@ -9,12 +9,15 @@ use std::{
 
 use tokio::{
     sync::{Notify, mpsc},
-    task::{JoinHandle, unconstrained, yield_now},
+    task::{JoinHandle, yield_now},
     time::timeout,
 };
 use wsimd::{CloseCode, Error, Handle, Message, ReadHalf, WebSocket, WriteHalf, net::Stream};
 
-use crate::support::{poll_once, serve::with_server, soon};
+use crate::support::{
+    serve::{fill, with_server},
+    soon,
+};
 
 /// Receives messages and passes them to another task.
 async fn take(mut read: ReadHalf<Stream>, to: mpsc::Sender<Message>) -> Result<(), Error> {
@@ -213,16 +216,7 @@ async fn what_the_handler_sent_leaves_although_the_task_that_got_its_connection_
         move |mut ws| {
             let accepted = accepted.clone();
             async move {
-                // Until the socket and the buffer of `serve` are full.
-                let fill = async {
-                    let mut messages = 0;
-                    while let Poll::Ready(sent) = poll_once(ws.send(vec![0; 30_000])) {
-                        sent.unwrap();
-                        messages += 1;
-                    }
-                    messages
-                };
-                accepted.send(unconstrained(fill).await).unwrap();
+                accepted.send(fill(&mut ws).await).unwrap();
                 tokio::spawn(async move {
                     // Once the handler waits, a task waits for the socket, and then stops to wait.
                     yield_now().await;

@@ -5,7 +5,6 @@ use std::{
         Mutex,
         mpsc::{Sender, channel},
     },
-    task::Poll,
     time::Duration,
 };
 
@@ -13,7 +12,7 @@ use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     sync::mpsc::{UnboundedSender, unbounded_channel},
-    task::{block_in_place, unconstrained, yield_now},
+    task::{block_in_place, yield_now},
     time::{Instant, sleep, timeout},
 };
 use wsimd::{CloseCode, Config, Error, Handle, Role, Timeout, WebSocket, net::Stream};
@@ -21,7 +20,7 @@ use wsimd::{CloseCode, Config, Error, Handle, Role, Timeout, WebSocket, net::Str
 use crate::support::{
     frames::{BINARY, FIN, PING, frame},
     poll_once,
-    serve::{Running, with_server},
+    serve::{Running, fill, with_server},
     soon,
 };
 
@@ -55,15 +54,7 @@ async fn what_a_handler_sent_into_a_full_socket_before_it_panicked_arrives() {
         move |mut ws| {
             let accepted = accepted.clone();
             async move {
-                let fill = async {
-                    let mut messages = 0;
-                    while let Poll::Ready(sent) = poll_once(ws.send(vec![0; 30_000])) {
-                        sent.unwrap();
-                        messages += 1;
-                    }
-                    messages
-                };
-                accepted.send(unconstrained(fill).await).unwrap();
+                accepted.send(fill(&mut ws).await).unwrap();
                 panic!("a handler of a test panics");
             }
         },

@@ -1,13 +1,15 @@
 //! A server of ours on the loopback device, and a client that meets it.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, task::Poll, time::Duration};
 
 use tokio::{
     net::{TcpSocket, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, unconstrained},
     time::timeout,
 };
 use wsimd::{ClientBuilder, Config, Error, ServerBuilder, WebSocket, net::Stream};
+
+use super::poll_once;
 
 /// Runs a server with the handler, and `client` with a connection to it, for at most a minute.
 pub(crate) async fn with_server<H, F, C>(handler: H, client: impl FnOnce(WebSocket<Stream>) -> C)
@@ -74,4 +76,17 @@ impl Running {
             .unwrap();
         ws.into_parts().io
     }
+}
+
+/// Sends until the socket and the buffer of `serve` are full. Returns the number of messages.
+pub(crate) async fn fill(ws: &mut WebSocket<Stream>) -> usize {
+    let sends = async {
+        let mut messages = 0;
+        while let Poll::Ready(sent) = poll_once(ws.send(vec![0; 30_000])) {
+            sent.unwrap();
+            messages += 1;
+        }
+        messages
+    };
+    unconstrained(sends).await
 }
