@@ -21,7 +21,8 @@ use std::{
 use hostile::{Flood, compressed, floods, is_measured, percentiles, text};
 use tokio::{io::AsyncWriteExt, runtime::Builder, time::timeout};
 use wsimd::{
-    ClientBuilder, Config, Message, ServerBuilder, WebSocket, extension::Deflate, net::Stream,
+    ClientBuilder, Config, Message, Opening, ServerBuilder, WebSocket, extension::Deflate,
+    net::Stream,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -178,11 +179,14 @@ fn serve(runtime: &str) -> Result<()> {
             .bind("127.0.0.1:0")
             .await?;
         println!("{}", server.local_addr()?.port());
-        let handler =
-            async |ws, request: wsimd::http::Request<()>| handle(ws, request.uri().path()).await;
-        server.serve_with_request(handler).await;
+        server.serve_openings(route).await;
         Ok(())
     })
+}
+
+async fn route(opening: Opening<Stream>) -> std::result::Result<(), wsimd::Error> {
+    let path = opening.path().to_owned();
+    handle(opening.upgrade().await?, &path).await
 }
 
 async fn handle(mut ws: WebSocket<Stream>, path: &str) -> std::result::Result<(), wsimd::Error> {

@@ -121,7 +121,7 @@ impl ClientBuilder {
         let deadline = deadline(&self.config);
         let stream = with_deadline(deadline, async {
             let stream = TcpStream::connect((target.host(), target.port())).await?;
-            Ok(Stream::tcp(stream)?)
+            Ok(Stream::from(stream))
         })
         .await?;
         let (ws, _) = self.run_handshake(&target, stream, deadline).await?;

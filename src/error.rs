@@ -49,6 +49,8 @@ pub enum Error {
     Io(io::Error),
     /// The operation needs a feature that this build or version lacks.
     Unsupported(&'static str),
+    /// An error of the application, from [`other`](Self::other).
+    Other(Box<dyn error::Error + Send + Sync>),
 }
 
 /// The time limit that was reached.
@@ -77,6 +79,11 @@ pub enum Fault {
 const _: () = assert!(size_of::<Error>() <= 32);
 
 impl Error {
+    /// Creates an error of the application, for example for a handler of [`serve`](crate::serve).
+    pub fn other(error: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
     /// Returns whether a time limit was reached.
     pub const fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
@@ -132,7 +139,7 @@ impl Error {
                     | CloseCode::BAD_GATEWAY
             ),
             Self::Handshake(error) => error.response().is_some_and(is_temporary),
-            Self::Protocol(_) | Self::Send(_) | Self::Unsupported(_) => false,
+            Self::Protocol(_) | Self::Send(_) | Self::Unsupported(_) | Self::Other(_) => false,
         }
     }
 
@@ -143,7 +150,9 @@ impl Error {
             Self::Protocol(_) => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
-            Self::Handshake(_) | Self::Send(_) | Self::Unsupported(_) => Fault::Local,
+            Self::Handshake(_) | Self::Send(_) | Self::Unsupported(_) | Self::Other(_) => {
+                Fault::Local
+            }
             Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
         }
     }
@@ -168,6 +177,7 @@ impl fmt::Display for Error {
             Self::Timeout(Timeout::Ping) => f.write_str("no sign of life within the ping timeout"),
             Self::Io(error) => write!(f, "transport failed: {error}"),
             Self::Unsupported(what) => f.write_str(what),
+            Self::Other(error) => error.fmt(f),
         }
     }
 }
@@ -177,6 +187,7 @@ impl error::Error for Error {
         // `Display` has the text of the other kinds.
         match self {
             Self::Io(error) => Some(error),
+            Self::Other(error) => error.source(),
             _ => None,
         }
     }

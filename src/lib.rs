@@ -171,7 +171,7 @@ pub use message::Message;
 pub use protocol::{Closed, Event};
 #[cfg(feature = "server")]
 #[doc(inline)]
-pub use server::{Server, ServerBuilder, accept, serve};
+pub use server::{Accepted, Opening, Serve, Server, ServerBuilder, ServerHandle, accept, serve};
 #[doc(inline)]
 pub use text::Text;
 pub use {bytes, http};

@@ -171,6 +171,12 @@ impl Handle {
         self.inbox.close(frame).map_err(Error::Closed)
     }
 
+    /// Requests a Close frame, as [`close`](Self::close). Returns whether the request was accepted.
+    #[cfg(feature = "server")]
+    pub(crate) fn request_close(&self, frame: CloseFrame) -> bool {
+        self.inbox.close(frame).is_ok()
+    }
+
     /// Requests a Close frame at once, and drops the messages that wait in the inbox.
     ///
     /// Replaces an earlier [`close`](Self::close) whose Close frame still waits for messages. Otherwise as

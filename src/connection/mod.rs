@@ -15,10 +15,13 @@ mod handle;
 mod inbox;
 mod intake;
 mod link;
+mod owned;
 mod parts;
 mod permit;
 mod ping;
 mod read;
+#[cfg(feature = "server")]
+mod served;
 mod session;
 mod socket;
 mod split;
@@ -40,7 +43,7 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::{session::Session, socket::Socket, want::Want};
+use self::{owned::Owned, session::Session, want::Want};
 use crate::{
     config::Config,
     error::Error,
@@ -56,6 +59,8 @@ pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
 pub use split::{ReadHalf, WriteHalf};
+#[cfg(feature = "server")]
+pub(crate) use transport::CorkFunctions;
 
 /// An open WebSocket connection.
 ///
@@ -80,7 +85,7 @@ pub use split::{ReadHalf, WriteHalf};
 /// reports a violation of the protocol, a timeout and an unclean end. An I/O error is reported once,
 /// and [`Error::Closed`] after it. [`recv`](Self::recv) reports a clean end as `Ok(None)` each time.
 pub struct WebSocket<S> {
-    inner: Box<Socket<S>>,
+    inner: Owned<S>,
 }
 
 // Moving a `WebSocket` into a future copies one pointer; rustc may store such arguments twice.
@@ -96,13 +101,13 @@ impl<S> WebSocket<S> {
     /// Creates a connection from its parts.
     pub fn from_parts(parts: Parts<S>) -> Self {
         Self {
-            inner: Box::new(parts.into_socket()),
+            inner: Owned::new(parts.into_socket()),
         }
     }
 
     /// Takes the connection apart. [`from_parts`](Self::from_parts) continues it without a loss.
     pub fn into_parts(self) -> Parts<S> {
-        Parts::from_socket(*self.inner)
+        Parts::from_socket(self.inner.into_socket())
     }
 
     /// Splits the connection into halves that can be used from two tasks.
@@ -151,12 +156,6 @@ impl<S> WebSocket<S> {
     /// Returns the subprotocol that the opening handshake negotiated (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
         self.inner.subprotocol.as_deref().map(AsRef::as_ref)
-    }
-
-    /// Marks a stream that keeps written bytes. `progress` returns whether its socket has taken bytes.
-    #[cfg(feature = "server")]
-    pub(crate) fn cork(&mut self, progress: fn(&S) -> bool) {
-        self.inner.transport.cork = Some(progress);
     }
 
     fn session(&mut self) -> &mut Session {

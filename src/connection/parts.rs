@@ -4,7 +4,13 @@ use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{link::Link, session::Session, socket::Socket, transport::Transport, waiters::Waiters};
+use super::{
+    link::Link,
+    session::Session,
+    socket::Socket,
+    transport::{Cork, Transport},
+    waiters::Waiters,
+};
 use crate::{
     config::Config, extension::Extensions, frame::Role, message::Message, protocol::Endpoint,
 };
@@ -46,7 +52,7 @@ pub struct Parts<S> {
     pub message: Option<Message>,
     /// `None` for a connection that was just opened. Otherwise its endpoint is a placeholder.
     link: Option<Link>,
-    cork: Option<fn(&S) -> bool>,
+    cork: Option<Cork<S>>,
     subprotocol: Option<Box<Box<str>>>,
 }
 

@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{PongWaiter, TrySendError, WebSocket, ping, socket::Socket, waiters::lock, want::Want};
+use super::{
+    PongWaiter, TrySendError, WebSocket, owned::Owned, ping, socket::Socket, waiters::lock,
+    want::Want,
+};
 use crate::{
     error::Error,
     extension::Compress,
@@ -47,16 +50,16 @@ use crate::{
 ///
 /// While it waits, it drives the whole connection: it answers pings and Close frames, runs the keepalive,
 /// and writes the bytes that the other half has queued.
-pub struct ReadHalf<S>(Arc<Mutex<Socket<S>>>);
+pub struct ReadHalf<S>(Arc<Mutex<Owned<S>>>);
 
 /// The half that sends. [`WebSocket::split`] creates it, and [`ReadHalf`] has an example.
 ///
 /// While it waits, it drives the whole connection as well. A message that it reads is parked for the
 /// other half. Dropping this half does not close the connection.
-pub struct WriteHalf<S>(Arc<Mutex<Socket<S>>>);
+pub struct WriteHalf<S>(Arc<Mutex<Owned<S>>>);
 
 /// Polls the connection under its lock, and wakes the other half after the lock is released.
-fn poll<S, T>(socket: &Mutex<Socket<S>>, poll: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
+fn poll<S, T>(socket: &Mutex<Owned<S>>, poll: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
     let (polled, other) = {
         let mut socket = lock(socket);
         (poll(&mut socket), socket.waiters.take_due())
@@ -67,7 +70,7 @@ fn poll<S, T>(socket: &Mutex<Socket<S>>, poll: impl FnOnce(&mut Socket<S>) -> Po
 
 pub(super) fn split<S>(mut ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {
     ws.inner.waiters.set_defers(true);
-    let shared = Arc::new(Mutex::new(*ws.inner));
+    let shared = Arc::new(Mutex::new(ws.inner));
     (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
 }
 
@@ -87,9 +90,7 @@ impl<S> ReadHalf<S> {
                 let inner = shared.into_inner();
                 let mut inner = inner.unwrap_or_else(PoisonError::into_inner);
                 inner.waiters.set_defers(false);
-                Ok(WebSocket {
-                    inner: Box::new(inner),
-                })
+                Ok(WebSocket { inner })
             }
             Err(_) => unreachable!("a connection has two halves, and here were both"),
         }

@@ -8,20 +8,33 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
+use super::WebSocket;
+
 /// The stream of a connection.
 #[derive(Debug)]
 pub(super) struct Transport<S> {
     pub(super) io: S,
-    /// Set for a stream that keeps written bytes until it is flushed. Returns whether the socket has
-    /// taken bytes since the last call.
-    pub(super) cork: Option<fn(&S) -> bool>,
+    /// Set for a stream that keeps written bytes until it is flushed.
+    pub(super) cork: Option<Cork<S>>,
+}
+
+/// Returns the functions of a corked stream. One pointer, because every connection has it.
+pub(super) type Cork<S> = fn() -> CorkFunctions<S>;
+
+/// The functions of a corked stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CorkFunctions<S> {
+    /// Returns whether the socket has taken bytes since the last call.
+    pub(crate) take_progress: fn(&S) -> bool,
+    /// Takes a connection that its owner has dropped. The connection is no longer corked.
+    pub(crate) take_back: fn(WebSocket<S>),
 }
 
 impl<S> Transport<S> {
     /// Returns whether the socket below a corked stream has taken bytes since the last call; `None` for
     /// any other stream.
     pub(super) fn take_progress(&self) -> Option<bool> {
-        self.cork.map(|progress| progress(&self.io))
+        self.cork.map(|cork| (cork().take_progress)(&self.io))
     }
 }
 

@@ -177,6 +177,11 @@ pub enum HandshakeError {
         /// Its value. For a header, only the name of the header.
         value: Excerpt,
     },
+    /// The server has no room for another client, or is shutting down.
+    Unavailable {
+        /// The reason.
+        reason: &'static str,
+    },
     /// The operating system provided no random bytes for the key.
     NoRandomness,
 }
@@ -212,6 +217,7 @@ impl HandshakeError {
                 StatusCode::UPGRADE_REQUIRED
             }
             Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(_)
             | Self::AcceptMismatch { .. }
             | Self::SubprotocolNotOffered(_)
@@ -237,6 +243,7 @@ impl HandshakeError {
             Self::HostNotAllowed(_)
                 | Self::OriginNotAllowed(_)
                 | Self::Refused(_)
+                | Self::Unavailable { .. }
                 | Self::Uri(_)
                 | Self::ReservedHeader(_)
                 | Self::InvalidSetting { .. }
@@ -301,6 +308,7 @@ impl fmt::Display for HandshakeError {
             Self::Uri(error) => error.fmt(f),
             Self::ReservedHeader(name) => write!(f, "the handshake sets the header {name} itself"),
             Self::InvalidSetting { setting, value } => write!(f, "unusable {setting}: {value}"),
+            Self::Unavailable { reason } => f.write_str(reason),
             Self::NoRandomness => f.write_str("the operating system gave no random bytes"),
         }
     }

@@ -10,7 +10,10 @@ use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    request,
+};
 
 use super::authority::{Authority, default_port};
 use super::{
@@ -125,13 +128,14 @@ impl Policy {
 /// # Errors
 ///
 /// The first check that failed; [`refuse`] makes the response.
-pub fn accept<B>(
-    request: &Request<B>,
+pub fn accept<'a>(
+    request: impl Into<RequestHead<'a>>,
     policy: &Policy,
     config: &Config,
 ) -> Result<(Response<()>, Negotiated), HandshakeError> {
+    let request = request.into();
     check_request_line(request)?;
-    let fields = request.headers();
+    let fields = request.headers;
     check_no_body(fields)?;
     let host = check_host(request)?;
     check_host_is_served(&host, policy)?;
@@ -150,18 +154,49 @@ pub fn accept<B>(
     Ok((response, negotiated))
 }
 
-fn check_request_line<B>(request: &Request<B>) -> Result<(), HandshakeError> {
-    let method = request.method();
+/// The head of a request. Made of `&Request<B>` or of `&http::request::Parts`.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+}
+
+impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
+    fn from(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+        }
+    }
+}
+
+impl<'a> From<&'a request::Parts> for RequestHead<'a> {
+    fn from(parts: &'a request::Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+        }
+    }
+}
+
+fn check_request_line(request: RequestHead<'_>) -> Result<(), HandshakeError> {
+    let method = request.method;
     if method != Method::GET {
         return Err(HandshakeError::Method(Excerpt::new(
             method.as_str().as_bytes(),
         )));
     }
-    if request.version() != Version::HTTP_11 {
+    if request.version != Version::HTTP_11 {
         return Err(HandshakeError::HttpVersion);
     }
-    if !request.uri().path().starts_with('/') {
-        let target = request.uri().to_string();
+    if !request.uri.path().starts_with('/') {
+        let target = request.uri.to_string();
         return Err(HandshakeError::InvalidTarget(Excerpt::without_user_info(
             target.as_bytes(),
         )));
@@ -169,16 +204,16 @@ fn check_request_line<B>(request: &Request<B>) -> Result<(), HandshakeError> {
     Ok(())
 }
 
-fn check_host<B>(request: &Request<B>) -> Result<Authority, HandshakeError> {
-    let value = headers::required(request.headers(), headers::HOST)?;
+fn check_host(request: RequestHead<'_>) -> Result<Authority, HandshakeError> {
+    let value = headers::required(request.headers, headers::HOST)?;
     let excerpt = || Excerpt::without_user_info(value);
     let host = Authority::from_bytes(value);
     let host = host.map_err(|_| HandshakeError::InvalidHeader {
         header: headers::HOST,
         value: excerpt(),
     })?;
-    if let Some(authority) = request.uri().authority() {
-        let default = default_port(request.uri().scheme_str().unwrap_or_default());
+    if let Some(authority) = request.uri.authority() {
+        let default = default_port(request.uri.scheme_str().unwrap_or_default());
         let target = Authority::parse(authority.as_str()).map(|it| it.without_default(default));
         if target != Ok(host.clone().without_default(default)) {
             return Err(HandshakeError::HostMismatch(excerpt()));

@@ -1,15 +1,20 @@
-//! [`Stream`]: the transport of connections that this crate opens.
+//! [`Stream`]: the transport of connections that this crate opens. [`Listener`]: a source of streams.
 
 #[cfg_attr(
     not(feature = "server"),
     expect(dead_code, reason = "only `serve` polls handlers")
 )]
 pub(crate) mod cork;
+mod io;
+#[cfg(feature = "server")]
+pub(crate) mod listener;
 pub(crate) mod opening;
+#[cfg(unix)]
+mod unix;
 
 use std::{
     fmt,
-    io::{self, IoSlice},
+    io::{IoSlice, Result},
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -20,11 +25,17 @@ use tokio::{
     net::TcpStream,
 };
 
-use cork::Cork;
+use self::{cork::Cork, io::Io};
+#[cfg(feature = "server")]
+use crate::connection::CorkFunctions;
+use crate::connection::WebSocket;
+#[cfg(feature = "server")]
+pub use listener::Listener;
 
 /// The stream of a connection that [`connect`](crate::connect) or [`serve`](crate::serve) opened.
 ///
-/// The type hides the transport, so that a program compiles with any set of features.
+/// The type hides the transport, so that a program compiles with any set of features. A `TcpStream` or a
+/// `UnixStream` becomes a `Stream` with [`from`](Self::from), and any other stream with [`new`](Self::new).
 ///
 /// Under [`serve`](crate::serve), the stream keeps written bytes while the handler is polled. It writes
 /// them to the socket when the handler waits, when the stream is flushed, and when more than 64 KiB are
@@ -32,15 +43,35 @@ use cork::Cork;
 ///
 /// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
 /// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
-pub struct Stream(Cork);
+pub struct Stream(Cork<Io, WebSocket<Self>>);
 
 impl Stream {
+    /// Creates a stream over any other stream, for example of TLS.
+    ///
+    /// `stream` should have vectored writes, so that small messages share a write without a copy. A TCP socket
+    /// below `stream` should have Nagle's algorithm disabled ([`TcpStream::set_nodelay`]).
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Cork::new(Io::other(stream)))
+    }
+
+    /// Sets the address that [`peer_addr`](Self::peer_addr) returns, for a stream that is not a TCP socket.
+    #[must_use]
+    pub fn with_peer_addr(self, addr: SocketAddr) -> Self {
+        self.0.with_io(|io| {
+            if let Io::Other(other) = io {
+                other.peer_addr = Some(addr);
+            }
+        });
+        self
+    }
+
     /// Returns the address of this end.
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::local_addr`].
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    /// As [`TcpStream::local_addr`], and [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP
+    /// socket.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
         self.with_tcp(TcpStream::local_addr)?
     }
 
@@ -48,38 +79,70 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::peer_addr`].
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.with_tcp(TcpStream::peer_addr)?
+    /// As [`TcpStream::peer_addr`], and [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP
+    /// socket and has no address of [`with_peer_addr`](Self::with_peer_addr).
+    pub fn peer_addr(&self) -> Result<SocketAddr> {
+        match self.0.with_io(|io| match io {
+            Io::Tcp(_) => None,
+            Io::Other(other) => other.peer_addr,
+        }) {
+            Some(Some(addr)) => Ok(addr),
+            _ => self.with_tcp(TcpStream::peer_addr)?,
+        }
     }
 
     /// Calls `look` with the TCP stream, for example to read or set its options. `look` must not use this `Stream`.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotConnected`] when the connection has no TCP stream.
-    pub fn with_tcp<T>(&self, look: impl FnOnce(&TcpStream) -> T) -> io::Result<T> {
-        self.0.with_tcp(look)
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP socket, and
+    /// [`NotConnected`](std::io::ErrorKind::NotConnected) once the socket is closed.
+    pub fn with_tcp<T>(&self, look: impl FnOnce(&TcpStream) -> T) -> Result<T> {
+        match self.0.with_io(|io| io.tcp().map(look)) {
+            Some(looked) => looked,
+            None => Err(std::io::ErrorKind::NotConnected.into()),
+        }
     }
 
-    /// Creates a stream over a TCP socket. Disables Nagle's algorithm, which would delay small frames, and
-    /// limits the unsent bytes that the kernel queues.
-    pub(crate) fn tcp(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        limit_unsent(&stream);
-        Ok(Self(Cork::new(stream)))
+    /// Returns the TCP socket, for example for a TLS acceptor.
+    ///
+    /// # Errors
+    ///
+    /// The stream itself, if it is not a TCP socket, or belongs to a connection.
+    pub fn into_tcp(self) -> std::result::Result<TcpStream, Self> {
+        match self.0.take_io() {
+            Some(Io::Tcp(tcp)) => Ok(tcp),
+            Some(other) => Err(Self(Cork::new(other))),
+            None => Err(self),
+        }
     }
 
-    /// Returns whether the socket has taken bytes since the last call.
+    /// Returns the functions with which a connection uses the cork.
     #[cfg(feature = "server")]
-    pub(crate) fn take_progress(&self) -> bool {
-        self.0.take_progress()
+    pub(crate) fn cork_functions() -> CorkFunctions<Self> {
+        CorkFunctions {
+            take_progress: |stream| stream.0.take_progress(),
+            take_back: |ws| {
+                let cork = ws.get_ref().0.clone();
+                cork.take_back(ws);
+            },
+        }
     }
 
     /// Returns the handle with which the handler task polls the handler.
     #[cfg(feature = "server")]
-    pub(crate) fn handler_task(&self) -> cork::HandlerTask {
+    pub(crate) fn handler_task(&self) -> HandlerTask {
         self.0.handler_task()
+    }
+}
+
+/// Disables Nagle's algorithm, which would delay small frames, and limits the unsent bytes that the kernel queues.
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        // A socket that refuses the option is broken, and fails at its next use.
+        let _ = stream.set_nodelay(true);
+        limit_unsent(&stream);
+        Self(Cork::new(Io::Tcp(stream)))
     }
 }
 
@@ -100,6 +163,14 @@ fn limit_unsent(stream: &TcpStream) {
 /// Leaves the socket unchanged, because `socket2` has no such option for this platform.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn limit_unsent(_: &TcpStream) {}
+
+#[cfg(feature = "server")]
+/// Wakes the task that polls a handler of `serve`.
+pub(crate) type TaskWaker = Cork<Io, WebSocket<Stream>>;
+
+#[cfg(feature = "server")]
+/// The task that polls a handler of `serve`.
+pub(crate) type HandlerTask = cork::HandlerTask<Io, WebSocket<Stream>>;
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,25 +196,21 @@ impl AsyncRead for Stream {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<Result<()>> {
         self.0.poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
         self.0.poll_write(cx, &[IoSlice::new(buf)])
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.0.poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.0.poll_shutdown(cx)
     }
 
@@ -151,11 +218,11 @@ impl AsyncWrite for Stream {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
+    ) -> Poll<Result<usize>> {
         self.0.poll_write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.0.with_io(|io| io.is_write_vectored()).unwrap_or(true)
     }
 }

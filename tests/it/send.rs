@@ -1,12 +1,15 @@
 //! The futures and values of the public API are `Send`.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
     net::TcpStream,
 };
-use wsimd::{ClientBuilder, CloseCode, Error, ServerBuilder, WebSocket};
+use wsimd::{
+    ClientBuilder, CloseCode, Error, Opening, Server, ServerBuilder, ServerHandle, WebSocket,
+    http::Response,
+};
 
 /// Compiles only if every future is `Send`. It is never called.
 #[expect(dead_code, reason = "the compiler is the test")]
@@ -32,12 +35,19 @@ fn futures_are_send(io: TcpStream, again: TcpStream, third: TcpStream) {
     send(ClientBuilder::new().connect(""));
     send(ClientBuilder::new().handshake("", io));
     send(wsimd::accept(again));
-    send(ServerBuilder::new().accept_with_request(third));
+    send(ServerBuilder::new().begin(third));
+    fn answer(opening: Opening<TcpStream>, other: Opening<TcpStream>) {
+        send(opening.upgrade());
+        send(other.respond(Response::new("")));
+    }
+    let _ = answer;
     send(ServerBuilder::new().bind("127.0.0.1:0"));
-    send(wsimd::serve("127.0.0.1:0", async |mut ws| ws.recv().await));
-    fn serve(server: wsimd::Server, other: wsimd::Server) {
+    send(wsimd::serve("127.0.0.1:0", async |mut ws| ws.flush().await));
+    fn serve(server: Server, other: Server, third: Server, handle: &ServerHandle) {
         send(server.serve(async |mut ws| ws.send("x").await));
-        send(other.serve_with_request(async |mut ws, _| ws.recv().await));
+        send(other.serve_openings(async |opening| opening.upgrade().await?.flush().await));
+        send(third.serve_with("x", async |mut ws, text| ws.send(text).await));
+        send(handle.shutdown(CloseCode::NORMAL, "", Duration::ZERO));
     }
     let _ = serve;
 }
@@ -53,6 +63,9 @@ fn values_of_the_public_api_are_send() {
     sync::<Error>();
     sync::<ClientBuilder>();
     sync::<ServerBuilder>();
-    sync::<wsimd::Server>();
+    sync::<Server>();
+    sync::<ServerHandle>();
+    send::<wsimd::Serve>();
+    send::<Opening<wsimd::net::Stream>>();
     sync::<wsimd::net::Stream>();
 }

@@ -27,16 +27,18 @@ async fn check(browser: &Path, setting: Setting, framed: bool) {
     let lens = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&lens);
     let (reports, mut reported) = mpsc::channel(1);
-    let serving = tokio::spawn(server.serve_with_request(move |mut ws, request| {
+    let serving = tokio::spawn(server.serve_openings(move |opening| {
         let (seen, reports) = (Arc::clone(&seen), reports.clone());
         async move {
-            if request.uri().path() == "/report" {
-                let report = ws.recv().await.unwrap().unwrap();
+            let is_report = opening.path() == "/report";
+            let mut ws = opening.upgrade().await?;
+            if is_report {
+                let report = ws.recv().await?.unwrap();
                 reports.send(report).await.unwrap();
-                return;
+                return Ok(());
             }
-            let connection = Connection::accepted(ws, framed);
-            connection.echo(seen).await.unwrap();
+            Connection::accepted(ws, framed).echo(seen).await.unwrap();
+            Ok(())
         }
     }));
 

@@ -188,7 +188,7 @@ async fn their_server_hears_of_a_violation_of_a_limit() {
 async fn check_their_client<H, F>(handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     for peer in PEERS {
         let config = Config::new().max_message_size(16 << 20);

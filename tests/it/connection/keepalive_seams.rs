@@ -120,7 +120,7 @@ async fn connect_and_serve_ping_after_20_seconds() {
 
     let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
     let uri = format!("ws://{}/", server.local_addr().unwrap());
-    let task = tokio::spawn(server.serve(async |mut ws| ws.recv().await));
+    let task = tokio::spawn(server.serve(async |mut ws| ws.recv().await.map(drop)));
     let mut far = wsimd::connect(&uri).await.unwrap().into_parts().io;
     tokio::time::pause();
     // The server may have started to wait before the clock was paused.

@@ -84,7 +84,7 @@ async fn a_client_that_drips_is_given_up_after_the_open_timeout() {
         assert_eq!(elapsed, limit);
         let mut wire = Vec::new();
         near.read_to_end(&mut wire).await.unwrap();
-        assert_eq!(wire, b"");
+        assert!(wire.starts_with(b"HTTP/1.1 408 "));
     }
 }
 
@@ -130,7 +130,8 @@ async fn a_slow_handshake_within_the_timeout_succeeds_and_the_timeout_ends_with_
     let server = ServerBuilder::new().config(config);
     let (opened, ()) = tokio::join!(server.accept(far), drip(&mut near, REQUEST.as_bytes()));
     let mut ws = opened.unwrap();
-    assert_eq!(read_head(&mut near).await, RESPONSE);
+    let answer = read_head(&mut near).await;
+    assert_eq!(without_date(answer.as_bytes()), RESPONSE.as_bytes());
     sleep(Duration::from_secs(1000)).await;
     near.write_all(&frame(Role::Client, FIN | TEXT, b"Hello"))
         .await

@@ -132,7 +132,28 @@ pub(crate) async fn accept(
     script: Script,
 ) -> (Opened<Script, Request<()>>, Seen) {
     let seen = script.seen.clone();
-    (server.accept_with_request(script).await, seen)
+    (accept_with_request(server, script).await, seen)
+}
+
+/// Accepts a client, and also returns its request.
+async fn accept_with_request<S>(server: &ServerBuilder, io: S) -> Opened<S, Request<()>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let opening = server.begin(io).await?;
+    let request = opening.request().clone();
+    Ok((opening.upgrade().await?, request))
+}
+
+/// Removes the line of `Date` from an answer of a server, which must have one.
+pub(crate) fn without_date(answer: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b"date: ";
+    let at = |part: &[u8]| answer.windows(part.len()).position(|it| it == part);
+    let start = at(NAME).expect("a date");
+    let date = &answer[start + NAME.len()..][.."Sun, 06 Nov 1994 08:49:37 GMT".len()];
+    httpdate::parse_http_date(str::from_utf8(date).unwrap()).unwrap();
+    let after = &answer[start + NAME.len() + date.len() + 2..];
+    [&answer[..start], after].concat()
 }
 
 pub(crate) fn error_of<T>(result: Result<T, Error>) -> Error {
@@ -196,7 +217,9 @@ pub(crate) async fn meet(
     (WebSocket<DuplexStream>, Request<()>),
 ) {
     let (near, far) = duplex(4096);
-    let (client, server) =
-        tokio::join!(client.handshake(uri, near), server.accept_with_request(far));
+    let (client, server) = tokio::join!(
+        client.handshake(uri, near),
+        accept_with_request(server, far)
+    );
     (client.unwrap(), server.unwrap())
 }

@@ -52,7 +52,13 @@ impl Running {
     {
         let server = builder.bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
-        let task = tokio::spawn(server.serve(handler));
+        let task = tokio::spawn(server.serve(move |ws| {
+            let handled = handler(ws);
+            async move {
+                handled.await;
+                Ok(())
+            }
+        }));
         Self { address, task }
     }
 

@@ -59,7 +59,7 @@ pub fn role(role: contestant::Role) -> Role {
 pub async fn serve<H, F>(settings: Option<Settings>, handler: H)
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let mut config = config();
     if let Some(settings) = &settings {

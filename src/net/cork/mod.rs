@@ -5,32 +5,29 @@
 //! burst leave together. The handler task writes the kept bytes as soon as the handler returns `Pending`,
 //! for any reason. Outside of that poll, bytes are written at once, for example in another task to which
 //! the handler passed its connection.
+//!
+//! The cork also brings a connection back: the handler task waits for the connection that its last owner
+//! drops, and closes it.
+
+mod task;
 
 use std::{
     cell::Cell,
-    future::{Future, poll_fn},
     io::{self, IoSlice},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     ptr,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub(crate) use self::task::HandlerTask;
 
 use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// The limit of the kept bytes. A system call for more bytes costs little per byte.
 const LIMIT: usize = 64 * 1024;
-
-/// The pause between two attempts of [`HandlerTask::finish`].
-const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
     /// The cork whose handler this thread is polling.
@@ -40,16 +37,20 @@ thread_local! {
     static SPARE: Cell<Option<Box<Rest>>> = const { Cell::new(None) };
 }
 
-/// The stream's handle to a socket, which the stream shares with the handler task.
-pub(crate) struct Cork<S = TcpStream>(Arc<Mutex<Shared<S>>>);
+/// The stream's handle to a socket `S`, which the stream shares with the handler task. `C` is a connection
+/// over the stream.
+pub(crate) struct Cork<S, C>(Arc<Mutex<Shared<S, C>>>);
 
-/// The handler task's handle to the cork. Once it is dropped, the stream flushes the backlog itself.
-pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin = TcpStream>(Cork<S>);
-
-struct Shared<S> {
+struct Shared<S, C> {
     /// `None` once the stream was dropped and all bytes were written.
-    tcp: Option<S>,
+    io: Option<S>,
     dropped: bool,
+    /// Whether a handler task takes a dropped connection back.
+    has_task: bool,
+    /// The connection that its last owner has dropped.
+    left: Option<C>,
+    /// The handler task, to wake when the connection is left, or the server ends.
+    task: Option<Waker>,
     /// Whether the socket has taken bytes since [`Cork::take_progress`].
     progress: bool,
     /// The error of a write of kept bytes. Nothing is written after it.
@@ -66,16 +67,27 @@ struct Shared<S> {
 struct Rest {
     /// The bytes that were sent and not written yet. They precede all other bytes.
     kept: Vec<u8>,
+    /// Whether the socket has taken kept bytes and is not flushed yet.
+    is_unflushed: bool,
     /// The waker of a blocked writer. Woken once the backlog is flushed, because the handler task may
     /// have replaced the socket's write waker meanwhile.
     waiting: Option<Waker>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
-    pub(super) fn new(tcp: S) -> Self {
+impl<S, C> Clone for Cork<S, C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, C> Cork<S, C> {
+    pub(super) fn new(io: S) -> Self {
         Self(Arc::new(Mutex::new(Shared {
-            tcp: Some(tcp),
+            io: Some(io),
             dropped: false,
+            has_task: false,
+            left: None,
+            task: None,
             progress: false,
             failed: None,
             task_waits: false,
@@ -84,8 +96,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     }
 
     /// Returns the handle for the task that polls the handler.
-    pub(crate) fn handler_task(&self) -> HandlerTask<S> {
-        HandlerTask(Self(Arc::clone(&self.0)))
+    pub(crate) fn handler_task(&self) -> HandlerTask<S, C> {
+        self.shared().has_task = true;
+        HandlerTask::new(self.clone())
     }
 
     /// Returns whether bytes or a writer wait for the socket.
@@ -93,9 +106,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         self.shared().rest.is_some()
     }
 
-    /// Calls `look` with the socket.
-    pub(super) fn with_tcp<T>(&self, look: impl FnOnce(&S) -> T) -> io::Result<T> {
-        self.shared().tcp().map(|tcp| look(tcp))
+    /// Calls `look` with the socket; `None` once the socket is closed.
+    pub(super) fn with_io<T>(&self, look: impl FnOnce(&mut S) -> T) -> Option<T> {
+        self.shared().io.as_mut().map(look)
+    }
+
+    /// Takes the socket out of a stream that keeps no bytes and has no handler task.
+    pub(super) fn take_io(&self) -> Option<S> {
+        let mut shared = self.shared();
+        if shared.has_task || shared.has_kept() {
+            return None;
+        }
+        shared.io.take()
     }
 
     pub(super) fn poll_read(
@@ -103,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(self.shared().tcp()?).poll_read(cx, buf)
+        Pin::new(self.shared().io()?).poll_read(cx, buf)
     }
 
     pub(super) fn poll_write(
@@ -120,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
             return Poll::Ready(Ok(len));
         }
         ready!(shared.poll_before(cx))?;
-        let written = Pin::new(shared.tcp()?).poll_write_vectored(cx, bufs);
+        let written = Pin::new(shared.io()?).poll_write_vectored(cx, bufs);
         if written.is_pending() {
             shared.wait(cx);
         } else {
@@ -129,13 +151,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         written
     }
 
-    /// Writes the kept bytes, even while the handler is polled.
+    /// Writes the kept bytes, even while the handler is polled, and flushes the socket.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = self.shared();
         if let Some(kind) = shared.failed {
             return Poll::Ready(Err(kind.into()));
         }
-        shared.poll_before(cx)
+        ready!(shared.poll_before(cx))?;
+        Pin::new(shared.io()?).poll_flush(cx)
     }
 
     /// Returns whether the socket has taken bytes since the last call. Includes the writes of the handler
@@ -147,16 +170,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut shared = self.shared();
         ready!(shared.poll_before(cx))?;
-        Pin::new(shared.tcp()?).poll_shutdown(cx)
+        Pin::new(shared.io()?).poll_shutdown(cx)
     }
 
     /// Closes the socket once the kept bytes are written.
     pub(super) fn close(&self) {
         let mut shared = self.shared();
         shared.dropped = true;
-        if !shared.has_kept() {
-            shared.tcp = None;
+        let io = match shared.has_kept() {
+            true => None,
+            false => shared.io.take(),
+        };
+        let task = shared.task.clone();
+        // Release the lock first: a socket and a waker may run code of their own when they are dropped.
+        drop(shared);
+        drop(io);
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes the handler task.
+    pub(crate) fn wake_task(&self) {
+        let task = self.shared().task.clone();
+        task.into_iter().for_each(Waker::wake);
+    }
+
+    /// Passes a connection that its last owner has dropped to the handler task. Without such a task the
+    /// connection is dropped.
+    pub(super) fn take_back(&self, connection: C) {
+        let mut shared = self.shared();
+        if !shared.has_task {
+            drop(shared);
+            drop(connection);
+            return;
         }
+        shared.left = Some(connection);
+        let task = shared.task.clone();
+        drop(shared);
+        task.into_iter().for_each(Waker::wake);
     }
 
     /// Returns whether this thread polls the handler.
@@ -164,94 +214,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         POLLED.with(Cell::get) == Arc::as_ptr(&self.0).cast()
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared<S>> {
+    fn shared(&self) -> MutexGuard<'_, Shared<S, C>> {
         // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> HandlerTask<S> {
-    /// Polls the handler to its end. A handler that panics has ended, and the bytes that it sent still
-    /// leave.
-    pub(crate) async fn run<F: Future>(&self, mut handler: Pin<&mut F>) {
-        poll_fn(|cx| {
-            let poll = AssertUnwindSafe(|| self.poll(handler.as_mut(), cx).map(drop));
-            catch_unwind(poll).unwrap_or(Poll::Ready(()))
-        })
-        .await;
-    }
-
-    /// Polls the handler, then writes the bytes that it has sent.
-    pub(crate) fn poll<F: Future>(
-        &self,
-        handler: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        let polled = {
-            let _polled = Polled::begin(&self.0.0);
-            handler.poll(cx)
-        };
-        // The socket wakes this task for the remaining bytes. If this write fails, the next write of the
-        // stream returns the error.
-        let _ = self.poll_kept(cx);
-        polled
-    }
-
-    /// Writes the last bytes of the handler, within `close_timeout`. Continues for longer while another
-    /// task, to which the handler passed its connection, holds the stream.
-    pub(crate) async fn finish(&self, close_timeout: Duration) {
-        loop {
-            let kept = timeout(close_timeout, poll_fn(|cx| self.poll_kept(cx)));
-            if kept.await.is_ok() || self.0.shared().dropped {
-                return;
-            }
-            // Pause between attempts, even if the timeout is very short.
-            sleep(PAUSE).await;
-        }
-    }
-
-    /// Writes the kept bytes.
-    pub(crate) fn poll_kept(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut shared = self.0.shared();
-        if !shared.has_kept() {
-            return Poll::Ready(Ok(()));
-        }
-        let written = shared.poll_kept(cx);
-        shared.task_waits = written.is_pending();
-        if written.is_ready() {
-            let waiting = shared.end_rest();
-            // Release the lock first, because a waker may take locks of its own.
-            drop(shared);
-            if let Some(waiting) = waiting {
-                waiting.wake();
-            }
-        }
-        written
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Drop for HandlerTask<S> {
-    fn drop(&mut self) {
-        let waiting = {
-            let mut shared = self.0.shared();
-            shared.task_waits = false;
-            shared.rest.as_mut().and_then(|rest| rest.waiting.take())
-        };
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
-    fn tcp(&mut self) -> io::Result<&mut S> {
-        self.tcp
+impl<S: AsyncRead + AsyncWrite + Unpin, C> Shared<S, C> {
+    fn io(&mut self) -> io::Result<&mut S> {
+        self.io
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn has_kept(&self) -> bool {
-        matches!(&self.rest, Some(rest) if !rest.kept.is_empty())
+        matches!(&self.rest, Some(rest) if rest.is_unflushed || !rest.kept.is_empty())
     }
 
     /// Keeps bytes for a later write. Returns `false`, and keeps none, if there are none or too many.
@@ -296,17 +273,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         let Some(rest) = &mut self.rest else {
             return Poll::Ready(Ok(()));
         };
-        let tcp = self.tcp.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let io = self.io.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let kept = rest.kept.len();
-        let written = write_all(tcp, &mut rest.kept, cx);
+        rest.is_unflushed = true;
+        let written = write_all(io, &mut rest.kept, cx);
         self.progress |= rest.kept.len() < kept;
         let written = ready!(written);
+        rest.is_unflushed = false;
         rest.kept.clear();
         if let Err(error) = &written {
             self.failed = Some(error.kind());
         }
         if self.dropped {
-            self.tcp = None;
+            self.io = None;
         }
         Poll::Ready(written)
     }
@@ -320,32 +299,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 }
 
+/// Writes all bytes, and flushes the socket.
 fn write_all<S: AsyncWrite + Unpin>(
-    tcp: &mut S,
+    io: &mut S,
     bytes: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while !bytes.is_empty() {
-        let written = ready!(Pin::new(&mut *tcp).poll_write(cx, bytes))?;
+        let written = ready!(Pin::new(&mut *io).poll_write(cx, bytes))?;
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         bytes.drain(..written);
     }
-    Poll::Ready(Ok(()))
-}
-
-/// A guard: while it exists, this thread polls the handler.
-struct Polled(*const ());
-
-impl Polled {
-    fn begin<T>(cork: &Arc<T>) -> Self {
-        Self(POLLED.with(|polled| polled.replace(Arc::as_ptr(cork).cast())))
-    }
-}
-
-impl Drop for Polled {
-    fn drop(&mut self) {
-        POLLED.with(|polled| polled.set(self.0));
-    }
+    Pin::new(io).poll_flush(cx)
 }

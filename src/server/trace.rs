@@ -1,0 +1,40 @@
+//! Events and spans of `tracing`, with the feature `tracing`. Nothing here runs for each message.
+
+use std::net::SocketAddr;
+
+use tracing::{Instrument, Span, field::Empty};
+
+use crate::{connection::WebSocket, error::Error, net::Stream};
+
+/// Runs the task of a client in a span, which has the address of the client and the path of its request.
+pub(super) fn instrument<F: Future>(
+    client: F,
+    peer: Option<SocketAddr>,
+) -> impl Future<Output = F::Output> {
+    let span = tracing::info_span!("websocket", peer = Empty, path = Empty);
+    if let Some(peer) = peer {
+        span.record("peer", tracing::field::display(peer));
+    }
+    client.instrument(span)
+}
+
+/// A connection is open.
+pub(super) fn open(path: &str) {
+    Span::current().record("path", path.escape_debug().to_string());
+    tracing::debug!("the connection is open");
+}
+
+/// A connection has ended.
+pub(super) fn closed(ws: &WebSocket<Stream>) {
+    if let Some(closed) = ws.closed() {
+        tracing::debug!(%closed, "the connection has ended");
+    }
+}
+
+/// An error of a client, or of the server itself.
+pub(super) fn error(error: &Error, peer: Option<SocketAddr>) {
+    match peer {
+        Some(peer) => tracing::warn!(%error, %peer, "a client failed"),
+        None => tracing::warn!(%error, "the server failed"),
+    }
+}
