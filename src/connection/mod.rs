@@ -55,6 +55,8 @@ use crate::{
 };
 
 pub use handle::Handle;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) use owned::Left;
 pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;

@@ -10,6 +10,24 @@ use super::{WebSocket, socket::Socket};
 /// INVARIANT: `Some` until the value is dropped or consumed.
 pub(super) struct Owned<S>(Option<Box<Socket<S>>>);
 
+/// A connection whose last owner has dropped it. One pointer, also in an `Option`.
+pub(crate) struct Left<S>(Box<Socket<S>>);
+
+impl<S> Left<S> {
+    /// Returns the stream.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.0.transport.io
+    }
+}
+
+impl<S> From<Left<S>> for WebSocket<S> {
+    fn from(left: Left<S>) -> Self {
+        Self {
+            inner: Owned(Some(left.0)),
+        }
+    }
+}
+
 impl<S> Owned<S> {
     pub(super) fn new(socket: Socket<S>) -> Self {
         Self(Some(Box::new(socket)))
@@ -56,8 +74,6 @@ impl<S> Drop for Owned<S> {
         };
         // Halves may have been the owner.
         socket.waiters.set_defers(false);
-        (cork().take_back)(WebSocket {
-            inner: Self(Some(socket)),
-        });
+        (cork().take_back)(Left(socket));
     }
 }

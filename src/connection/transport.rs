@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::AsyncWrite;
 
-use super::WebSocket;
+use super::owned::Left;
 
 /// The stream of a connection.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct CorkFunctions<S> {
     /// Returns whether the socket has taken bytes since the last call.
     pub(crate) take_progress: fn(&S) -> bool,
     /// Takes a connection that its owner has dropped. The connection is no longer corked.
-    pub(crate) take_back: fn(WebSocket<S>),
+    pub(crate) take_back: fn(Left<S>),
 }
 
 impl<S> Transport<S> {

@@ -28,7 +28,7 @@ use tokio::{
 use self::{cork::Cork, io::Io};
 #[cfg(feature = "server")]
 use crate::connection::CorkFunctions;
-use crate::connection::WebSocket;
+use crate::connection::Left;
 #[cfg(feature = "server")]
 pub use listener::Listener;
 
@@ -43,7 +43,7 @@ pub use listener::Listener;
 ///
 /// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
 /// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
-pub struct Stream(Cork<Io, WebSocket<Self>>);
+pub struct Stream(Cork<Io, Left<Self>>);
 
 impl Stream {
     /// Creates a stream over any other stream, for example of TLS.
@@ -122,9 +122,9 @@ impl Stream {
     pub(crate) fn cork_functions() -> CorkFunctions<Self> {
         CorkFunctions {
             take_progress: |stream| stream.0.take_progress(),
-            take_back: |ws| {
-                let cork = ws.get_ref().0.clone();
-                cork.take_back(ws);
+            take_back: |left| {
+                let cork = left.get_ref().0.clone();
+                cork.take_back(left);
             },
         }
     }
@@ -164,13 +164,13 @@ fn limit_unsent(stream: &TcpStream) {
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn limit_unsent(_: &TcpStream) {}
 
-#[cfg(feature = "server")]
 /// Wakes the task that polls a handler of `serve`.
-pub(crate) type TaskWaker = Cork<Io, WebSocket<Stream>>;
-
 #[cfg(feature = "server")]
+pub(crate) type TaskWaker = Cork<Io, Left<Stream>>;
+
 /// The task that polls a handler of `serve`.
-pub(crate) type HandlerTask = cork::HandlerTask<Io, WebSocket<Stream>>;
+#[cfg(feature = "server")]
+pub(crate) type HandlerTask = cork::HandlerTask<Io, Left<Stream>>;
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

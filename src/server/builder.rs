@@ -10,7 +10,6 @@ use tokio::{
 
 use super::{
     Accepted, Opening, Server,
-    guests::Guests,
     limits::Limits,
     report::{OnError, Report},
 };
@@ -264,11 +263,6 @@ impl ServerBuilder {
 }
 
 impl Options {
-    /// Creates the set of clients of a server.
-    pub(super) fn new_guests(&self) -> Guests {
-        Guests::new(self.limits, self.report.is_on())
-    }
-
     /// Wraps an accepted stream.
     pub(super) async fn wrap(&self, stream: Stream) -> io::Result<Stream> {
         match &self.wrap {

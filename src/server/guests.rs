@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::limits::Limits;
+use super::{builder::Options, report::Report};
 use crate::{connection::Handle, frame::CloseFrame, handshake::HandshakeError, net::TaskWaker};
 
 /// How long a client waits for another one to leave, if there is no place. A client that has closed its connection
@@ -28,9 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// All clients of a server.
 pub(super) struct Guests {
-    limits: Limits,
-    /// Whether the addresses of clients are kept for reports.
-    keeps_peers: bool,
+    options: Arc<Options>,
     state: Mutex<State>,
     /// Whether every handler has to end now.
     is_cancelled: AtomicBool,
@@ -84,10 +82,9 @@ pub(super) struct Place {
 }
 
 impl Guests {
-    pub(super) fn new(limits: Limits, keeps_peers: bool) -> Self {
+    pub(super) fn new(options: Arc<Options>) -> Self {
         Self {
-            limits,
-            keeps_peers,
+            options,
             state: Mutex::default(),
             is_cancelled: AtomicBool::new(false),
             changed: Notify::new(),
@@ -100,7 +97,7 @@ impl Guests {
         self: &Arc<Self>,
         peer: Option<SocketAddr>,
     ) -> (Place, oneshot::Receiver<Cut>) {
-        let peer = peer.filter(|_| self.keeps_peers || self.limits_addresses());
+        let peer = peer.filter(|_| self.options.report.is_on() || self.limits_addresses());
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         state.last_id += 1;
@@ -111,7 +108,7 @@ impl Guests {
         }
         let cut = match &state.stop {
             Some(_) => Some((sender, Cut::Stopping)),
-            None if state.openings.len() < self.limits.handshakes => {
+            None if state.openings.len() < self.options.limits.handshakes => {
                 state.openings.insert(id, sender);
                 None
             }
@@ -175,6 +172,15 @@ impl Guests {
         self.is_cancelled.load(Ordering::Acquire)
     }
 
+    pub(super) fn report(&self) -> &Report {
+        &self.options.report
+    }
+
+    /// Returns the time in which a connection has to close.
+    pub(super) fn close_timeout(&self) -> Duration {
+        self.options.config.settings.close_timeout
+    }
+
     /// Returns the Close frame for all connections, once the server stops.
     pub(super) fn stop_frame(&self) -> Option<CloseFrame> {
         self.lock().stop.clone()
@@ -226,8 +232,8 @@ impl Guests {
         self.until(|state| !state.lifetimes.is_empty()).await;
     }
 
-    const fn limits_addresses(&self) -> bool {
-        self.limits.per_address != usize::MAX
+    fn limits_addresses(&self) -> bool {
+        self.options.limits.per_address != usize::MAX
     }
 
     /// Returns the address under which a client counts.
@@ -334,7 +340,7 @@ impl Key {
     }
 
     fn try_admit(&self, state: &mut State) -> Result<(), HandshakeError> {
-        let limits = &self.guests.limits;
+        let limits = &self.guests.options.limits;
         let of_address = self.address.and_then(|it| state.per_address.get(&it));
         let reason = if state.stop.is_some() {
             "the server is shutting down"

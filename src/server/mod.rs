@@ -115,7 +115,7 @@ pub struct Server {
 
 impl Server {
     fn new(builder: ServerBuilder, listeners: Listeners) -> Self {
-        let guests = Arc::new(builder.options().new_guests());
+        let guests = Arc::new(Guests::new(builder.options()));
         Self {
             builder,
             listeners,
@@ -190,7 +190,10 @@ impl Server {
         let handler = Arc::new(handler);
         self.serve_openings(move |opening| {
             let handler = Arc::clone(&handler);
-            async move { handler(opening.upgrade().await?).await }
+            async move {
+                let ws = opening.upgrade().await?;
+                handler(ws).await
+            }
         })
     }
 

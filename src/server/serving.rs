@@ -105,33 +105,31 @@ where
         let shared = Arc::clone(&self.shared);
         let peer = stream.peer_addr().ok();
         let (place, cut) = shared.guests.enter(peer);
-        let mut phase = Phase::Opening(Box::new(Watch {
+        let watch = Watch {
             cut,
             deadline: Box::pin(sleep_until(deadline(&shared.options.config))),
-        }));
+        };
         // Boxed, so that the task of a connection does not keep the memory of its handshake.
-        let mut opening = Box::pin(open(Arc::clone(&shared), stream, peer, place.key()));
+        let opening = Box::pin(open(Arc::clone(&shared), stream, place, peer, watch));
         let client = async move {
-            let begun = poll_fn(|cx| match phase.poll_watch(cx) {
-                Poll::Ready(error) => {
-                    shared.options.report.error(&error, peer);
-                    Poll::Ready(None)
-                }
-                Poll::Pending => opening.as_mut().poll(cx),
-            });
-            let begun = begun.await;
-            drop(opening);
-            let Some((task, handler)) = begun else {
+            let Some((mut client, handler)) = opening.await else {
                 return;
             };
             let end = {
                 let mut handler = pin!(handler);
-                poll_fn(|cx| poll_client(&task, handler.as_mut(), &place, &mut phase, cx)).await
+                poll_fn(|cx| client.poll(handler.as_mut(), cx)).await
             };
-            Box::pin(finish(&shared, task, end, phase, &place)).await;
+            Box::pin(client.finish(end)).await;
         };
         tokio::spawn(trace::instrument(client, peer));
     }
+}
+
+/// A client whose handler runs.
+struct Client {
+    task: HandlerTask,
+    place: Place,
+    phase: Phase,
 }
 
 /// The progress of a client.
@@ -140,7 +138,7 @@ enum Phase {
     Opening(Box<Watch>),
     Open,
     /// The handler goes on without its connection.
-    Closing(Closing),
+    Closing(Box<Closing>),
 }
 
 /// The watch over an opening handshake.
@@ -183,118 +181,129 @@ impl Phase {
     }
 }
 
-/// Wraps the stream, reads the request and calls the handler. Returns `None` if that failed.
+/// Wraps the stream, reads the request and calls the handler, under a watch. Returns `None` if that failed.
 async fn open<H, F>(
     shared: Arc<Shared<H>>,
     stream: Stream,
+    place: Place,
     peer: Option<SocketAddr>,
-    key: Key,
-) -> Option<(HandlerTask, F)>
+    watch: Watch,
+) -> Option<(Client, F)>
 where
     H: Fn(Opening<Stream>) -> F,
 {
-    let begun = async {
-        let stream = shared.options.wrap(stream).await?;
-        let stream = match (stream.peer_addr(), peer) {
-            (Err(_), Some(peer)) => stream.with_peer_addr(peer),
-            _ => stream,
-        };
-        let task = stream.handler_task();
-        let cork = Stream::cork_functions;
-        let admission = Admission { key, cork };
-        let opening = Opening::begin(stream, Arc::clone(&shared.options), Some(admission)).await?;
-        Ok((task, opening))
+    let mut phase = Phase::Opening(Box::new(watch));
+    let begun = {
+        let mut begun = pin!(begin(&shared, stream, peer, place.key()));
+        poll_fn(|cx| match phase.poll_watch(cx) {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => begun.as_mut().poll(cx),
+        })
+        .await
     };
-    let (task, opening) = match begun.await {
-        Ok(begun) => begun,
+    let called = begun.and_then(|(task, opening)| {
+        let call = AssertUnwindSafe(|| (shared.handler)(opening));
+        Ok((task, catch_unwind(call).map_err(panicked)?))
+    });
+    match called {
+        Ok((task, handler)) => {
+            let client = Client { task, place, phase };
+            Some((client, handler))
+        }
         Err(error) => {
             shared.options.report.error(&error, peer);
-            return None;
-        }
-    };
-    match catch_unwind(AssertUnwindSafe(|| (shared.handler)(opening))) {
-        Ok(handler) => Some((task, handler)),
-        Err(panic) => {
-            shared.options.report.error(&panicked(panic), peer);
             None
         }
     }
 }
 
-/// Polls a handler until it ends, or has to end. Closes a connection that the handler has dropped.
-fn poll_client<F>(
-    task: &HandlerTask,
-    handler: Pin<&mut F>,
-    place: &Place,
-    phase: &mut Phase,
-    cx: &mut Context<'_>,
-) -> Poll<End>
-where
-    F: Future<Output = Result<(), Error>>,
-{
-    if let Phase::Opening(_) = phase {
-        if let Poll::Ready(error) = phase.poll_watch(cx) {
-            return Poll::Ready(End::Unanswered(error));
-        }
-        if let Phase::Open = phase {
-            task.set_task(cx.waker());
-            place.set_task(task.cork());
-        }
-    }
-    if place.guests().is_cancelled() {
-        return Poll::Ready(End::Cancelled);
-    }
-    let (end, is_left) = task.poll(handler, cx);
-    match end {
-        Poll::Ready(Ok(result)) => return Poll::Ready(End::Returned(result)),
-        Poll::Ready(Err(panic)) => return Poll::Ready(End::Panicked(panicked(panic))),
-        Poll::Pending => {}
-    }
-    if is_left && let Poll::Ready(Some(ws)) = task.poll_left(cx) {
-        let guests = Arc::clone(place.guests());
-        *phase = Phase::Closing(Box::pin(close(ws, CloseCode::NORMAL, guests)));
-    }
-    if let Phase::Closing(closing) = phase
-        && closing.as_mut().poll(cx).is_ready()
-    {
-        *phase = Phase::Open;
-    }
-    Poll::Pending
+/// Wraps the stream and reads the request.
+async fn begin<H>(
+    shared: &Shared<H>,
+    stream: Stream,
+    peer: Option<SocketAddr>,
+    key: Key,
+) -> Result<(HandlerTask, Opening<Stream>), Error> {
+    let stream = shared.options.wrap(stream).await?;
+    let stream = match (stream.peer_addr(), peer) {
+        (Err(_), Some(peer)) => stream.with_peer_addr(peer),
+        _ => stream,
+    };
+    let task = stream.handler_task();
+    let cork = Stream::cork_functions;
+    let admission = Admission { key, cork };
+    let opening = Opening::begin(stream, Arc::clone(&shared.options), Some(admission)).await?;
+    Ok((task, opening))
 }
 
-/// Waits until the connection is no longer used, and closes it.
-async fn finish<H>(shared: &Shared<H>, task: HandlerTask, end: End, phase: Phase, place: &Place) {
-    let code = match &end {
-        End::Returned(Ok(())) | End::Cancelled | End::Unanswered(_) => CloseCode::NORMAL,
-        End::Returned(Err(_)) | End::Panicked(_) => CloseCode::INTERNAL_ERROR,
-    };
-    if let End::Returned(Err(error)) | End::Panicked(error) | End::Unanswered(error) = end {
-        shared.options.report.error(&error, place.peer());
+impl Client {
+    /// Polls a handler until it ends, or has to end. Closes a connection that the handler has dropped.
+    fn poll<F>(&mut self, handler: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<End>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        if let Phase::Opening(_) = self.phase {
+            if let Poll::Ready(error) = self.phase.poll_watch(cx) {
+                return Poll::Ready(End::Unanswered(error));
+            }
+            if let Phase::Open = self.phase {
+                self.task.set_task(cx.waker());
+                self.place.set_task(self.task.cork());
+            }
+        }
+        let guests = self.place.guests();
+        if guests.is_cancelled() {
+            return Poll::Ready(End::Cancelled);
+        }
+        let (end, is_left) = self.task.poll(handler, cx);
+        match end {
+            Poll::Ready(Ok(result)) => return Poll::Ready(End::Returned(result)),
+            Poll::Ready(Err(panic)) => return Poll::Ready(End::Panicked(panicked(panic))),
+            Poll::Pending => {}
+        }
+        if is_left && let Poll::Ready(Some(left)) = self.task.poll_left(cx) {
+            let closing = close(left.into(), CloseCode::NORMAL, Arc::clone(guests));
+            self.phase = Phase::Closing(Box::new(Box::pin(closing)));
+        }
+        if let Phase::Closing(closing) = &mut self.phase
+            && closing.as_mut().as_mut().poll(cx).is_ready()
+        {
+            self.phase = Phase::Open;
+        }
+        Poll::Pending
     }
-    place.set_task(task.cork());
-    let close_timeout = shared.options.config.settings.close_timeout;
-    if let Phase::Closing(closing) = phase {
-        closing.await;
-    } else if let Some(ws) = left_connection(&task, close_timeout, place.guests()).await {
-        close(ws, code, Arc::clone(place.guests())).await;
+
+    /// Waits until the connection is no longer used, and closes it.
+    async fn finish(self, end: End) {
+        let Self { task, place, phase } = self;
+        let guests = place.guests();
+        let code = match &end {
+            End::Returned(Ok(())) | End::Cancelled | End::Unanswered(_) => CloseCode::NORMAL,
+            End::Returned(Err(_)) | End::Panicked(_) => CloseCode::INTERNAL_ERROR,
+        };
+        if let End::Returned(Err(error)) | End::Panicked(error) | End::Unanswered(error) = end {
+            guests.report().error(&error, place.peer());
+        }
+        place.set_task(task.cork());
+        if let Phase::Closing(closing) = phase {
+            closing.await;
+        } else if let Some(ws) = left_connection(&task, guests).await {
+            close(ws, code, Arc::clone(guests)).await;
+        }
+        task.abandon();
     }
-    task.abandon();
 }
 
 /// Waits for the connection that its last owner drops. Returns `None` if the stream was dropped without a
-/// connection, and the last bytes of the handler have left or `close_timeout` has passed.
-async fn left_connection(
-    task: &HandlerTask,
-    close_timeout: Duration,
-    guests: &Guests,
-) -> Option<WebSocket<Stream>> {
+/// connection, and the last bytes of the handler have left or the close timeout has passed.
+async fn left_connection(task: &HandlerTask, guests: &Guests) -> Option<WebSocket<Stream>> {
     loop {
         let left = poll_fn(|cx| match task.poll_left(cx) {
             Poll::Pending if guests.is_cancelled() => Poll::Ready(None),
             left => left,
         });
-        match timeout(close_timeout.max(MIN_PAUSE), left).await {
-            Ok(left) => return left,
+        match timeout(guests.close_timeout().max(MIN_PAUSE), left).await {
+            Ok(left) => return left.map(WebSocket::from),
             Err(_) if task.is_stream_dropped() => return None,
             // Another task uses the connection.
             Err(_) => {}

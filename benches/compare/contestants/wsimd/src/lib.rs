@@ -9,7 +9,7 @@ use contestant::{
     deflate::MEMORY_LEVEL,
 };
 use wsimd::{
-    Config, Message, Offer, Parts, Policy, Role, ServerBuilder, WebSocket,
+    Config, Error, Message, Offer, Parts, Policy, Role, ServerBuilder, WebSocket,
     extension::{Deflate, Extensions},
     handshake::{Target, client, server},
     net::Stream,
