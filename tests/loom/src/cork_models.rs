@@ -19,9 +19,12 @@ use crate::{
     waiters_models::Shared,
 };
 
+/// A connection that its last owner has dropped.
+struct Left(Stream);
+
 /// The same as `net::Stream`, with its pending bytes.
 struct Stream {
-    cork: Cork<Socket>,
+    cork: Cork<Socket, Left>,
     queue: &'static str,
 }
 
@@ -47,6 +50,14 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// The same as dropping a `WebSocket`.
+    fn leave(self) {
+        let cork = self.cork.clone();
+        cork.take_back(Left(self));
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         self.cork.close();
@@ -54,15 +65,15 @@ impl Drop for Stream {
 }
 
 /// Runs a handler like `serve`, for a peer that reads within `close_timeout`.
-fn serve(cork: HandlerTask<Socket>, handler: impl Future) {
+fn serve(cork: HandlerTask<Socket, Left>, handler: impl Future) {
     {
         let mut handler = pin!(handler);
-        wait(|cx| cork.poll(handler.as_mut(), cx));
+        let _ = wait(|cx| cork.poll(handler.as_mut(), cx).0);
     }
-    let _ = wait(|cx| cork.poll_kept(cx));
+    assert!(wait(|cx| cork.poll_left(cx)).is_none());
 }
 
-fn connection() -> (Stream, HandlerTask<Socket>, Peer) {
+fn connection() -> (Stream, HandlerTask<Socket, Left>, Peer) {
     let socket = Socket::default();
     let peer = socket.peer();
     let cork = Cork::new(socket);
@@ -126,9 +137,8 @@ fn the_socket_is_closed_when_what_was_kept_has_left_though_the_handler_goes_on()
             });
             wait(|cx| {
                 let _ = cork.poll(handler.as_mut(), cx);
-                cork.poll_kept(cx)
-            })
-            .unwrap();
+                cork.poll_left(cx)
+            });
             other.take().unwrap().join().unwrap();
             cork
         });
@@ -145,14 +155,26 @@ fn the_socket_is_closed_when_what_was_kept_has_left_though_the_handler_goes_on()
 fn what_was_kept_leaves_though_the_task_that_has_the_stream_gave_up_writing() {
     check(|| {
         let (mut stream, cork, peer) = connection();
+        let wire = peer.clone();
         let task = thread::spawn(move || {
             let mut other = None;
-            serve(cork, async {
+            let mut handler = Box::pin(async {
                 stream.send("ab").await.unwrap();
                 other = Some(thread::spawn(move || {
                     let _ = poll_once(|cx| pin!(stream.send("cd")).poll(cx));
                     stream
                 }));
+            });
+            let _ = poll_once(|cx| cork.poll(handler.as_mut(), cx).0);
+            drop(handler);
+            wait(|cx| {
+                let _ = cork.poll_left(cx);
+                let has_left = wire.got().0.starts_with("ab");
+                if has_left {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             });
             drop(other.unwrap().join().unwrap());
         });
@@ -177,7 +199,7 @@ fn the_stream_goes_on_when_the_task_of_the_handler_gives_up() {
                 stream.send("ab").await.unwrap();
                 other = Some(send_elsewhere(stream, "cd"));
             });
-            let _ = poll_once(|cx| cork.poll(handler.as_mut(), cx));
+            let _ = poll_once(|cx| cork.poll(handler.as_mut(), cx).0);
             drop((handler, cork));
             other.unwrap().join().unwrap().unwrap();
         });
@@ -218,7 +240,7 @@ fn a_socket_that_fails_is_closed_though_the_handler_goes_on() {
             });
             let _ = wait(|cx| {
                 let _ = cork.poll(handler.as_mut(), cx);
-                cork.poll_kept(cx)
+                cork.poll_left(cx)
             });
             cork
         });
@@ -241,7 +263,7 @@ fn the_write_half_in_another_task_goes_on_when_the_handler_took_over_what_it_sen
         let task = thread::spawn(move || {
             serve(
                 cork,
-                poll_fn(|cx| {
+                poll_fn(move |cx| {
                     let _ = read_half.poll(Side::Read, cx, Stream::poll_flush);
                     Poll::Ready(())
                 }),
@@ -275,5 +297,58 @@ fn the_stream_is_woken_under_no_lock_that_its_polls_need() {
         peer.takes(4);
         task.join().unwrap();
         assert_eq!(peer.got(), ("abcd".into(), true));
+    });
+}
+
+/// The handler passes its connection to another task, which drops it. The serving task takes it and closes it.
+#[test]
+fn a_connection_comes_back_from_the_task_that_drops_it() {
+    check(|| {
+        let (stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let other = thread::spawn(move || stream.leave());
+            let left = wait(|cx| cork.poll_left(cx)).expect("a connection");
+            let Left(mut stream) = left;
+            block_on(stream.send("bye")).unwrap();
+            drop(stream);
+            other.join().unwrap();
+        });
+        peer.takes(3);
+        task.join().unwrap();
+        assert_eq!(peer.got(), ("bye".into(), true));
+    });
+}
+
+/// The bytes that the handler has sent precede those of the connection that comes back.
+#[test]
+fn kept_bytes_leave_before_those_of_a_connection_that_came_back() {
+    check(|| {
+        let (mut stream, cork, peer) = connection();
+        let task = thread::spawn(move || {
+            let mut handler = Box::pin(async move {
+                stream.send("ab").await.unwrap();
+                stream.leave();
+            });
+            let _ = poll_once(|cx| cork.poll(handler.as_mut(), cx).0);
+            let Left(mut stream) = wait(|cx| cork.poll_left(cx)).expect("a connection");
+            block_on(stream.send("cd")).unwrap();
+        });
+        peer.takes(1);
+        peer.takes(3);
+        task.join().unwrap();
+        assert_eq!(peer.got(), ("abcd".into(), true));
+    });
+}
+
+/// A connection that comes back while the serving task ends is dropped by one of the two.
+#[test]
+fn a_connection_that_comes_back_too_late_closes_its_socket() {
+    check(|| {
+        let (stream, cork, peer) = connection();
+        let task = thread::spawn(move || drop(cork));
+        let other = thread::spawn(move || stream.leave());
+        task.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(peer.got(), (String::new(), true));
     });
 }

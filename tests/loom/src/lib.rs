@@ -17,7 +17,7 @@ mod task;
 mod waiters_models;
 
 #[expect(dead_code, reason = "reading and the socket's options have no model")]
-#[path = "../../../src/net/cork.rs"]
+#[path = "../../../src/net/cork/mod.rs"]
 mod cork;
 
 #[expect(dead_code, reason = "not all that handles can do has a model")]
