@@ -21,7 +21,7 @@ mod permit;
 mod ping;
 mod read;
 #[cfg(feature = "server")]
-mod served;
+pub(crate) mod served;
 mod session;
 mod socket;
 mod split;
@@ -61,8 +61,6 @@ pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
 pub use split::{ReadHalf, WriteHalf};
-#[cfg(feature = "server")]
-pub(crate) use transport::CorkFunctions;
 
 /// An open WebSocket connection.
 ///
@@ -103,7 +101,7 @@ impl<S> WebSocket<S> {
     /// Creates a connection from its parts.
     pub fn from_parts(parts: Parts<S>) -> Self {
         Self {
-            inner: Owned::new(parts.into_socket()),
+            inner: Owned::new(Box::new(parts.into_socket())),
         }
     }
 

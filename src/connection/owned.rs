@@ -1,8 +1,13 @@
 //! [`Owned`]: the memory of a connection, which a corked stream takes back from its owner.
 
+#![cfg_attr(
+    not(feature = "server"),
+    expect(dead_code, reason = "only `serve` takes connections back")
+)]
+
 use std::ops::{Deref, DerefMut};
 
-use super::{WebSocket, socket::Socket};
+use super::socket::Socket;
 
 /// A connection with its stream. If the stream is corked, dropping this value passes the connection to
 /// [`CorkFunctions::take_back`](super::transport::CorkFunctions), so that `serve` can close it.
@@ -11,26 +16,11 @@ use super::{WebSocket, socket::Socket};
 pub(super) struct Owned<S>(Option<Box<Socket<S>>>);
 
 /// A connection whose last owner has dropped it. One pointer, also in an `Option`.
-pub(crate) struct Left<S>(Box<Socket<S>>);
-
-impl<S> Left<S> {
-    /// Returns the stream.
-    pub(crate) fn get_ref(&self) -> &S {
-        &self.0.transport.io
-    }
-}
-
-impl<S> From<Left<S>> for WebSocket<S> {
-    fn from(left: Left<S>) -> Self {
-        Self {
-            inner: Owned(Some(left.0)),
-        }
-    }
-}
+pub(crate) struct Left<S>(pub(super) Box<Socket<S>>);
 
 impl<S> Owned<S> {
-    pub(super) fn new(socket: Socket<S>) -> Self {
-        Self(Some(Box::new(socket)))
+    pub(super) fn new(socket: Box<Socket<S>>) -> Self {
+        Self(Some(socket))
     }
 
     /// Returns the connection. Nothing takes it back any more.

@@ -2,7 +2,12 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{WebSocket, transport::CorkFunctions, want::Want};
+pub(crate) use super::transport::CorkFunctions;
+use super::{
+    WebSocket,
+    owned::{Left, Owned},
+    want::Want,
+};
 use crate::{error::Error, frame::CloseFrame};
 
 impl<S> WebSocket<S> {
@@ -17,5 +22,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     pub(crate) async fn close_with(&mut self, frame: CloseFrame) -> Result<(), Error> {
         self.inner.request_close(frame);
         self.until(Want::Ended).await
+    }
+}
+
+impl<S> Left<S> {
+    /// Returns the stream.
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.0.transport.io
+    }
+}
+
+impl<S> From<Left<S>> for WebSocket<S> {
+    fn from(left: Left<S>) -> Self {
+        Self {
+            inner: Owned::new(left.0),
+        }
     }
 }

@@ -26,9 +26,9 @@ use tokio::{
 };
 
 use self::{cork::Cork, io::Io};
-#[cfg(feature = "server")]
-use crate::connection::CorkFunctions;
 use crate::connection::Left;
+#[cfg(feature = "server")]
+use crate::connection::served::CorkFunctions;
 #[cfg(feature = "server")]
 pub use listener::Listener;
 

@@ -21,7 +21,7 @@ use tokio::{
 use super::{builder::Options, guests::Key, trace};
 use crate::{
     config::Config,
-    connection::{CorkFunctions, WebSocket},
+    connection::{WebSocket, served::CorkFunctions},
     error::Error,
     frame::Role,
     handshake::{
