@@ -75,14 +75,16 @@ const MAX_PATIENCE: Duration = Duration::from_secs(1 << 30);
 #[derive(Clone)]
 pub struct Handle {
     inbox: Arc<Inbox>,
-    config: Config,
 }
 
+// Every idle connection under `serve` takes an inbox and a handle.
+const _: () = assert!(size_of::<Inbox>() <= 6 * size_of::<u64>());
+const _: () = assert!(size_of::<Handle>() == size_of::<usize>());
+
 impl Handle {
-    pub(super) fn new(owner: &InboxOwner, config: &Config) -> Self {
+    pub(super) fn new(owner: &InboxOwner) -> Self {
         Self {
             inbox: owner.inbox(),
-            config: config.clone(),
         }
     }
 
@@ -111,7 +113,7 @@ impl Handle {
         let message = message.into();
         // A task that never waits for room lets other tasks run.
         poll_fn(coop::poll_proceed).await.made_progress();
-        check_size(&message, &self.config)?;
+        check_size(&message, self.config())?;
         let mut put = self.inbox.put(message);
         let mut patience = None;
         poll_fn(|cx| {
@@ -131,7 +133,7 @@ impl Handle {
     /// [`TrySendError::Full`] with the message if there is no room; otherwise as [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
         let message = message.into();
-        check_size(&message, &self.config).map_err(Error::from)?;
+        check_size(&message, self.config()).map_err(Error::from)?;
         self.inbox
             .try_put(message)
             .map_err(|refused| match refused {
@@ -148,7 +150,7 @@ impl Handle {
     /// As [`send`](Self::send), and never [`Error::Timeout`].
     pub fn force_send(&self, message: impl Into<Message>) -> Result<usize, Error> {
         let message = message.into();
-        check_size(&message, &self.config)?;
+        check_size(&message, self.config())?;
         self.inbox.force_put(message).map_err(Error::Closed)
     }
 
@@ -215,9 +217,13 @@ impl Handle {
         *poll_fn(|cx| end.poll(cx)).await
     }
 
+    fn config(&self) -> &Config {
+        self.inbox.config()
+    }
+
     /// Polls until the connection has taken no message for as long as a send waits for it.
     fn poll_patience(&self, sleep: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<()> {
-        let settings = &self.config.settings;
+        let settings = &self.config().settings;
         let is_kept_alive = settings.ping_interval.is_some_and(|i| i != Duration::MAX);
         if !is_kept_alive || settings.ping_timeout == Duration::MAX {
             return Poll::Pending;

@@ -10,15 +10,13 @@ use super::{
 use crate::{config::Config, message::Message, protocol::Closed};
 
 #[derive(Debug, Default)]
-pub(super) struct Intake(Option<Box<InboxOwner>>);
+pub(super) struct Intake(Option<InboxOwner>);
 
 impl Intake {
     /// Returns a handle, which creates the inbox if there is none.
     pub(super) fn handle(&mut self, config: &Config) -> Handle {
-        let inbox = self
-            .0
-            .get_or_insert_with(|| Box::new(InboxOwner::new(config)));
-        Handle::new(inbox, config)
+        let inbox = self.0.get_or_insert_with(|| InboxOwner::new(config));
+        Handle::new(inbox)
     }
 
     /// Registers the task to wake for new requests. Returns whether there are any.
@@ -29,6 +27,13 @@ impl Intake {
         };
         inbox.register(waker);
         inbox.has_work()
+    }
+
+    /// Registers the task again with the next call: another task polls the connection.
+    pub(super) fn forget_task(&mut self) {
+        if let Some(inbox) = &mut self.0 {
+            inbox.forget_task();
+        }
     }
 
     /// Returns whether a message or a request waits.

@@ -54,9 +54,10 @@ impl Link {
         &mut self.session
     }
 
-    /// Registers the task with the timer again: another task polls the connection.
-    pub(super) const fn forget_task(&mut self) {
+    /// Registers the task again with the timer and the inbox: another task polls the connection.
+    pub(super) fn forget_task(&mut self) {
         self.timer.forget_task();
+        self.intake.forget_task();
     }
 
     /// Returns whether a deadline is set.

@@ -19,7 +19,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{builder::Options, report::Report};
+use super::{
+    builder::Options,
+    report::Report,
+    slots::{Id, Slots},
+};
 use crate::{connection::Handle, frame::CloseFrame, handshake::HandshakeError, net::TaskWaker};
 
 /// How long a client waits for another one to leave, if there is no place. A client that has closed its connection
@@ -40,28 +44,16 @@ pub(super) struct Guests {
 struct State {
     /// The Close frame for all connections, once the server stops.
     stop: Option<CloseFrame>,
-    /// The number of clients, in whatever state.
-    len: usize,
     /// The clients in the opening handshake, oldest first. Dropping the sender ends the watch over a handshake.
-    openings: BTreeMap<u64, oneshot::Sender<Cut>>,
-    /// The clients with an open connection.
-    open: HashMap<u64, Open>,
-    /// The tasks of the clients that got another response than 101.
-    answered: HashMap<u64, TaskWaker>,
+    openings: BTreeMap<Id, oneshot::Sender<Cut>>,
+    /// All clients.
+    slots: Slots,
+    /// The number of clients with an open connection.
+    open: usize,
     /// The number of clients of each address, if a limit is set.
     per_address: HashMap<IpAddr, usize>,
     /// The ends of the lifetimes of connections, soonest first, if a limit is set.
-    lifetimes: VecDeque<(Instant, u64)>,
-    last_id: u64,
-}
-
-/// A client with an open connection.
-#[derive(Default)]
-struct Open {
-    /// `None` while the 101 response is being written.
-    handle: Option<Handle>,
-    /// The task that polls the handler.
-    task: Option<TaskWaker>,
+    lifetimes: VecDeque<(Instant, Id)>,
 }
 
 /// Why an opening handshake is cut short.
@@ -76,7 +68,7 @@ pub(super) enum Cut {
 /// A client's place among the guests. Dropping it removes the client.
 pub(super) struct Place {
     guests: Arc<Guests>,
-    id: u64,
+    id: Id,
     /// The address of the client, if a report or a limit needs it.
     peer: Option<Box<SocketAddr>>,
 }
@@ -100,9 +92,7 @@ impl Guests {
         let peer = peer.filter(|_| self.options.report.is_on() || self.limits_addresses());
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
-        state.last_id += 1;
-        state.len += 1;
-        let id = state.last_id;
+        let id = state.slots.insert();
         if let Some(address) = self.counted(peer.as_ref()) {
             *state.per_address.entry(address).or_default() += 1;
         }
@@ -155,12 +145,9 @@ impl Guests {
     pub(super) fn cancel(&self) -> usize {
         self.is_cancelled.store(true, Ordering::Release);
         let (len, tasks) = {
-            let mut state = self.lock();
-            let State { open, answered, .. } = &mut *state;
-            let open = open.values_mut().filter_map(|open| open.task.take());
-            let tasks = open.chain(answered.drain().map(|(_, task)| task));
-            let tasks: Vec<TaskWaker> = tasks.collect();
-            (state.len, tasks)
+            let state = self.lock();
+            let tasks = state.slots.iter().filter_map(|slot| slot.task.clone());
+            (state.slots.len(), tasks.collect::<Vec<TaskWaker>>())
         };
         tasks.iter().for_each(TaskWaker::wake_task);
         len
@@ -193,7 +180,7 @@ impl Guests {
 
     /// Waits until all clients have left.
     pub(super) async fn emptied(&self) {
-        self.until(|state| state.len == 0).await;
+        self.until(|state| state.slots.len() == 0).await;
     }
 
     /// Returns handles of the open connections.
@@ -204,7 +191,7 @@ impl Guests {
     /// Returns the numbers of handshakes in progress and of open connections.
     pub(super) fn count(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.openings.len(), state.open.len())
+        (state.openings.len(), state.open)
     }
 
     /// Closes the connections whose lifetime has ended. Returns the end of the next lifetime.
@@ -212,11 +199,11 @@ impl Guests {
         let mut expired = Vec::new();
         let mut state = self.lock();
         while let Some(&(end, id)) = state.lifetimes.front() {
-            let open = state.open.get(&id);
-            if open.is_some() && end > now {
+            let slot = state.slots.get_mut(id);
+            if slot.is_some() && end > now {
                 break;
             }
-            expired.extend(open.and_then(|open| open.handle.clone()));
+            expired.extend(slot.and_then(|slot| slot.handle.clone()));
             state.lifetimes.pop_front();
         }
         let next = state.lifetimes.front().map(|&(end, _)| end);
@@ -262,7 +249,7 @@ impl Guests {
 
 impl State {
     fn handles(&self) -> impl Iterator<Item = &Handle> {
-        self.open.values().filter_map(|open| open.handle.as_ref())
+        self.slots.iter().filter_map(|slot| slot.handle.as_ref())
     }
 }
 
@@ -288,10 +275,8 @@ impl Place {
     /// Sets the task to wake when every handler has to end.
     pub(super) fn set_task(&self, task: TaskWaker) {
         let mut state = self.guests.lock();
-        let replaced = match state.open.get_mut(&self.id) {
-            Some(open) => open.task.replace(task),
-            None => state.answered.insert(self.id, task),
-        };
+        let slot = state.slots.get_mut(self.id);
+        let replaced = slot.and_then(|slot| slot.task.replace(task));
         drop(state);
         drop(replaced);
     }
@@ -301,8 +286,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.guests.lock();
         let opening = state.openings.remove(&self.id);
-        let open = state.open.remove(&self.id);
-        let answered = state.answered.remove(&self.id);
+        let slot = state.slots.remove(self.id);
+        state.open -= usize::from(slot.is_open);
         if let Some(address) = self.guests.counted(self.peer.as_deref())
             && let Some(clients) = state.per_address.get_mut(&address)
         {
@@ -311,9 +296,8 @@ impl Drop for Place {
                 state.per_address.remove(&address);
             }
         }
-        state.len -= 1;
         drop(state);
-        drop((opening, open, answered));
+        drop((opening, slot));
         // Others wait for a place, or for the last client to leave.
         self.guests.changed.notify_waiters();
     }
@@ -322,7 +306,7 @@ impl Drop for Place {
 /// The key of a client in the opening handshake.
 pub(super) struct Key {
     guests: Arc<Guests>,
-    id: u64,
+    id: Id,
     address: Option<IpAddr>,
 }
 
@@ -344,13 +328,16 @@ impl Key {
         let of_address = self.address.and_then(|it| state.per_address.get(&it));
         let reason = if state.stop.is_some() {
             "the server is shutting down"
-        } else if state.open.len() >= limits.connections {
+        } else if state.open >= limits.connections {
             "the server has too many connections"
         } else if of_address.is_some_and(|clients| *clients > limits.per_address) {
             "there are too many connections from this address"
         } else {
             state.openings.remove(&self.id);
-            state.open.insert(self.id, Open::default());
+            if let Some(slot) = state.slots.get_mut(self.id) {
+                slot.is_open = true;
+                state.open += 1;
+            }
             if let Some(lifetime) = limits.lifetime
                 && let Some(end) = Instant::now().checked_add(lifetime)
             {
@@ -366,8 +353,8 @@ impl Key {
     pub(super) fn on_open(&self, handle: Handle) {
         let mut state = self.guests.lock();
         let stop = state.stop.clone();
-        if let Some(open) = state.open.get_mut(&self.id) {
-            open.handle = Some(handle.clone());
+        if let Some(slot) = state.slots.get_mut(self.id) {
+            slot.handle = Some(handle.clone());
         }
         drop(state);
         if let Some(frame) = stop {
@@ -383,8 +370,9 @@ impl Key {
 
     /// Returns whether the handshake was cut short.
     pub(super) fn is_cut(&self) -> bool {
-        let state = self.guests.lock();
-        !state.openings.contains_key(&self.id) && !state.open.contains_key(&self.id)
+        let mut state = self.guests.lock();
+        let is_open = state.slots.get_mut(self.id).is_some_and(|it| it.is_open);
+        !is_open && !state.openings.contains_key(&self.id)
     }
 }
 

@@ -8,6 +8,7 @@ mod limits;
 mod opening;
 mod report;
 mod serving;
+mod slots;
 #[cfg(feature = "tracing")]
 mod trace;
 #[cfg(not(feature = "tracing"))]

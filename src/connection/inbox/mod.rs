@@ -17,7 +17,8 @@
 //! gives its grant to the next one. So a wake-up is never lost, and a later send never takes the room.
 //!
 //! An idle connection takes no lock. `work` is false while there is nothing to take out, and the waker
-//! of the connection stays registered until `work` is set.
+//! of the connection stays registered until `work` is set. An inbox that no handle has used is small,
+//! because every connection under `serve` has one.
 
 mod owner;
 mod state;
@@ -31,7 +32,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::state::{Phase, Room, State};
+use self::state::{Lazy, Locked, Phase, Room};
 use crate::{
     config::Config,
     frame::CloseFrame,
@@ -46,7 +47,10 @@ pub(super) use self::owner::InboxOwner;
 pub(super) struct Inbox {
     /// Whether `state` holds a message or a command. Changes under the lock only.
     work: AtomicBool,
-    state: Mutex<State>,
+    /// Whether the task that polls the connection is registered. Only the connection uses it.
+    is_registered: AtomicBool,
+    state: Mutex<Lazy>,
+    config: Config,
 }
 
 /// A request of a handle to the connection.
@@ -68,14 +72,17 @@ pub(super) enum Refused {
 
 impl Inbox {
     fn new(config: &Config) -> Self {
-        let limits = Room {
-            messages: config.settings.inbox_size,
-            bytes: config.settings.inbox_bytes,
-        };
         Self {
             work: AtomicBool::new(false),
-            state: Mutex::new(State::new(limits)),
+            is_registered: AtomicBool::new(false),
+            state: Mutex::new(Lazy::default()),
+            config: config.clone(),
         }
+    }
+
+    /// Returns the configuration of the connection.
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Puts a message into the queue if there is room and no send waits.
@@ -141,7 +148,7 @@ impl Inbox {
 
     /// Returns whether no message is accepted any more.
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().is_closed()
+        self.lock_lazy().is_closed()
     }
 
     /// Waits for the end of the connection.
@@ -190,14 +197,14 @@ impl Inbox {
     }
 
     /// Puts a message into the queue whose room is counted already, and wakes the connection.
-    fn accept(&self, mut state: MutexGuard<'_, State>, message: Message) {
+    fn accept(&self, mut state: Locked<'_>, message: Message) {
         state.queue.push_back(message);
         self.wake_connection(state);
     }
 
-    fn wake_connection(&self, mut state: MutexGuard<'_, State>) {
+    fn wake_connection(&self, mut state: Locked<'_>) {
         self.work.store(true, Ordering::Release);
-        let waker = state.waker.take();
+        let waker = state.take_waker();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -205,13 +212,22 @@ impl Inbox {
     }
 
     /// Sets `work` after something was taken out. The guard proves that the lock is held.
-    fn update_work(&self, state: &MutexGuard<'_, State>) {
+    fn update_work(&self, state: &Locked<'_>) {
         let work = !state.queue.is_empty() || state.command.is_some();
         self.work.store(work, Ordering::Release);
     }
 
-    /// Locks the state. A panic of another task has left it whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state.
+    fn lock(&self) -> Locked<'_> {
+        let limits = Room {
+            messages: self.config.settings.inbox_size,
+            bytes: self.config.settings.inbox_bytes,
+        };
+        Locked::new(self.lock_lazy(), limits)
+    }
+
+    /// Locks the state, which may not exist. A panic of another task has left it whole.
+    fn lock_lazy(&self) -> MutexGuard<'_, Lazy> {
         match self.state.lock() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),

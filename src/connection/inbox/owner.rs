@@ -20,15 +20,12 @@ const BATCH: usize = 8;
 /// The connection's end of its inbox. Dropping it ends the connection for all handles.
 pub(crate) struct InboxOwner {
     inbox: Arc<Inbox>,
-    /// The waker that was registered since something was last taken out.
-    registered: Option<Waker>,
 }
 
 impl InboxOwner {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             inbox: Arc::new(Inbox::new(config)),
-            registered: None,
         }
     }
 
@@ -39,19 +36,26 @@ impl InboxOwner {
 
     /// Registers the task to wake when something is put in. The task has to look for
     /// [work](Self::has_work) afterwards, before it waits.
+    #[inline]
     pub(crate) fn register(&mut self, waker: &Waker) {
         // The waker is still registered while there is no work. Only a handle takes the waker, and it
-        // sets `work`. Each method that clears `work` clears `registered` as well. A handle that takes
+        // sets `work`. Each method that clears `work` calls `forget_task` as well. A handle that takes
         // the waker during this call wakes this task, so that the task polls again.
-        if let Some(registered) = &self.registered
-            && registered.will_wake(waker)
-            && !self.has_work()
-        {
-            return;
+        if !self.inbox.is_registered.load(Ordering::Relaxed) || self.has_work() {
+            self.register_anew(waker);
         }
-        let replaced = self.inbox.lock().waker.replace(waker.clone());
+    }
+
+    #[cold]
+    fn register_anew(&mut self, waker: &Waker) {
+        let replaced = self.inbox.lock_lazy().waker.replace(waker.clone());
         drop(replaced);
-        self.registered = Some(waker.clone());
+        self.inbox.is_registered.store(true, Ordering::Relaxed);
+    }
+
+    /// Registers the task again with the next call: another task polls the connection.
+    pub(crate) fn forget_task(&mut self) {
+        self.inbox.is_registered.store(false, Ordering::Relaxed);
     }
 
     /// Returns whether there is a message or a command. Takes no lock.
@@ -62,7 +66,7 @@ impl InboxOwner {
 
     /// Takes the latest request of a handle, which replaces the earlier ones.
     pub(crate) fn take_command(&mut self) -> Option<Command> {
-        self.registered = None;
+        self.forget_task();
         let mut state = self.inbox.lock();
         let command = state.command.take();
         self.inbox.update_work(&state);
@@ -80,7 +84,7 @@ impl InboxOwner {
         max_bytes: usize,
         mut accept: impl FnMut(Message),
     ) -> bool {
-        self.registered = None;
+        self.forget_task();
         let mut allowance = Room {
             messages: max_messages,
             bytes: max_bytes,

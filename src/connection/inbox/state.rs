@@ -1,11 +1,15 @@
 //! [`State`]: the state of an inbox, as its lock guards it.
 
-use std::{collections::VecDeque, task::Waker};
+use std::{
+    collections::VecDeque,
+    ops::{Deref, DerefMut},
+    task::Waker,
+};
 
 use tokio::time::Instant;
 
 use super::Command;
-use crate::{message::Message, protocol::Closed};
+use crate::{message::Message, protocol::Closed, sync::MutexGuard};
 
 /// The number of entries whose memory an empty queue keeps.
 const KEPT: usize = 4;
@@ -23,14 +27,63 @@ pub(super) struct State {
     pub(super) last_taken: Option<Instant>,
     pub(super) phase: Phase,
     pub(super) command: Option<Box<Command>>,
-    /// The task that polls the connection. A handle that sets `work` takes it.
-    pub(super) waker: Option<Waker>,
     /// The Close frames so far, as the connection has reported them.
     pub(super) closed: Option<Box<Closed>>,
     /// The Close frames as they will be once `command` has been carried out.
     pub(super) requested: Option<Box<Closed>>,
     /// The tasks that wait for the end of the connection.
     pub(super) watchers: Waiters,
+}
+
+/// The part of an inbox under its lock. An inbox that no handle has used owns no `State`.
+#[derive(Default)]
+pub(super) struct Lazy {
+    /// The task that polls the connection. A handle that sets `work` takes it.
+    pub(super) waker: Option<Waker>,
+    state: Option<Box<State>>,
+}
+
+impl Lazy {
+    /// Returns whether no message is accepted any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.is_closed())
+    }
+}
+
+/// The state of an inbox, while its lock is held.
+pub(super) struct Locked<'a>(MutexGuard<'a, Lazy>);
+
+impl<'a> Locked<'a> {
+    pub(super) fn new(mut lazy: MutexGuard<'a, Lazy>, limits: Room) -> Self {
+        lazy.state
+            .get_or_insert_with(|| Box::new(State::new(limits)));
+        Self(lazy)
+    }
+
+    /// Takes the task that polls the connection.
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        self.0.waker.take()
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        match &self.0.state {
+            Some(state) => state,
+            None => unreachable!("`new` has created the state"),
+        }
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        match &mut self.0.state {
+            Some(state) => state,
+            None => unreachable!("`new` has created the state"),
+        }
+    }
 }
 
 /// A number of messages and of bytes.
@@ -66,7 +119,6 @@ impl State {
             last_taken: None,
             phase: Phase::Open,
             command: None,
-            waker: None,
             closed: None,
             requested: None,
             watchers: Waiters::default(),

@@ -179,6 +179,7 @@ fn a_put_wakes_the_task_that_the_connection_moved_to() {
         let sender = send(&inbox, "a");
         let mut received = Vec::new();
         let _ = poll_once(|cx| poll_rightly(&mut owner, cx, &mut received));
+        owner.forget_task();
         let missing = 1 - received.len();
         received.extend(receive(&mut owner, missing, poll_rightly));
         assert_eq!(received, ["a"]);

@@ -43,10 +43,12 @@ mod sync {
 
 /// The limits of an inbox in `config::Config`.
 mod config {
+    #[derive(Clone)]
     pub(crate) struct Config {
         pub(crate) settings: Settings,
     }
 
+    #[derive(Clone)]
     pub(crate) struct Settings {
         pub(crate) inbox_size: usize,
         pub(crate) inbox_bytes: usize,
