@@ -7,13 +7,12 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::Bytes;
-use http::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, LOCATION},
-};
+use http::{Response, StatusCode};
 
 use super::UriError;
-use crate::extension::NegotiationError;
+use crate::{extension::NegotiationError, frame::Role};
+
+mod text;
 
 /// The maximum number of bytes in an [`Excerpt`].
 const EXCERPT_LEN: usize = 128;
@@ -80,7 +79,14 @@ pub enum HandshakeError {
         /// [`Config::max_headers`](crate::Config::max_headers), or the capacity of the header map.
         limit: usize,
     },
-    /// A line ends before the start line.
+    /// The first bytes of the peer are not HTTP: a TLS record, or another protocol.
+    NotHttp {
+        /// The role of the peer.
+        sender: Role,
+        /// The first bytes, at most 32.
+        start: Excerpt,
+    },
+    /// A line end precedes the start line. One empty line before a request is accepted (RFC 9112 §2.2).
     LeadingBlankLine,
     /// An LF is not preceded by a CR.
     BareLineFeed,
@@ -139,6 +145,12 @@ pub enum HandshakeError {
     },
     /// The server does not accept the origin of the browser page (RFC 6455 §10.2).
     OriginNotAllowed(Excerpt),
+    /// The server cannot accept a connection now, because it is full or stopping. It answers with 503 and
+    /// `Retry-After: 1`, in seconds.
+    Unavailable {
+        /// The reason, which the answer contains.
+        reason: &'static str,
+    },
     /// `Sec-WebSocket-Protocol` offers the same subprotocol twice (RFC 6455 §4.1).
     DuplicateSubprotocol(Excerpt),
     /// The server answered with a status other than 101. Contains the status, the headers and the part of
@@ -235,13 +247,14 @@ impl HandshakeError {
 
     /// Returns whether the peer broke a rule of HTTP or of RFC 6455, or exceeded a limit.
     ///
-    /// Returns `false` for a refusal by a policy (origin, host, or the server's refusal) and for a fault of
-    /// this side.
+    /// Returns `false` for a refusal by a policy (origin, host, or the server's refusal), for a server that is
+    /// unavailable, and for a fault of this side.
     pub fn is_peer_fault(&self) -> bool {
         !matches!(
             self,
             Self::HostNotAllowed(_)
                 | Self::OriginNotAllowed(_)
+                | Self::Unavailable { .. }
                 | Self::Refused(_)
                 | Self::Unavailable { .. }
                 | Self::Uri(_)
@@ -249,90 +262,6 @@ impl HandshakeError {
                 | Self::InvalidSetting { .. }
                 | Self::NoRandomness
         )
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    // One arm for each rule, in the order of the enum. This exceeds the usual length of a function.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::HeadTooLarge { limit } => write!(f, "the head exceeds {limit} bytes"),
-            Self::TooManyHeaders { limit } => write!(f, "the head has more than {limit} headers"),
-            Self::LeadingBlankLine => f.write_str("the head begins with a line end"),
-            Self::BareLineFeed => f.write_str("a line of the head ends without CR"),
-            Self::BareCarriageReturn => f.write_str("a CR in the head is not followed by LF"),
-            Self::NulInHead => f.write_str("the head contains a NUL"),
-            Self::FoldedHeader => f.write_str("a header is folded over several lines"),
-            Self::MalformedHead { reason } => write!(f, "the head is malformed: {reason}"),
-            Self::HttpVersion => f.write_str("the peer does not speak HTTP/1.1"),
-            Self::InvalidTarget(target) => write!(f, "the request target {target} is invalid"),
-            Self::Method(method) => write!(f, "the method is {method}, not GET"),
-            Self::BodyNotAllowed { header } => write!(f, "{header} is not allowed in an upgrade"),
-            Self::MissingHeader { header } => write!(f, "{header} is missing"),
-            Self::DuplicateHeader { header } => write!(f, "{header} appears more than once"),
-            Self::InvalidHeader { header, value } => write!(f, "{header} is invalid: {value}"),
-            Self::HostMismatch(host) => write!(f, "the request target does not match Host {host}"),
-            Self::HostNotAllowed(host) => write!(f, "this server does not serve the host {host}"),
-            Self::NotUpgrade { header } => write!(f, "{header} does not ask for WebSocket"),
-            Self::UnsupportedVersion { got: None } => {
-                f.write_str("Sec-WebSocket-Version is missing; 13 is supported")
-            }
-            Self::UnsupportedVersion { got: Some(got) } => {
-                write!(f, "Sec-WebSocket-Version is {got}; 13 is supported")
-            }
-            Self::OriginNotAllowed(origin) => write!(
-                f,
-                "the server's origin rule refuses {origin}: by default only pages of the server's \
-                 own host are accepted, others have to be allowed in its list of origins"
-            ),
-            Self::DuplicateSubprotocol(name) => write!(f, "subprotocol {name} is offered twice"),
-            Self::Refused(response) => fmt_refusal(response, f),
-            Self::AcceptMismatch { expected, got } => {
-                write!(f, "Sec-WebSocket-Accept is {got}, expected {expected}")
-            }
-            Self::SubprotocolNotOffered(name) => {
-                write!(f, "the server chose subprotocol {name}, not offered")
-            }
-            Self::ExtensionNotOffered(name) => {
-                write!(f, "the server chose extension {name}, not offered")
-            }
-            Self::DuplicateExtension(name) => {
-                write!(f, "the server agreed to extension {name} twice")
-            }
-            Self::ReservedBitsTaken(name) => {
-                write!(f, "extension {name} owns a reserved bit that is another's")
-            }
-            Self::Extension { name, error } => {
-                write!(f, "the server's response for extension {name}: {error}")
-            }
-            Self::Uri(error) => error.fmt(f),
-            Self::ReservedHeader(name) => write!(f, "the handshake sets the header {name} itself"),
-            Self::InvalidSetting { setting, value } => write!(f, "unusable {setting}: {value}"),
-            Self::Unavailable { reason } => f.write_str(reason),
-            Self::NoRandomness => f.write_str("the operating system gave no random bytes"),
-        }
-    }
-}
-
-/// Writes the status, the target of a redirect, and the first line of a text.
-fn fmt_refusal(response: &Response<Bytes>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "the server answered {}", response.status())?;
-    let location = response.headers().get(LOCATION);
-    match location.filter(|_| response.status().is_redirection()) {
-        Some(target) => write!(
-            f,
-            " to {}, not 101; redirects are not followed",
-            Excerpt::without_user_info(target.as_bytes())
-        )?,
-        None => f.write_str(", not 101")?,
-    }
-    let kind = response.headers().get(CONTENT_TYPE);
-    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    let lines = response.body().split(|byte| *byte == b'\n');
-    let mut lines = lines.map(<[u8]>::trim_ascii);
-    match lines.find(|line| is_text && !line.is_empty()) {
-        Some(line) => write!(f, ": {}", Excerpt::new(line)),
-        None => Ok(()),
     }
 }
 
@@ -347,6 +276,8 @@ impl From<UriError> for HandshakeError {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{CONTENT_TYPE, LOCATION};
+
     use super::*;
 
     #[test]

@@ -1,8 +1,9 @@
 //! Reading and writing an HTTP/1.1 head (RFC 9112 §2 to §5).
 //!
 //! [`parse_request`] and [`parse_response`] read the head at the start of an input, once it has arrived. They
-//! refuse at the first wrong byte: a blank line first, a bare CR or LF, a NUL, a folded header, too many bytes,
-//! too many headers. Bytes after the head are not touched: they are frames, or the body of a refusal.
+//! refuse at the first wrong byte: another protocol than HTTP, a bare CR or LF, a NUL, a folded header, too many
+//! bytes, too many headers. One empty line may precede a request (RFC 9112 §2.2). Bytes after the head are not
+//! touched: they are frames, or the body of a refusal.
 //!
 //! A request target is in origin-form, or an `http` or `https` URI, which
 //! [`server::accept`](super::server::accept) compares with `Host`. Authority-form and `*` are refused, because they
@@ -14,38 +15,53 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
 
-use super::{Excerpt, HandshakeError, headers};
-use crate::config::Config;
+use super::{Excerpt, HandshakeError, headers, start};
+use crate::{config::Config, frame::Role};
 
 /// The head at the start of an input.
 struct Head<'a> {
-    /// With the closing blank line.
+    /// With the closing blank line, without an empty line before the head.
     bytes: &'a [u8],
     /// The number of header lines.
     headers: usize,
+    /// The number of bytes of the input that the head ends.
+    len: usize,
 }
 
 impl<'a> Head<'a> {
-    /// Finds the end of a head; `None` when more bytes are needed.
-    fn find(input: &'a [u8], config: &Config) -> Result<Option<Self>, HandshakeError> {
+    /// Finds the end of a head from a peer with the role `sender`. Returns `None` when more bytes are needed.
+    fn find(
+        sender: Role,
+        input: &'a [u8],
+        config: &Config,
+    ) -> Result<Option<Self>, HandshakeError> {
         let limit = config.settings.max_head_size;
         let window = input.get(..limit).unwrap_or(input);
-        let (mut rest, mut lines) = (window, 0);
+        let (_, head) = window.split_at(start::check(sender, window)?);
+        let (mut rest, mut lines) = (head, 0);
         while let Some(first) = rest.first() {
             check_line_start(*first, lines, config)?;
             let Some(end) = memchr::memchr3(b'\r', b'\n', b'\0', rest) else {
                 break;
             };
-            match rest.get(end..) {
-                Some([b'\r', b'\n', after @ ..]) if end == 0 => {
-                    let (bytes, _) = window.split_at(window.len() - after.len());
-                    let headers = lines - 1;
-                    return Ok(Some(Self { bytes, headers }));
+            match rest.split_at(end) {
+                ([], [b'\r', b'\n', after @ ..]) if lines > 0 => {
+                    let (bytes, _) = head.split_at(head.len() - after.len());
+                    return Ok(Some(Self {
+                        bytes,
+                        headers: lines - 1,
+                        len: window.len() - after.len(),
+                    }));
                 }
-                Some([b'\r', b'\n', after @ ..]) => rest = after,
-                Some([b'\r', _, ..]) => return Err(HandshakeError::BareCarriageReturn),
-                Some([b'\n', ..]) => return Err(HandshakeError::BareLineFeed),
-                Some([b'\0', ..]) => return Err(HandshakeError::NulInHead),
+                (line, [b'\r', b'\n', after @ ..]) => {
+                    if lines == 0 {
+                        start::check_line(sender, line)?;
+                    }
+                    rest = after;
+                }
+                (_, [b'\r', _, ..]) => return Err(HandshakeError::BareCarriageReturn),
+                (_, [b'\n', ..]) => return Err(HandshakeError::BareLineFeed),
+                (_, [b'\0', ..]) => return Err(HandshakeError::NulInHead),
                 _ => break,
             }
             lines += 1;
@@ -61,7 +77,6 @@ impl<'a> Head<'a> {
 fn check_line_start(first: u8, lines: usize, config: &Config) -> Result<(), HandshakeError> {
     let limit = config.settings.max_headers;
     match first {
-        b'\r' | b'\n' if lines == 0 => Err(HandshakeError::LeadingBlankLine),
         b' ' | b'\t' if lines > 0 => Err(HandshakeError::FoldedHeader),
         b'\r' => Ok(()),
         _ if lines > limit => Err(HandshakeError::TooManyHeaders { limit }),
@@ -80,7 +95,7 @@ pub fn parse_request(
     input: &[u8],
     config: &Config,
 ) -> Result<Option<(Request<()>, usize)>, HandshakeError> {
-    let Some(head) = Head::find(input, config)? else {
+    let Some(head) = Head::find(Role::Client, input, config)? else {
         return Ok(None);
     };
     let mut lines = vec![httparse::EMPTY_HEADER; head.headers];
@@ -95,7 +110,7 @@ pub fn parse_request(
     *request.method_mut() = method;
     *request.uri_mut() = parse_target(parsed.path.unwrap_or_default())?;
     *request.headers_mut() = collect(parsed.headers)?;
-    Ok(Some((request, head.bytes.len())))
+    Ok(Some((request, head.len)))
 }
 
 /// Parses the response head at the start of `input`. Returns the response and the length of its head in bytes, or
@@ -112,7 +127,7 @@ pub fn parse_response(
     input: &[u8],
     config: &Config,
 ) -> Result<Option<(Response<()>, usize)>, HandshakeError> {
-    let Some(head) = Head::find(input, config)? else {
+    let Some(head) = Head::find(Role::Server, input, config)? else {
         return Ok(None);
     };
     let mut lines = vec![httparse::EMPTY_HEADER; head.headers];
@@ -127,7 +142,7 @@ pub fn parse_response(
         _ => Version::HTTP_11,
     };
     *response.headers_mut() = collect(parsed.headers)?;
-    Ok(Some((response, head.bytes.len())))
+    Ok(Some((response, head.len)))
 }
 
 fn check_parsed(

@@ -57,6 +57,7 @@ pub mod head;
 mod headers;
 mod origin;
 pub mod server;
+mod start;
 mod uri;
 
 pub use body::BodyReader;

@@ -7,7 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{
@@ -317,7 +317,7 @@ fn switching_protocols(
 /// Creates the response that refuses a request, with one line of text as its body.
 ///
 /// The response closes the connection. The text escapes the data of the peer. A 405 contains `Allow`, and a
-/// 426 contains `Upgrade` and `Sec-WebSocket-Version` (RFC 6455 §4.4). An error that does not concern a
+/// 426 contains `Upgrade` and `Sec-WebSocket-Version` (RFC 6455 §4.4), and a 503 `Retry-After` with one second. An error that does not concern a
 /// request leads to a 500 without further details.
 pub fn refuse(error: &HandshakeError) -> Response<String> {
     let status = error.status();
@@ -340,6 +340,9 @@ pub fn refuse(error: &HandshakeError) -> Response<String> {
         fields.insert(CONNECTION, HeaderValue::from_static("close, Upgrade"));
         fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
         fields.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -429,3 +429,19 @@ fn an_error_of_this_side_is_500_and_says_nothing() {
     assert_eq!(response.status(), 500);
     assert_eq!(response.body(), "the opening handshake failed\n");
 }
+
+#[test]
+fn a_server_that_is_unavailable_answers_503_and_when_to_retry() {
+    let error = HandshakeError::Unavailable {
+        reason: "it is stopping",
+    };
+    assert!(!error.is_peer_fault());
+    let response = refuse(&error);
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(response.headers()["connection"], "close");
+    assert_eq!(
+        response.body(),
+        "the server is unavailable: it is stopping\n"
+    );
+}

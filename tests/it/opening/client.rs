@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wsimd::{
-    ClientBuilder, Config, Error, Fault, Offer, Role, ServerBuilder, Timeout,
+    ClientBuilder, Config, Error, Fault, Offer, Role, ServerBuilder,
     handshake::{HandshakeError, UriError},
 };
 
@@ -296,12 +296,8 @@ async fn a_frame_before_the_response_is_an_error() {
                 Script::whole(&[&early, head.as_bytes()].concat()).silent()
             })
             .await;
-            let expected = match error {
-                Error::Handshake(_) => true,
-                Error::Timeout(Timeout::Open) => !right,
-                _ => false,
-            };
-            assert!(expected, "{error:?}");
+            let error = handshake_error(error);
+            assert!(matches!(error, HandshakeError::NotHttp { .. }), "{error:?}");
         }
     }
 }
@@ -390,4 +386,32 @@ async fn a_handshake_over_a_stream_of_the_callers_takes_wss() {
     let (_, (_, request)) =
         meet(&ClientBuilder::new(), &ServerBuilder::new(), "wss://h:443/").await;
     assert_eq!(request.headers()["host"], "h");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_speak_http_is_refused_at_its_first_wrong_byte() {
+    // The server then waits for the client, and does not close.
+    let banners: [(&[u8], &str); 5] = [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "it began with \"SSH-2.0-"),
+        (b"\x15\x03\x03\x00\x02\x02\x16", "(a TLS port? use wss://)"),
+        (b"220 mail.example.com ESMTP\r\n", "220 mail"),
+        (b"\x00\x00\x12\x04\x00\x00\x00", "\\x12"),
+        (b"HTTQ", "HTTQ"),
+    ];
+    for (banner, text) in banners {
+        for cut in [Cut::Whole, Cut::Bytes] {
+            let start = Instant::now();
+            let answer = |_: &str| cut.script(banner).silent();
+            let error = refused(&ClientBuilder::new(), answer).await;
+            assert_eq!(
+                (start.elapsed(), error.fault()),
+                (Duration::ZERO, Fault::Peer)
+            );
+            if matches!(cut, Cut::Whole) {
+                assert!(error.to_string().contains(text), "{error}");
+            }
+            let error = handshake_error(error);
+            assert!(matches!(error, HandshakeError::NotHttp { .. }), "{error:?}");
+        }
+    }
 }

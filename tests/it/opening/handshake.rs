@@ -323,6 +323,7 @@ async fn requests_that_are_legal_though_unusual_are_accepted() {
         request_with("GET /chat", "GET //chat/../x?a=b"),
         request_and("Origin: http://server.example.com"),
         request_and("X-Empty:"),
+        format!("\r\n{REQUEST}"),
         request_and("X-Latin: \u{e9}"),
     ];
     for request in cases {

@@ -1,6 +1,11 @@
 //! RFC 6455 §4.2: requests that a server refuses, and its answers.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    time::Instant,
+};
 use wsimd::{Config, Error, Origins, Policy, Role, ServerBuilder, handshake::HandshakeError};
 
 use crate::support::opening::*;
@@ -126,7 +131,8 @@ async fn a_malformed_request_is_answered_with_400() {
         request_and("X-Control: \u{1b}[31m"),
         request_and("X-Lf: a\nX-Second: b"),
         REQUEST.replace("\r\n", "\n"),
-        format!("\r\n{REQUEST}"),
+        format!("\r\n\r\n{REQUEST}"),
+        format!("\n{REQUEST}"),
         format!(" {REQUEST}"),
     ];
     for request in cases {
@@ -270,7 +276,8 @@ async fn a_head_that_never_ends_is_answered_as_soon_as_it_is_too_long() {
     let config = Config::new().max_head_size(256);
     let (mut near, far) = duplex(64);
     let server = tokio::spawn(async move { ServerBuilder::new().config(config).accept(far).await });
-    near.write_all(&[b'x'; 256]).await.unwrap();
+    let head = [b"GET /", &[b'x'; 251][..]].concat();
+    near.write_all(&head).await.unwrap();
     let mut wire = Vec::new();
     near.read_to_end(&mut wire).await.unwrap();
     assert_eq!(Answer::parse(&wire, "endless").status(), 431);
@@ -332,4 +339,34 @@ async fn a_refusal_is_reported_though_the_client_does_not_close() {
     assert_eq!(Answer::parse(&wire, "POST").status(), 405);
     let error = error_of(error);
     assert!(matches!(&error, Error::Handshake(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_speak_http_is_answered_at_its_first_wrong_byte() {
+    // The client then waits for the server to speak, and does not close.
+    let banners: [(&[u8], &str); 5] = [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "it began with \"SSH-2.0-"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "TLS"),
+        (b"\x00\x01\x02", "\\x00"),
+        (b"EHLO example.com\r\n", "EHLO example.com"),
+        (b"*1\r\n$4\r\nPING\r\n", "*1"),
+    ];
+    for (banner, text) in banners {
+        let (mut near, far) = duplex(4096);
+        near.write_all(banner).await.unwrap();
+        let start = Instant::now();
+        let server = ServerBuilder::new();
+        let (error, wire) = tokio::join!(server.accept(far), async {
+            let mut wire = Vec::new();
+            near.read_to_end(&mut wire).await.unwrap();
+            drop(near);
+            wire
+        });
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let answer = Answer::parse(&wire, text);
+        assert_eq!(answer.status(), 400);
+        assert!(answer.body.contains(text), "{}", answer.body);
+        let error = handshake_error(error_of(error));
+        assert!(matches!(error, HandshakeError::NotHttp { .. }), "{error:?}");
+    }
 }

@@ -202,7 +202,7 @@ async fn a_client_whose_head_is_too_long_reads_the_whole_answer() {
         let answer = String::from_utf8(read_to_end(&mut client).await).unwrap();
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         assert!(
-            answer.ends_with("the head exceeds 16384 bytes\n"),
+            answer.ends_with("the head exceeds 16384 bytes (Config::max_head_size)\n"),
             "{answer}"
         );
     }
