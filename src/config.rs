@@ -45,7 +45,7 @@ const MAX_INBOX: usize = usize::MAX >> 3;
 /// | [`ping_interval`](Self::ping_interval) | 20 s if a builder opens the connection, else none | dead peers, proxies that close idle connections |
 /// | [`ping_timeout`](Self::ping_timeout) | 20 s | dead peers, and peers that do not read |
 /// | [`max_head_size`](Self::max_head_size) | 16 KiB | a request or response without an end |
-/// | [`max_headers`](Self::max_headers) | 64 lines | a request or response of too many headers |
+/// | [`max_headers`](Self::max_headers) | 128 lines | a request or response of too many headers |
 /// | [`extension`](Self::extension) | none | |
 /// | [`masking_keys`](Self::masking_keys) | random | |
 ///
@@ -97,7 +97,7 @@ impl Config {
             ping_interval: None,
             ping_timeout: KEEPALIVE,
             max_head_size: 16 << 10,
-            max_headers: 64,
+            max_headers: 128,
             masking_keys: None,
             extensions: Vec::new(),
         };
@@ -242,7 +242,7 @@ impl Config {
         self
     }
 
-    /// Limits the number of header lines in the peer's handshake. Default: 64.
+    /// Limits the number of header lines in the peer's handshake. Default: 128.
     #[must_use]
     pub fn max_headers(mut self, lines: usize) -> Self {
         self.settings_mut().max_headers = lines;

@@ -1,14 +1,16 @@
 //! Host and port in a URI, a `Host` header or an origin (RFC 3986 §3.2.2, §3.2.3).
 //!
 //! One rule applies to all three. A host is an IPv6 address in brackets, or a name of letters, digits, `-`,
-//! `.`, `_` and `~`. User info, percent-encoding and port 0 are refused.
+//! `.`, `_` and `~`. A zone of the same characters may follow the address, after `%25` (RFC 6874 §2) or after
+//! `%`, as some clients write it. User info, other percent-encoding and port 0 are refused.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::UriError;
 
-/// A host and an optional port. The host is in lower case, and an IPv6 address in its canonical form.
+/// A host and an optional port. The host is in lower case, and an IPv6 address in its canonical form. `%` and
+/// the zone may follow an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Authority {
     host: String,
@@ -17,7 +19,8 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. An empty port counts as none.
+    /// Parses `host`, `host:port`, `[v6]`, `[v6%25zone]` or the last two with a port. An empty port counts as
+    /// none.
     pub(super) fn parse(text: &str) -> Result<Self, UriError> {
         let Some(literal) = text.strip_prefix('[') else {
             let (host, port) = text.split_once(':').unwrap_or((text, ""));
@@ -30,25 +33,42 @@ impl Authority {
             });
         };
         let (address, after) = literal.split_once(']').ok_or(UriError::InvalidHost)?;
-        let address: Ipv6Addr = address.parse().map_err(|_| UriError::InvalidHost)?;
+        let host = parse_ipv6(address)?;
         let port = match after.strip_prefix(':') {
             Some(port) => parse_port(port)?,
             None if after.is_empty() => None,
             None => return Err(UriError::InvalidHost),
         };
         Ok(Self {
-            host: address.to_string(),
+            host,
             is_ipv6: true,
             port,
         })
     }
 
-    /// Parses the bytes of a header value as [`parse`](Self::parse) does.
+    /// Parses the bytes of a header value as [`parse`](Self::parse) does. Removes the zone, which means
+    /// nothing outside of its host (RFC 6874 §1).
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, UriError> {
-        Self::parse(str::from_utf8(bytes).map_err(|_| UriError::InvalidHost)?)
+        let text = str::from_utf8(bytes).map_err(|_| UriError::InvalidHost)?;
+        Ok(Self::parse(text)?.without_zone())
     }
 
-    /// Returns the host, without brackets.
+    /// Returns the authority without the zone of its address.
+    pub(super) fn without_zone(mut self) -> Self {
+        let zone = self.host.find('%').unwrap_or(self.host.len());
+        self.host.truncate(zone);
+        self
+    }
+
+    /// Returns the authority without the final dot of its name, which DNS ignores.
+    pub(super) fn without_final_dot(mut self) -> Self {
+        if self.host.ends_with('.') {
+            self.host.pop();
+        }
+        self
+    }
+
+    /// Returns the host, without brackets. An address may have a zone, as in `fe80::1%eth0`.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -70,7 +90,7 @@ impl Authority {
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_ipv6 {
-            write!(f, "[{}]", self.host)?;
+            write!(f, "[{}]", self.host.replace('%', "%25"))?;
         } else {
             f.write_str(&self.host)?;
         }
@@ -94,11 +114,31 @@ fn check_name(name: &str) -> Result<(), UriError> {
     if name.is_empty() {
         return Err(UriError::MissingHost);
     }
-    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if !name.bytes().all(is_valid) {
+    if !name.bytes().all(is_unreserved) {
         return Err(UriError::InvalidHost);
     }
     Ok(())
+}
+
+/// Returns whether the byte is unreserved (RFC 3986 §2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Returns the address in its canonical form, with `%` and its zone if it has one.
+fn parse_ipv6(text: &str) -> Result<String, UriError> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone.strip_prefix("25").unwrap_or(zone))),
+        None => (text, None),
+    };
+    let address: Ipv6Addr = address.parse().map_err(|_| UriError::InvalidHost)?;
+    match zone {
+        None => Ok(address.to_string()),
+        Some(zone) if !zone.is_empty() && zone.bytes().all(is_unreserved) => {
+            Ok(format!("{address}%{zone}"))
+        }
+        Some(_) => Err(UriError::InvalidHost),
+    }
 }
 
 fn parse_port(digits: &str) -> Result<Option<u16>, UriError> {
@@ -129,6 +169,8 @@ mod tests {
             ("[::1]", "[::1]"),
             ("[0:0:0:0:0:0:0:1]:65535", "[::1]:65535"),
             ("[FE80::A]:", "[fe80::a]"),
+            ("[FE80:0::1%25Eth0.1]:80", "[fe80::1%25Eth0.1]:80"),
+            ("[fe80::1%lo]", "[fe80::1%25lo]"),
         ];
         for (text, written) in cases {
             assert_eq!(Authority::parse(text).unwrap().to_string(), written);
@@ -149,7 +191,12 @@ mod tests {
             ("[::1", UriError::InvalidHost),
             ("[::1]x", UriError::InvalidHost),
             ("[]", UriError::InvalidHost),
-            ("[fe80::1%25eth0]", UriError::InvalidHost),
+            ("[fe80::1%25]", UriError::InvalidHost),
+            ("[fe80::1%]", UriError::InvalidHost),
+            ("[%25lo]", UriError::InvalidHost),
+            ("[fe80::1%25a/b]", UriError::InvalidHost),
+            ("[fe80::1%25a%25b]", UriError::InvalidHost),
+            ("h%25lo", UriError::InvalidHost),
             ("::1", UriError::MissingHost),
             ("h:0", UriError::InvalidPort),
             ("h:65536", UriError::InvalidPort),
@@ -160,5 +207,11 @@ mod tests {
         for (text, error) in cases {
             assert_eq!(Authority::parse(text), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn a_header_has_no_zone() {
+        let host = Authority::from_bytes(b"[fe80::1%25eth0]:8080").unwrap();
+        assert_eq!(host, Authority::parse("[fe80::1]:8080").unwrap());
     }
 }

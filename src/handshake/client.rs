@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 
 use super::{
     Excerpt, HandshakeError, Negotiated, Target, UriError, VERSION, accept_key, check_connection,
-    check_no_body, extensions, headers,
+    extensions, headers,
 };
 use crate::config::Config;
 
@@ -176,13 +176,14 @@ fn basic_credentials(name: &str, password: &str) -> Result<HeaderValue, Handshak
 /// The checks, in this order:
 ///
 /// 1. The version is HTTP/1.1 and the status is 101.
-/// 2. `Content-Length` and `Transfer-Encoding` are absent.
-/// 3. `Upgrade` appears once and is `websocket`, and the `Connection` list contains `upgrade`. Case is
+/// 2. `Upgrade` appears once and is `websocket`, and the `Connection` list contains `upgrade`. Case is
 ///    ignored.
-/// 4. `Sec-WebSocket-Accept` appears once and matches the key of the request.
-/// 5. `Sec-WebSocket-Extensions`, if present, names extensions of `offer`, each at most once. Their
-///    parameters are valid responses to the offer, and no two use the same reserved bit.
-/// 6. `Sec-WebSocket-Protocol`, if present, appears once and names an offered subprotocol.
+/// 3. `Sec-WebSocket-Accept` appears once and matches the key of the request.
+/// 4. `Sec-WebSocket-Extensions`, unless absent or empty, names extensions of `offer`, each at most once.
+///    Their parameters are valid responses to the offer, and no two use the same reserved bit.
+/// 5. `Sec-WebSocket-Protocol`, unless absent or empty, appears once and names an offered subprotocol.
+///
+/// `Content-Length` and `Transfer-Encoding` are ignored, because a 101 has no body (RFC 9112 §6.3).
 ///
 /// # Errors
 ///
@@ -201,7 +202,6 @@ pub fn verify(
         return Err(HandshakeError::refused(response.clone(), Bytes::new()));
     }
     let fields = response.headers();
-    check_no_body(fields)?;
     check_upgrade(fields)?;
     check_connection(fields)?;
     check_accept(sent, fields)?;
@@ -238,7 +238,8 @@ fn check_subprotocol(
     sent: &Request<()>,
     fields: &HeaderMap,
 ) -> Result<Option<String>, HandshakeError> {
-    let Some(chosen) = headers::singleton(fields, headers::PROTOCOL)? else {
+    let chosen = headers::singleton(fields, headers::PROTOCOL)?;
+    let Some(chosen) = chosen.filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
     let offered = headers::subprotocols(sent.headers())?;

@@ -93,17 +93,13 @@ fn is_free(negotiated: &Extensions, extension: &dyn Extension) -> bool {
     negotiated.rsv().intersection(extension.rsv()).is_none()
 }
 
-/// Parses all elements of the header. Returns none if the header is absent.
+/// Parses all elements of the header. Returns none if the header is absent or empty.
 fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
     let malformed = |element| headers::invalid(headers::EXTENSIONS, element);
     let elements = headers::list(fields, headers::EXTENSIONS);
-    let read = elements
+    elements
         .map(|element| parse(element).ok_or_else(|| malformed(element)))
-        .collect::<Result<Vec<_>, _>>()?;
-    if read.is_empty() && fields.contains_key(headers::EXTENSIONS) {
-        return Err(malformed(b""));
-    }
-    Ok(read)
+        .collect()
 }
 
 /// Returns one element of the header.

@@ -89,9 +89,11 @@ pub(super) fn list_contains(
     Ok(found)
 }
 
-/// Returns the offered subprotocols in the client's order. The list is empty if the header is absent.
+/// Returns the offered subprotocols in the client's order. The list is empty if the header is absent or
+/// empty.
 ///
-/// RFC 6455 §4.1: a non-empty list of tokens that "MUST all be unique strings".
+/// RFC 6455 §4.1: tokens that "MUST all be unique strings". A recipient has to ignore empty elements of a list
+/// (RFC 9110 §5.6.1.2).
 pub(super) fn subprotocols(headers: &HeaderMap) -> Result<Vec<&str>, HandshakeError> {
     let mut seen = HashSet::new();
     let mut offered = Vec::new();
@@ -101,9 +103,6 @@ pub(super) fn subprotocols(headers: &HeaderMap) -> Result<Vec<&str>, HandshakeEr
             return Err(HandshakeError::DuplicateSubprotocol(Excerpt::new(element)));
         }
         offered.push(name);
-    }
-    if offered.is_empty() && headers.contains_key(PROTOCOL) {
-        return Err(invalid(PROTOCOL, b""));
     }
     Ok(offered)
 }
@@ -274,7 +273,11 @@ mod tests {
         ]);
         assert_eq!(subprotocols(&headers).unwrap(), ["b", "a", "A", "c"]);
         assert!(subprotocols(&HeaderMap::new()).unwrap().is_empty());
-        for bad in ["", ",", "a b", "a, b;c", "\"a\""] {
+        for empty in ["", ",", " , "] {
+            let headers = map(&[("sec-websocket-protocol", empty)]);
+            assert!(subprotocols(&headers).unwrap().is_empty());
+        }
+        for bad in ["a b", "a, b;c", "\"a\""] {
             let error = subprotocols(&map(&[("sec-websocket-protocol", bad)])).unwrap_err();
             assert!(matches!(
                 error,

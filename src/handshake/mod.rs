@@ -6,10 +6,10 @@
 //! state. Limits are arguments. Every error is a [`HandshakeError`] that names the rule, the header or the
 //! limit.
 //!
-//! The checks are stricter than those of the HTTP parser. A head is HTTP/1.1 with CRLF line ends and
-//! without folded lines. Headers that may appear once must not repeat. Lists are compared by their grammar
-//! and not by substring. Neither side of an upgrade may send a body. Each function documents its checks in
-//! their order.
+//! The checks refuse a head that can be read in two ways. A head is HTTP/1.1 with CRLF line ends and without
+//! folded lines. Headers that may appear once must not repeat. Lists are compared by their grammar and not by
+//! substring. A request with a body is refused. The checks accept the unusual where its meaning is clear, such
+//! as `Content-Length: 0`, and an empty list header. Each function documents its checks in their order.
 //!
 //! [`Config::extension`](crate::Config::extension) adds the extensions of a side. [`Negotiated`] contains the
 //! negotiated ones.
@@ -118,16 +118,6 @@ fn check_connection(headers: &HeaderMap) -> Result<(), HandshakeError> {
         return Ok(());
     }
     Err(HandshakeError::NotUpgrade { header: name })
-}
-
-/// Checks that no header announces a body, because the bytes after the head are frames.
-fn check_no_body(headers: &HeaderMap) -> Result<(), HandshakeError> {
-    for header in [headers::CONTENT_LENGTH, headers::TRANSFER_ENCODING] {
-        if headers.contains_key(header) {
-            return Err(HandshakeError::BodyNotAllowed { header });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -54,7 +54,8 @@ impl Origins {
     /// Accepts the listed origins, such as `https://example.com` or `http://localhost:8080`. The case of
     /// scheme and host is ignored, and the default port of the scheme may be omitted.
     ///
-    /// The server's own host must be listed too. `null` can be listed.
+    /// The server's own host must be listed too. Values that application shells send can be listed:
+    /// `capacitor://localhost`, `chrome-extension://…` with its identifier, `file://` and `null`.
     ///
     /// # Errors
     ///
@@ -129,22 +130,32 @@ fn normalize(origin: &str) -> Option<String> {
     if origin == "null" {
         return Some(origin.to_owned());
     }
+    if let Some(scheme) = hostless_scheme(origin) {
+        return Some(format!("{scheme}://"));
+    }
     let (scheme, authority) = parse(origin)?;
     let authority = authority.without_default(default_port(&scheme));
     Some(format!("{scheme}://{authority}"))
 }
 
+/// Returns the scheme of an origin without a host, such as `file://`, which local pages send. The schemes of
+/// the web have a host.
+fn hostless_scheme(origin: &str) -> Option<String> {
+    let scheme = parse_scheme(origin.strip_suffix("://")?)?;
+    default_port(&scheme).is_none().then_some(scheme)
+}
+
 /// Parses `scheme://host[:port]` (RFC 6454 §7.1). Returns the scheme in lower case.
 fn parse(origin: &str) -> Option<(String, Authority)> {
     let (scheme, authority) = origin.split_once("://")?;
+    let authority = Authority::from_bytes(authority.as_bytes()).ok()?;
+    Some((parse_scheme(scheme)?, authority))
+}
+
+fn parse_scheme(scheme: &str) -> Option<String> {
     let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    if scheme.is_empty() || !scheme.bytes().all(is_valid) {
-        return None;
-    }
-    Some((
-        scheme.to_ascii_lowercase(),
-        Authority::parse(authority).ok()?,
-    ))
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(is_valid);
+    is_scheme.then(|| scheme.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -229,6 +240,42 @@ mod tests {
     }
 
     #[test]
+    fn the_origins_of_application_shells_can_be_listed() {
+        let origins = [
+            "null",
+            "file://",
+            "qrc://",
+            "app://obsidian.md",
+            "app://.",
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "chrome-extension://gighmmpiobklfepjocnamgkkbiglidom",
+            "moz-extension://8f4a5c1e-0000-4000-8000-000000000000",
+            "safari-web-extension://8F4A5C1E-0000-4000-8000-000000000000",
+            "vscode-webview://0abc",
+            "http://[fe80::1]:8080",
+        ];
+        for origin in origins {
+            let rule = Origins::list([origin]).unwrap();
+            assert!(accepts(&rule, origin, "h"), "{origin}");
+            assert!(!accepts(&rule, "http://h", "h"), "{origin}");
+            if origin != "null" {
+                assert!(!accepts(&rule, "null", "h"), "{origin}");
+            }
+        }
+        // A list of pages of the web does not accept them, and neither does the default.
+        let web = Origins::list(["https://example.com"]).unwrap();
+        for origin in origins {
+            assert!(!accepts(&web, origin, "localhost"), "{origin}");
+            assert!(
+                !accepts(&Origins::default(), origin, "localhost"),
+                "{origin}"
+            );
+        }
+    }
+
+    #[test]
     fn an_entry_that_could_never_match_is_refused() {
         for entry in [
             "https://example.com/",
@@ -236,6 +283,13 @@ mod tests {
             "*",
             "https://*.com",
             "http://",
+            "wss://",
+            "://",
+            "file",
+            "file:///",
+            "file:///index.html",
+            "chrome-extension://abc/page.html",
+            "",
         ] {
             let error = Origins::list([entry]).unwrap_err();
             assert!(matches!(

@@ -5,7 +5,8 @@
 //! additional headers.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -18,9 +19,15 @@ use http::{
 use super::authority::{Authority, default_port};
 use super::{
     Excerpt, HandshakeError, Negotiated, Origins, VERSION, accept_key, check_connection,
-    check_no_body, extensions, headers,
+    extensions, headers,
 };
 use crate::config::Config;
+
+/// Base64 that ignores the spare bits of the last character. The example key of RFC 6455 §4.1 has such bits.
+const KEY_ENCODING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// The requests that a server accepts, in addition to the rules of the protocol, and its additional
 /// headers.
@@ -50,7 +57,8 @@ impl Policy {
 
     /// Sets the accepted values of `Host`, such as `example.com` or `[::1]:8080`. Default: all.
     ///
-    /// An entry without a port accepts every port. An empty list accepts no host. A list refuses pages that
+    /// An entry without a port accepts every port. Case and a final dot are ignored, and so is the zone of an
+    /// IPv6 address. An empty list accepts no host. A list refuses pages that
     /// reach this server under a host name of their own (DNS rebinding), which the same-host rule for
     /// origins cannot detect.
     ///
@@ -64,8 +72,9 @@ impl Policy {
         let mut served = Vec::new();
         for host in hosts {
             let host = host.as_ref();
-            let parsed = Authority::parse(host);
-            served.push(parsed.map_err(|_| headers::invalid_setting("host", host.as_bytes()))?);
+            let parsed = Authority::from_bytes(host.as_bytes());
+            let parsed = parsed.map_err(|_| headers::invalid_setting("host", host.as_bytes()))?;
+            served.push(parsed.without_final_dot());
         }
         self.hosts = Some(served);
         Ok(self)
@@ -111,7 +120,7 @@ impl Policy {
 /// The checks, in this order. The first that fails determines the status of the refusal:
 ///
 /// 1. The method is `GET` (405), and the version is HTTP/1.1 (505).
-/// 2. `Content-Length` and `Transfer-Encoding` are absent (400).
+/// 2. `Transfer-Encoding` is absent, and `Content-Length` is absent or appears once and is 0 (400).
 /// 3. `Host` appears once and is well-formed. A target in absolute form names the same host and port (400).
 /// 4. The policy accepts `Host`. The status is 421, "not by this server", because 403 would mean "not to
 ///    you".
@@ -119,11 +128,12 @@ impl Policy {
 ///    span several lines, and case is ignored. Without these elements, the request is ordinary HTTP (426).
 ///    A malformed list is an error (400).
 /// 6. `Sec-WebSocket-Version` appears at most once (400), and is 13 (426, also if the header is missing).
-/// 7. `Sec-WebSocket-Key` appears once, and is the base64 of 16 bytes (400).
+/// 7. `Sec-WebSocket-Key` appears once, and is the base64 of 16 bytes (400). The spare bits of its last
+///    character may have any value, as in the example of RFC 6455 §4.1.
 /// 8. `Origin` appears at most once (400), and the policy accepts it (403).
-/// 9. `Sec-WebSocket-Protocol`, if present, lists tokens without duplicates (400).
-/// 10. `Sec-WebSocket-Extensions`, if present, follows its grammar (400). Extensions that cannot be
-///     negotiated are declined.
+/// 9. `Sec-WebSocket-Protocol`, unless absent or empty, lists tokens without duplicates (400).
+/// 10. `Sec-WebSocket-Extensions`, unless absent or empty, follows its grammar (400). Extensions that cannot
+///     be negotiated are declined.
 ///
 /// # Errors
 ///
@@ -226,9 +236,10 @@ fn check_host_is_served(host: &Authority, policy: &Policy) -> Result<(), Handsha
     let Some(served) = &policy.hosts else {
         return Ok(());
     };
+    let wanted = host.clone().without_final_dot();
     let matches = |entry: &Authority| match entry.port() {
-        Some(_) => entry == host,
-        None => entry.host() == host.host(),
+        Some(_) => *entry == wanted,
+        None => entry.host() == wanted.host(),
     };
     if served.iter().any(matches) {
         return Ok(());
@@ -255,12 +266,27 @@ fn check_version(fields: &HeaderMap) -> Result<(), HandshakeError> {
     }
 }
 
+/// Checks that no header announces a body, because the bytes after the head are frames. A length of zero
+/// announces none (RFC 9112 §6.3).
+fn check_no_body(fields: &HeaderMap) -> Result<(), HandshakeError> {
+    let is_zero = |len: &[u8]| !len.is_empty() && len.iter().all(|digit| *digit == b'0');
+    let header = headers::CONTENT_LENGTH;
+    if headers::singleton(fields, header)?.is_some_and(|len| !is_zero(len)) {
+        return Err(HandshakeError::BodyNotAllowed { header });
+    }
+    let header = headers::TRANSFER_ENCODING;
+    if fields.contains_key(header) {
+        return Err(HandshakeError::BodyNotAllowed { header });
+    }
+    Ok(())
+}
+
 /// Returns the key: "a base64-encoded [...] value that, when decoded, is 16 bytes in length".
 fn check_key(fields: &HeaderMap) -> Result<&[u8], HandshakeError> {
     let key = headers::required(fields, headers::KEY)?;
     // 24 characters decode to at most 18 bytes. A longer key fails to decode.
     let mut nonce = [0; 18];
-    match STANDARD.decode_slice(key, &mut nonce) {
+    match KEY_ENCODING.decode_slice(key, &mut nonce) {
         Ok(16) => Ok(key),
         _ => Err(headers::invalid(headers::KEY, key)),
     }

@@ -60,7 +60,8 @@ impl Target {
         self.is_secure
     }
 
-    /// Returns the host in lower case and without brackets, for name resolution.
+    /// Returns the host in lower case and without brackets, for name resolution. An IPv6 address may have a
+    /// zone: `fe80::1%eth0` for `[fe80::1%25eth0]` (RFC 6874 §2).
     pub fn host(&self) -> &str {
         self.authority.host()
     }
@@ -71,10 +72,11 @@ impl Target {
     }
 
     /// Returns the value of `Host`. An IPv6 address has brackets. The default port of the scheme is omitted
-    /// (RFC 6455 §4.1).
+    /// (RFC 6455 §4.1), and so is the zone of an address, which only this host knows (RFC 6874 §4).
     pub fn host_header(&self) -> String {
         self.authority
             .clone()
+            .without_zone()
             .without_default(Some(self.default_port()))
             .to_string()
     }
@@ -241,6 +243,34 @@ mod tests {
         assert_eq!(target.port(), 9000);
         assert_eq!(target.host_header(), "[::1]:9000");
         assert_eq!(parse("wss://[::1]").host_header(), "[::1]");
+    }
+
+    #[test]
+    fn a_zone_is_for_name_resolution_only() {
+        for uri in ["ws://[fe80::1%25lo]/", "ws://[FE80::1%lo]/"] {
+            let target = parse(uri);
+            assert_eq!(target.host(), "fe80::1%lo");
+            assert_eq!(target.host_header(), "[fe80::1]");
+            assert_eq!(target.to_string(), "ws://[fe80::1%25lo]/");
+        }
+        assert_eq!(
+            parse("ws://[fe80::1%25lo]:81").host_header(),
+            "[fe80::1]:81"
+        );
+        assert_ne!(parse("ws://[fe80::1%25a]"), parse("ws://[fe80::1%25b]"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_host_with_a_zone_resolves() {
+        use std::net::{SocketAddr, ToSocketAddrs};
+
+        let target = parse("ws://[fe80::1%25lo]:81/");
+        let mut found = (target.host(), target.port()).to_socket_addrs().unwrap();
+        let Some(SocketAddr::V6(address)) = found.next() else {
+            panic!("no IPv6 address");
+        };
+        assert_eq!((address.port(), address.scope_id()), (81, 1));
     }
 
     #[test]

@@ -192,7 +192,7 @@ async fn an_accept_that_does_not_answer_the_key_is_an_error() {
 #[tokio::test]
 async fn a_response_that_breaks_a_rule_is_an_error() {
     type Edit = fn(&str) -> String;
-    let cases: [(&str, Edit); 17] = [
+    let cases: [(&str, Edit); 15] = [
         ("accept in another case", |r| {
             let accept = header(r, "sec-websocket-accept").unwrap();
             r.replace(accept, &accept.to_lowercase())
@@ -214,10 +214,6 @@ async fn a_response_that_breaks_a_rule_is_an_error() {
         }),
         ("another connection", |r| {
             r.replace("Connection: Upgrade", "Connection: close")
-        }),
-        ("content-length", |r| and(r, "Content-Length: 0")),
-        ("transfer-encoding", |r| {
-            and(r, "Transfer-Encoding: chunked")
         }),
         ("HTTP/1.0", |r| r.replace("HTTP/1.1", "HTTP/1.0")),
         ("an extension", |r| {
@@ -254,7 +250,6 @@ async fn a_subprotocol_that_was_not_offered_is_an_error() {
         (&offering, "Sec-WebSocket-Protocol: other\r\n"),
         (&offering, "Sec-WebSocket-Protocol: Chat\r\n"),
         (&offering, "Sec-WebSocket-Protocol: chat, echo\r\n"),
-        (&offering, "Sec-WebSocket-Protocol: \r\n"),
         (
             &offering,
             "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: echo\r\n",

@@ -323,6 +323,11 @@ async fn requests_that_are_legal_though_unusual_are_accepted() {
         request_with("GET /chat", "GET //chat/../x?a=b"),
         request_and("Origin: http://server.example.com"),
         request_and("X-Empty:"),
+        request_and("content-length: 0"),
+        request_and("Sec-WebSocket-Protocol:"),
+        request_and("Sec-WebSocket-Extensions: ,"),
+        request_with("server.example.com", "[fe80::1%25eth0]:8080"),
+        request_and(&"X: 1\r\n".repeat(100)).replacen("\r\n\r\n\r\n", "\r\n\r\n", 1),
         format!("\r\n{REQUEST}"),
         request_and("X-Latin: \u{e9}"),
     ];
@@ -330,6 +335,41 @@ async fn requests_that_are_legal_though_unusual_are_accepted() {
         let (opened, seen) = accept(&ServerBuilder::new(), Script::whole(request.as_bytes())).await;
         assert!(opened.is_ok(), "{request}");
         assert_eq!(without_date(&seen.written()), RESPONSE.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn the_example_key_of_the_rfc_is_accepted() {
+    // RFC 6455 §4.1. The key has spare bits.
+    let request = request_with("dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==");
+    let (opened, seen) = accept(&ServerBuilder::new(), Script::whole(request.as_bytes())).await;
+    opened.unwrap();
+    let response = String::from_utf8(seen.written()).unwrap();
+    assert_eq!(response, switching(&request, ""));
+}
+
+#[tokio::test]
+async fn responses_that_are_legal_though_unusual_are_accepted() {
+    let lines = [
+        "Content-Length: 0\r\n",
+        "Content-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Sec-WebSocket-Protocol:\r\n",
+        "Sec-WebSocket-Extensions: \r\n",
+    ];
+    let many = "X: 1\r\n".repeat(100);
+    for line in lines.into_iter().chain([&*many]) {
+        let interim = format!("HTTP/1.1 100 Continue\r\n{line}\r\n");
+        let (opened, _) = open(&ClientBuilder::new(), |request| {
+            let head = format!("{interim}{}", switching(request, line));
+            let hello = frame(Role::Server, FIN | TEXT, b"Hello");
+            Script::whole(&[head.as_bytes(), &hello].concat())
+        })
+        .await;
+        let (mut ws, _) = opened.unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_eq!(ws.subprotocol(), None);
+        assert_eq!(ws.recv().await.unwrap(), Some("Hello".into()), "{line}");
     }
 }
 
