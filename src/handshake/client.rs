@@ -12,19 +12,16 @@ use http::header::{
     AUTHORIZATION, CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
 use super::{
-    Excerpt, HandshakeError, Negotiated, Target, UriError, VERSION, accept_key, check_connection,
-    extensions, headers,
+    Excerpt, HandshakeError, Negotiated, PRODUCT, Target, UriError, VERSION, accept_key, basic,
+    check_connection, extensions, headers,
 };
 use crate::config::Config;
 
 /// The maximum number of interim responses that a client skips.
 pub const MAX_INTERIM_RESPONSES: usize = 4;
-
-/// The default `User-Agent`.
-const AGENT: &str = concat!("wsimd/", env!("CARGO_PKG_VERSION"));
 
 /// Returns whether another response follows one with this status: 1xx, but not 101 (RFC 9110 §15.2).
 pub fn is_interim(status: StatusCode) -> bool {
@@ -72,6 +69,24 @@ impl Offer {
         Ok(self)
     }
 
+    /// Sets the user name and the password of Basic authentication (RFC 7617). Default: those of the URI.
+    ///
+    /// They protect nothing without TLS. `Debug` does not print them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a user name with a colon, and for control
+    /// characters. The error does not contain the password.
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Result<Self, HandshakeError> {
+        const RULE: &str = "a user name has no colon, and neither part has control characters";
+        let value = basic::is_valid(user, password).then(|| basic::authorization(user, password));
+        let value = value.flatten().ok_or_else(|| {
+            headers::invalid_setting("credentials of the user", user.as_bytes(), RULE)
+        })?;
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(self)
+    }
+
     /// Adds a header. At most 256 can be added.
     ///
     /// `Host`, `Authorization` and `User-Agent` replace the default header of that name. An empty
@@ -85,16 +100,15 @@ impl Offer {
     /// - [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or for too many.
     pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, HandshakeError>
     where
-        N: TryInto<HeaderName>,
+        N: AsRef<str>,
         V: TryInto<HeaderValue>,
     {
+        if name.as_ref().eq_ignore_ascii_case(headers::ORIGIN) {
+            let name = Excerpt::new(headers::ORIGIN.as_bytes());
+            return Err(HandshakeError::ReservedHeader(name));
+        }
         let once = [HOST, AUTHORIZATION, USER_AGENT];
         headers::add_extra(&mut self.headers, &once, name, value)?;
-        if self.headers.contains_key(ORIGIN) {
-            return Err(HandshakeError::ReservedHeader(Excerpt::new(
-                headers::ORIGIN.as_bytes(),
-            )));
-        }
         Ok(self)
     }
 }
@@ -127,7 +141,8 @@ fn request_with_nonce(
     let mut fields = HeaderMap::new();
     fields.insert(HOST, headers::value("host", &target.host_header())?);
     if let Some((name, password)) = target.credentials() {
-        fields.insert(AUTHORIZATION, basic_credentials(name, password)?);
+        let credentials = basic::authorization(name, password);
+        fields.insert(AUTHORIZATION, credentials.ok_or(UriError::InvalidUserInfo)?);
     }
     if let Some(origin) = &offer.origin {
         fields.insert(ORIGIN, origin.clone());
@@ -149,7 +164,7 @@ fn request_with_nonce(
     if let Some(offers) = extensions::offer(config.extensions())? {
         fields.insert(SEC_WEBSOCKET_EXTENSIONS, offers);
     }
-    fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    fields.insert(USER_AGENT, HeaderValue::from_static(PRODUCT));
     // Replaces the default headers of the same names.
     fields.extend(offer.headers.clone());
     if fields.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
@@ -160,15 +175,6 @@ fn request_with_nonce(
     *request.uri_mut() = uri.map_err(|_| UriError::InvalidPath)?;
     *request.headers_mut() = fields;
     Ok(request)
-}
-
-/// Returns Basic credentials (RFC 7617 §2) as a header value that `Debug` does not print.
-fn basic_credentials(name: &str, password: &str) -> Result<HeaderValue, HandshakeError> {
-    let credentials = STANDARD.encode(format!("{name}:{password}"));
-    let value = HeaderValue::from_str(&format!("Basic {credentials}"));
-    let mut value = value.map_err(|_| UriError::InvalidUserInfo)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Verifies the response to the request `sent`, which was created from `offer` (RFC 6455 §4.1).

@@ -145,6 +145,15 @@ pub enum HandshakeError {
     },
     /// The server does not accept the origin of the browser page (RFC 6455 §10.2).
     OriginNotAllowed(Excerpt),
+    /// The request has no `Origin`, and the server requires one
+    /// ([`Origins::required`](super::Origins::required)).
+    OriginRequired,
+    /// The server requires a subprotocol, and selects none of those that the request offers
+    /// ([`Policy::require_subprotocol`](super::server::Policy::require_subprotocol)).
+    SubprotocolRequired {
+        /// The subprotocols of the server, separated by commas.
+        supported: Box<str>,
+    },
     /// The server cannot accept a connection now, because it is full or stopping. It answers with 503 and
     /// `Retry-After: 1`, in seconds.
     Unavailable {
@@ -186,8 +195,10 @@ pub enum HandshakeError {
     InvalidSetting {
         /// The name of the setting.
         setting: &'static str,
-        /// Its value. For a header, only the name of the header.
+        /// Its value. For a header, only the name of the header. For credentials, only the name of the user.
         value: Excerpt,
+        /// The rule that the value breaks.
+        reason: &'static str,
     },
     /// The server has no room for another client, or is shutting down.
     Unavailable {
@@ -199,7 +210,7 @@ pub enum HandshakeError {
 }
 
 // `Error` boxes this type, and the box should stay small.
-const _: () = assert!(size_of::<HandshakeError>() <= 48);
+const _: () = assert!(size_of::<HandshakeError>() <= 56);
 
 impl HandshakeError {
     /// Creates a [`Refused`](Self::Refused) from the head and the body of a response.
@@ -228,7 +239,7 @@ impl HandshakeError {
             Self::NotUpgrade { .. } | Self::UnsupportedVersion { .. } => {
                 StatusCode::UPGRADE_REQUIRED
             }
-            Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::OriginNotAllowed(_) | Self::OriginRequired => StatusCode::FORBIDDEN,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(_)
             | Self::AcceptMismatch { .. }
@@ -247,13 +258,15 @@ impl HandshakeError {
 
     /// Returns whether the peer broke a rule of HTTP or of RFC 6455, or exceeded a limit.
     ///
-    /// Returns `false` for a refusal by a policy (origin, host, or the server's refusal), for a server that is
+    /// Returns `false` for a refusal by a policy (origin, host, subprotocol, or the server's refusal), for a server that is
     /// unavailable, and for a fault of this side.
     pub fn is_peer_fault(&self) -> bool {
         !matches!(
             self,
             Self::HostNotAllowed(_)
                 | Self::OriginNotAllowed(_)
+                | Self::OriginRequired
+                | Self::SubprotocolRequired { .. }
                 | Self::Unavailable { .. }
                 | Self::Refused(_)
                 | Self::Unavailable { .. }

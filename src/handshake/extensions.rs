@@ -17,10 +17,8 @@ pub(super) fn offer(list: &List) -> Result<Option<HeaderValue>, HandshakeError> 
     for extension in list.iter().filter(|extension| offers_any(extension)) {
         let name = extension.name();
         if names.contains(&name) {
-            return Err(headers::invalid_setting(
-                "second extension",
-                name.as_bytes(),
-            ));
+            let rule = "a client can offer one extension of each name";
+            return Err(headers::invalid_setting("extension", name.as_bytes(), rule));
         }
         names.push(name);
         for params in extension.offers() {
@@ -94,7 +92,7 @@ fn is_free(negotiated: &Extensions, extension: &dyn Extension) -> bool {
 }
 
 /// Parses all elements of the header. Returns none if the header is absent or empty.
-fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
+pub(super) fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
     let malformed = |element| headers::invalid(headers::EXTENSIONS, element);
     let elements = headers::list(fields, headers::EXTENSIONS);
     elements
@@ -106,7 +104,12 @@ fn read(fields: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
 fn element(name: &str, params: &Params) -> Result<String, HandshakeError> {
     let element = format!("{name}{params}");
     if !is_token(name.as_bytes()) || !params.is_valid() {
-        return Err(headers::invalid_setting("extension", element.as_bytes()));
+        let rule = "its name and its parameters have to be tokens";
+        return Err(headers::invalid_setting(
+            "extension",
+            element.as_bytes(),
+            rule,
+        ));
     }
     Ok(element)
 }

@@ -122,25 +122,35 @@ where
     let mut checked: Vec<String> = Vec::new();
     for name in names {
         let name = name.into();
-        if !is_token(name.as_bytes()) || checked.contains(&name) {
-            return Err(invalid_setting("subprotocol", name.as_bytes()));
+        let refuse = |rule| Err(invalid_setting("subprotocol", name.as_bytes(), rule));
+        if !is_token(name.as_bytes()) {
+            return refuse("it is not a token");
+        }
+        if checked.contains(&name) {
+            return refuse("it is given twice");
         }
         checked.push(name);
     }
     Ok(checked)
 }
 
-/// Returns the error for a setting of this side that cannot be used.
-pub(super) fn invalid_setting(setting: &'static str, value: &[u8]) -> HandshakeError {
+/// Returns the error for a setting of this side that cannot be used, and the rule that it breaks.
+pub(super) fn invalid_setting(
+    setting: &'static str,
+    value: &[u8],
+    reason: &'static str,
+) -> HandshakeError {
     HandshakeError::InvalidSetting {
         setting,
         value: Excerpt::new(value),
+        reason,
     }
 }
 
 /// Creates a header value from a setting of this side.
 pub(super) fn value(setting: &'static str, text: &str) -> Result<HeaderValue, HandshakeError> {
-    HeaderValue::from_str(text).map_err(|_| invalid_setting(setting, text.as_bytes()))
+    const RULE: &str = "it has a character that a header cannot contain (a line break?)";
+    HeaderValue::from_str(text).map_err(|_| invalid_setting(setting, text.as_bytes(), RULE))
 }
 
 /// Adds a header of the application, unless the handshake sets it itself.
@@ -154,20 +164,24 @@ pub(super) fn add_extra<N, V>(
     value: V,
 ) -> Result<(), HandshakeError>
 where
-    N: TryInto<HeaderName>,
+    N: AsRef<str>,
     V: TryInto<HeaderValue>,
 {
-    let name = name
-        .try_into()
-        .map_err(|_| invalid_setting("header name", b""))?;
+    const NAME_RULE: &str = "it is not a token";
+    const VALUE_RULE: &str = "its value has a character that is not allowed (a line break?)";
+    let name = name.as_ref().as_bytes();
+    let name = HeaderName::from_bytes(name)
+        .map_err(|_| invalid_setting("header name", name, NAME_RULE))?;
+    let refuse = |rule| invalid_setting("header", name.as_str().as_bytes(), rule);
     if is_reserved(&name) {
         return Err(HandshakeError::ReservedHeader(Excerpt::new(
             name.as_str().as_bytes(),
         )));
     }
-    let full = headers.len() >= MAX_EXTRA_HEADERS;
-    let value = value.try_into().ok().filter(|_| !full);
-    let mut value = value.ok_or_else(|| invalid_setting("header", name.as_str().as_bytes()))?;
+    if headers.len() >= MAX_EXTRA_HEADERS {
+        return Err(refuse("at most 256 headers can be added"));
+    }
+    let mut value = value.try_into().map_err(|_| refuse(VALUE_RULE))?;
     value.set_sensitive(is_secret(&name));
     if once.contains(&name) {
         headers.insert(name, value);
@@ -312,8 +326,15 @@ mod tests {
     fn an_unusable_header_is_refused_without_its_value() {
         let mut headers = HeaderMap::new();
         let error = add_extra(&mut headers, &[], "X-Token", "secret\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "unusable header: \"x-token\"");
-        assert!(add_extra(&mut headers, &[], "a b", "x").is_err());
+        assert_eq!(
+            error.to_string(),
+            "invalid header \"x-token\": its value has a character that is not allowed (a line break?)"
+        );
+        let error = add_extra(&mut headers, &[], "a b", "secret").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid header name \"a b\": it is not a token"
+        );
         assert!(headers.is_empty());
     }
 
@@ -323,7 +344,8 @@ mod tests {
         for _ in 0..MAX_EXTRA_HEADERS {
             add_extra(&mut headers, &[], "cookie", "secret").unwrap();
         }
-        assert!(add_extra(&mut headers, &[], "cookie", "secret").is_err());
+        let error = add_extra(&mut headers, &[], "cookie", "secret").unwrap_err();
+        assert!(error.to_string().contains("256"), "{error}");
         assert!(!format!("{headers:?}").contains("secret"));
     }
 }

@@ -49,6 +49,7 @@ use sha1_smol::Sha1;
 use crate::extension::Extensions;
 
 mod authority;
+mod basic;
 mod body;
 pub mod client;
 mod error;
@@ -60,6 +61,7 @@ pub mod server;
 mod start;
 mod uri;
 
+pub use basic::Credentials;
 pub use body::BodyReader;
 pub use error::{Excerpt, HandshakeError};
 pub use origin::Origins;
@@ -67,6 +69,9 @@ pub use uri::{Target, UriError};
 
 /// The GUID that is appended to a key before hashing (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The name and the version of this crate, for `User-Agent` and `Server`.
+const PRODUCT: &str = concat!("wsimd/", env!("CARGO_PKG_VERSION"));
 
 /// The only version of the protocol (RFC 6455 §4.1).
 const VERSION: &str = "13";
@@ -118,6 +123,14 @@ fn check_connection(headers: &HeaderMap) -> Result<(), HandshakeError> {
         return Ok(());
     }
     Err(HandshakeError::NotUpgrade { header: name })
+}
+
+/// Returns the element of `Connection` or `Upgrade` that asks for WebSocket.
+fn upgrade_element(header: &str) -> &'static str {
+    match header {
+        headers::CONNECTION => "Upgrade",
+        _ => "websocket",
+    }
 }
 
 #[cfg(test)]

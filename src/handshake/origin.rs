@@ -13,6 +13,7 @@ use super::{HandshakeError, headers};
 /// The origins that a server accepts. Default: [`same_host`](Self::same_host).
 ///
 /// Every rule accepts a request without `Origin`, because such a request does not come from a browser page.
+/// [`required`](Self::required) refuses it.
 ///
 /// A page of another host gets 403, whose body names its origin. To admit the page, list the origin, without a
 /// path and without a final `/`:
@@ -26,7 +27,10 @@ use super::{HandshakeError, headers};
 /// # Ok::<(), wsimd::Error>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Origins(Rule);
+pub struct Origins {
+    rule: Rule,
+    is_required: bool,
+}
 
 #[derive(Clone, Default)]
 enum Rule {
@@ -43,12 +47,12 @@ impl Origins {
     /// The scheme must be `http` or `https`, and its default port may be omitted. `null`, the origin of
     /// sandboxed pages and local files, is refused.
     pub fn same_host() -> Self {
-        Self(Rule::SameHost)
+        Self::new(Rule::SameHost)
     }
 
     /// Accepts every origin. Any page can then act with the cookies of its visitor.
     pub fn any() -> Self {
-        Self(Rule::Any)
+        Self::new(Rule::Any)
     }
 
     /// Accepts the listed origins, such as `https://example.com` or `http://localhost:8080`. The case of
@@ -65,14 +69,17 @@ impl Origins {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
+        const RULE: &str = "it must be scheme://host[:port], without a path or a final /";
         let mut accepted = Vec::new();
         for origin in origins {
             let origin = origin.as_ref();
             let normal = normalize(origin);
-            accepted
-                .push(normal.ok_or_else(|| headers::invalid_setting("origin", origin.as_bytes()))?);
+            accepted.push(
+                normal
+                    .ok_or_else(|| headers::invalid_setting("origin", origin.as_bytes(), RULE))?,
+            );
         }
-        Ok(Self(Rule::List(accepted.into())))
+        Ok(Self::new(Rule::List(accepted.into())))
     }
 
     /// Accepts an origin if the function returns `true`. The function receives the value of `Origin` as it
@@ -81,12 +88,32 @@ impl Origins {
     where
         F: Fn(&str) -> bool + Send + Sync + 'static,
     {
-        Self(Rule::Predicate(Arc::new(accepts)))
+        Self::new(Rule::Predicate(Arc::new(accepts)))
+    }
+
+    /// Also refuses a request without `Origin`. Only browsers have to send `Origin`, so this excludes most
+    /// other programs. It authenticates nobody, because a program can send any `Origin`.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.is_required = true;
+        self
+    }
+
+    fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            is_required: false,
+        }
+    }
+
+    /// Returns whether a request without `Origin` is refused.
+    pub(super) fn is_required(&self) -> bool {
+        self.is_required
     }
 
     /// Returns whether a request with this `Origin`, sent to this host, is accepted.
     pub(super) fn accepts(&self, origin: &[u8], host: &Authority) -> bool {
-        if matches!(self.0, Rule::Any) {
+        if matches!(self.rule, Rule::Any) {
             return true;
         }
         if !origin.iter().all(u8::is_ascii_graphic) {
@@ -95,7 +122,7 @@ impl Origins {
         let Ok(origin) = str::from_utf8(origin) else {
             return false;
         };
-        match &self.0 {
+        match &self.rule {
             Rule::SameHost => is_same_host(origin, host),
             Rule::Any => true,
             Rule::List(accepted) => normalize(origin).is_some_and(|it| accepted.contains(&it)),
@@ -106,12 +133,13 @@ impl Origins {
 
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Rule::SameHost => f.write_str("Origins::same_host()"),
-            Rule::Any => f.write_str("Origins::any()"),
-            Rule::List(accepted) => write!(f, "Origins::list({accepted:?})"),
-            Rule::Predicate(_) => f.write_str("Origins::predicate(..)"),
+        match &self.rule {
+            Rule::SameHost => f.write_str("Origins::same_host()")?,
+            Rule::Any => f.write_str("Origins::any()")?,
+            Rule::List(accepted) => write!(f, "Origins::list({accepted:?})")?,
+            Rule::Predicate(_) => f.write_str("Origins::predicate(..)")?,
         }
+        f.write_str(if self.is_required { ".required()" } else { "" })
     }
 }
 
@@ -300,6 +328,11 @@ mod tests {
                 }
             ));
         }
+        let error = Origins::list(["https://example.com/"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid origin \"https://example.com/\": it must be scheme://host[:port], without a path or a final /"
+        );
     }
 
     #[test]
@@ -320,5 +353,10 @@ mod tests {
         );
         let rule = Origins::list(["http://H:80"]).unwrap();
         assert_eq!(format!("{rule:?}"), "Origins::list([\"http://h\"])");
+        let rule = rule.required();
+        assert_eq!(
+            format!("{rule:?}"),
+            "Origins::list([\"http://h\"]).required()"
+        );
     }
 }

@@ -1,119 +1,36 @@
 //! The server's side of the handshake: checking a request and answering it (RFC 6455 §4.2).
 //!
 //! [`accept`] returns the 101 response to a valid request, and [`refuse`] the response to an invalid one. A
-//! [`Policy`] contains the decisions of the application: origins, hosts, subprotocols, extensions and
-//! additional headers.
+//! [`Policy`] contains the decisions of the application: origins, hosts, subprotocols and additional headers.
+//! [`unauthorized`] asks for the [credentials](super::Credentials) of Basic authentication.
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    request,
-};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::authority::{Authority, default_port};
 use super::{
-    Excerpt, HandshakeError, Negotiated, Origins, VERSION, accept_key, check_connection,
-    extensions, headers,
+    Excerpt, HandshakeError, Negotiated, VERSION, accept_key, check_connection, extensions, headers,
 };
-use crate::config::Config;
+use crate::{config::Config, extension::Params};
+
+mod policy;
+mod refusal;
+mod request;
+
+pub use policy::Policy;
+pub use refusal::{refuse, unauthorized};
+pub use request::RequestHead;
 
 /// Base64 that ignores the spare bits of the last character. The example key of RFC 6455 §4.1 has such bits.
 const KEY_ENCODING: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
-
-/// The requests that a server accepts, in addition to the rules of the protocol, and its additional
-/// headers.
-///
-/// By default a server accepts pages of its own host, every `Host`, and no subprotocol.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Policy {
-    origins: Origins,
-    hosts: Option<Vec<Authority>>,
-    subprotocols: Vec<String>,
-    headers: HeaderMap,
-}
-
-impl Policy {
-    /// Creates a policy with the defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets which origins are accepted: by default [`Origins::same_host`].
-    #[must_use]
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.origins = origins;
-        self
-    }
-
-    /// Sets the accepted values of `Host`, such as `example.com` or `[::1]:8080`. Default: all.
-    ///
-    /// An entry without a port accepts every port. Case and a final dot are ignored, and so is the zone of an
-    /// IPv6 address. An empty list accepts no host. A list refuses pages that
-    /// reach this server under a host name of their own (DNS rebinding), which the same-host rule for
-    /// origins cannot detect.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for an entry that is not a host.
-    pub fn hosts<I>(mut self, hosts: I) -> Result<Self, HandshakeError>
-    where
-        I: IntoIterator<Item: AsRef<str>>,
-    {
-        let mut served = Vec::new();
-        for host in hosts {
-            let host = host.as_ref();
-            let parsed = Authority::from_bytes(host.as_bytes());
-            let parsed = parsed.map_err(|_| headers::invalid_setting("host", host.as_bytes()))?;
-            served.push(parsed.without_final_dot());
-        }
-        self.hosts = Some(served);
-        Ok(self)
-    }
-
-    /// Sets the supported subprotocols, the preferred one first. Default: none.
-    ///
-    /// The server selects the first subprotocol that the client offers too. If there is none, it accepts
-    /// the connection without a subprotocol, as RFC 6455 §4.2.2 provides. An application that requires a
-    /// subprotocol then closes the connection.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for a name that is not a token or occurs twice.
-    pub fn subprotocols<I>(mut self, names: I) -> Result<Self, HandshakeError>
-    where
-        I: IntoIterator<Item: Into<String>>,
-    {
-        self.subprotocols = headers::check_subprotocols(names)?;
-        Ok(self)
-    }
-
-    /// Adds a header to the 101 response. At most 256 can be added.
-    ///
-    /// # Errors
-    ///
-    /// - [`ReservedHeader`](HandshakeError::ReservedHeader) for a header that the handshake sets itself
-    ///   (`Upgrade`, `Connection`, `Sec-WebSocket-*`), or that an upgrade must not have (`Content-Length`,
-    ///   `Transfer-Encoding`).
-    /// - [`InvalidSetting`](HandshakeError::InvalidSetting) for a malformed header, or for too many.
-    pub fn header<N, V>(mut self, name: N, value: V) -> Result<Self, HandshakeError>
-    where
-        N: TryInto<HeaderName>,
-        V: TryInto<HeaderValue>,
-    {
-        headers::add_extra(&mut self.headers, &[], name, value)?;
-        Ok(self)
-    }
-}
 
 /// Checks a request and creates the 101 response to it (RFC 6455 §4.2.1, §4.2.2).
 ///
@@ -130,14 +47,18 @@ impl Policy {
 /// 6. `Sec-WebSocket-Version` appears at most once (400), and is 13 (426, also if the header is missing).
 /// 7. `Sec-WebSocket-Key` appears once, and is the base64 of 16 bytes (400). The spare bits of its last
 ///    character may have any value, as in the example of RFC 6455 §4.1.
-/// 8. `Origin` appears at most once (400), and the policy accepts it (403).
-/// 9. `Sec-WebSocket-Protocol`, unless absent or empty, lists tokens without duplicates (400).
+/// 8. `Origin` appears at most once (400), and the policy accepts it or its absence (403).
+/// 9. `Sec-WebSocket-Protocol`, unless absent or empty, lists tokens without duplicates (400). If the policy
+///    requires a subprotocol, it selects one (400).
 /// 10. `Sec-WebSocket-Extensions`, unless absent or empty, follows its grammar (400). Extensions that cannot
 ///     be negotiated are declined.
 ///
+/// The request may be an [`http::Request`] with any body or its [parts](http::request::Parts), by reference,
+/// or a [`RequestHead`].
+///
 /// # Errors
 ///
-/// The first check that failed; [`refuse`] makes the response.
+/// The first check that failed. [`refuse`] creates the response.
 pub fn accept<'a>(
     request: impl Into<RequestHead<'a>>,
     policy: &Policy,
@@ -148,13 +69,13 @@ pub fn accept<'a>(
     let fields = request.headers;
     check_no_body(fields)?;
     let host = check_host(request)?;
-    check_host_is_served(&host, policy)?;
+    policy.check_host(&host)?;
     check_connection(fields)?;
     check_upgrade(fields)?;
     check_version(fields)?;
     let key = check_key(fields)?;
     check_origin(fields, &host, policy)?;
-    let subprotocol = select_subprotocol(fields, policy)?;
+    let subprotocol = policy.select(&headers::subprotocols(fields)?)?;
     let extensions = extensions::accept(fields, config.extensions())?;
     let negotiated = Negotiated {
         subprotocol,
@@ -164,35 +85,25 @@ pub fn accept<'a>(
     Ok((response, negotiated))
 }
 
-/// The head of a request. Made of `&Request<B>` or of `&http::request::Parts`.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    method: &'a Method,
-    uri: &'a Uri,
-    version: Version,
-    headers: &'a HeaderMap,
+/// Returns the subprotocols that a request offers, in the client's order (RFC 6455 §4.1). The list is empty if
+/// the header is absent or empty.
+///
+/// # Errors
+///
+/// [`InvalidHeader`](HandshakeError::InvalidHeader) for an element that is not a token, and
+/// [`DuplicateSubprotocol`](HandshakeError::DuplicateSubprotocol).
+pub fn offered_subprotocols(headers: &HeaderMap) -> Result<Vec<&str>, HandshakeError> {
+    headers::subprotocols(headers)
 }
 
-impl<'a, B> From<&'a Request<B>> for RequestHead<'a> {
-    fn from(request: &'a Request<B>) -> Self {
-        Self {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-        }
-    }
-}
-
-impl<'a> From<&'a request::Parts> for RequestHead<'a> {
-    fn from(parts: &'a request::Parts) -> Self {
-        Self {
-            method: &parts.method,
-            uri: &parts.uri,
-            version: parts.version,
-            headers: &parts.headers,
-        }
-    }
+/// Returns the names and the parameters of the extensions that a request offers, in the client's order
+/// (RFC 6455 §9.1). One name may appear several times. The list is empty if the header is absent or empty.
+///
+/// # Errors
+///
+/// [`InvalidHeader`](HandshakeError::InvalidHeader) for an element that does not follow the grammar.
+pub fn offered_extensions(headers: &HeaderMap) -> Result<Vec<(String, Params)>, HandshakeError> {
+    extensions::read(headers)
 }
 
 fn check_request_line(request: RequestHead<'_>) -> Result<(), HandshakeError> {
@@ -230,23 +141,6 @@ fn check_host(request: RequestHead<'_>) -> Result<Authority, HandshakeError> {
         }
     }
     Ok(host)
-}
-
-fn check_host_is_served(host: &Authority, policy: &Policy) -> Result<(), HandshakeError> {
-    let Some(served) = &policy.hosts else {
-        return Ok(());
-    };
-    let wanted = host.clone().without_final_dot();
-    let matches = |entry: &Authority| match entry.port() {
-        Some(_) => *entry == wanted,
-        None => entry.host() == wanted.host(),
-    };
-    if served.iter().any(matches) {
-        return Ok(());
-    }
-    Err(HandshakeError::HostNotAllowed(Excerpt::new(
-        host.to_string().as_bytes(),
-    )))
 }
 
 fn check_upgrade(fields: &HeaderMap) -> Result<(), HandshakeError> {
@@ -301,19 +195,9 @@ fn check_origin(
         Some(origin) if !policy.origins.accepts(origin, host) => Err(
             HandshakeError::OriginNotAllowed(Excerpt::without_user_info(origin)),
         ),
+        None if policy.origins.is_required() => Err(HandshakeError::OriginRequired),
         _ => Ok(()),
     }
-}
-
-fn select_subprotocol(
-    fields: &HeaderMap,
-    policy: &Policy,
-) -> Result<Option<String>, HandshakeError> {
-    let offered = headers::subprotocols(fields)?;
-    let mut spoken = policy.subprotocols.iter();
-    Ok(spoken
-        .find(|name| offered.contains(&name.as_str()))
-        .cloned())
 }
 
 fn switching_protocols(
@@ -336,44 +220,8 @@ fn switching_protocols(
         let value = headers::value("extension", negotiated.extensions.as_str())?;
         fields.insert(SEC_WEBSOCKET_EXTENSIONS, value);
     }
-    fields.extend(policy.headers.clone());
+    policy.add_headers(fields);
     Ok(response)
-}
-
-/// Creates the response that refuses a request, with one line of text as its body.
-///
-/// The response closes the connection. The text escapes the data of the peer. A 405 contains `Allow`, and a
-/// 426 contains `Upgrade` and `Sec-WebSocket-Version` (RFC 6455 §4.4), and a 503 `Retry-After` with one second. An error that does not concern a
-/// request leads to a 500 without further details.
-pub fn refuse(error: &HandshakeError) -> Response<String> {
-    let status = error.status();
-    let body = match status {
-        StatusCode::INTERNAL_SERVER_ERROR => "the opening handshake failed\n".to_owned(),
-        _ => format!("{error}\n"),
-    };
-    let mut fields = HeaderMap::new();
-    fields.insert(CONNECTION, HeaderValue::from_static("close"));
-    fields.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        fields.insert(ALLOW, HeaderValue::from_static("GET"));
-    }
-    if status == StatusCode::UPGRADE_REQUIRED {
-        // "A sender of Upgrade MUST also send an 'Upgrade' connection option" (RFC 9110 §7.8).
-        fields.insert(CONNECTION, HeaderValue::from_static("close, Upgrade"));
-        fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        fields.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        fields.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = fields;
-    response
 }
 
 #[cfg(test)]

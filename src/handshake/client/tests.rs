@@ -64,7 +64,7 @@ fn the_request_has_the_headers_of_section_4_1_in_order() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Sec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Protocol: a, b\r\n\
-         user-agent: {AGENT}\r\n\
+         user-agent: {PRODUCT}\r\n\
          x-extra: 1\r\n\r\n"
     );
     assert_eq!(output, expected.as_str());
@@ -328,4 +328,28 @@ fn the_subprotocol_must_be_one_that_was_offered() {
     let response = with("sec-websocket-protocol", &["a", "b"]);
     let error = judged(&sent(&["a", "b"]), &response).unwrap_err();
     assert!(matches!(error, HandshakeError::DuplicateHeader { .. }));
+}
+
+#[test]
+fn basic_auth_replaces_the_credentials_of_the_uri_and_is_not_printed() {
+    let offer = Offer::new().basic_auth("us er", "p:w\u{e9}").unwrap();
+    let request = make("ws://other:pw@h", &offer);
+    let read = crate::handshake::Credentials::from_headers(request.headers()).unwrap();
+    assert!(read.matches("us er", "p:w\u{e9}"));
+    assert_eq!(request.headers().get_all("authorization").iter().count(), 1);
+    assert!(!format!("{offer:?}{request:?}").contains("dXMgZXI"));
+    for (user, password) in [("a:b", "sesame"), ("a", "sesame\n"), ("a\0", "sesame")] {
+        let error = Offer::new().basic_auth(user, password).unwrap_err();
+        assert!(matches!(error, HandshakeError::InvalidSetting { .. }));
+        assert!(!format!("{error} {error:?}").contains("sesame"));
+    }
+}
+
+#[test]
+fn a_reserved_header_names_its_setting() {
+    let text = |name: &str| Offer::new().header(name, "x").unwrap_err().to_string();
+    assert!(text("Origin").ends_with(": use Offer::origin"));
+    assert!(text("Sec-WebSocket-Protocol").contains("Offer::subprotocols"));
+    assert!(text("sec-websocket-extensions").ends_with(": use Config::extension"));
+    assert!(text("Upgrade").ends_with("itself"));
 }

@@ -9,7 +9,10 @@ use http::{
 };
 
 use super::{Excerpt, HandshakeError};
-use crate::{frame::Role, handshake::start};
+use crate::{
+    frame::Role,
+    handshake::{start, upgrade_element},
+};
 
 impl fmt::Display for HandshakeError {
     #[expect(
@@ -41,7 +44,10 @@ impl fmt::Display for HandshakeError {
             Self::InvalidHeader { header, value } => write!(f, "{header} is invalid: {value}"),
             Self::HostMismatch(host) => write!(f, "the request target does not match Host {host}"),
             Self::HostNotAllowed(host) => write!(f, "this server does not serve the host {host}"),
-            Self::NotUpgrade { header } => write!(f, "{header} does not ask for WebSocket"),
+            Self::NotUpgrade { header } => {
+                let element = upgrade_element(header);
+                write!(f, "the head has no `{header}: {element}`")
+            }
             Self::UnsupportedVersion { got: None } => {
                 f.write_str("Sec-WebSocket-Version is missing; 13 is supported")
             }
@@ -53,6 +59,16 @@ impl fmt::Display for HandshakeError {
                 "the server's origin rule refuses {origin}: by default only pages of the server's \
                  own host are accepted, others have to be allowed in its list of origins"
             ),
+            Self::OriginRequired => f.write_str("Origin is missing, and this server requires it"),
+            Self::SubprotocolRequired { supported } if supported.is_empty() => f.write_str(
+                "this server requires a subprotocol, and the request offers none that it supports",
+            ),
+            Self::SubprotocolRequired { supported } => {
+                write!(
+                    f,
+                    "this server requires one of the subprotocols {supported}"
+                )
+            }
             Self::Unavailable { reason } => write!(f, "the server is unavailable: {reason}"),
             Self::DuplicateSubprotocol(name) => write!(f, "subprotocol {name} is offered twice"),
             Self::Refused(response) => fmt_refusal(response, f),
@@ -75,10 +91,28 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the server's response for extension {name}: {error}")
             }
             Self::Uri(error) => error.fmt(f),
-            Self::ReservedHeader(name) => write!(f, "the handshake sets the header {name} itself"),
-            Self::InvalidSetting { setting, value } => write!(f, "unusable {setting}: {value}"),
+            Self::ReservedHeader(name) => fmt_reserved(name, f),
+            Self::InvalidSetting {
+                setting,
+                value,
+                reason,
+            } => write!(f, "invalid {setting} {value}: {reason}"),
             Self::NoRandomness => f.write_str("the operating system gave no random bytes"),
         }
+    }
+}
+
+/// Writes the setting of a header that the handshake sets itself.
+fn fmt_reserved(name: &Excerpt, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the handshake sets the header {name} itself")?;
+    let name = name.as_bytes().to_ascii_lowercase();
+    match &*name {
+        b"origin" => f.write_str(": use Offer::origin"),
+        b"sec-websocket-protocol" => {
+            f.write_str(": use Offer::subprotocols or Policy::subprotocols")
+        }
+        b"sec-websocket-extensions" => f.write_str(": use Config::extension"),
+        _ => Ok(()),
     }
 }
 

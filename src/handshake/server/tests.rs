@@ -1,4 +1,7 @@
+use http::Request;
+
 use super::*;
+use crate::handshake::{Origins, PRODUCT};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
@@ -51,7 +54,8 @@ fn the_sample_request_gets_the_sample_response() {
         response.headers()["sec-websocket-accept"],
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
-    assert_eq!(response.headers().len(), 3);
+    assert_eq!(response.headers()["server"], PRODUCT);
+    assert_eq!(response.headers().len(), 4);
     assert_eq!(negotiated.subprotocol(), None);
     assert!(negotiated.extensions().is_empty());
 }
@@ -517,4 +521,152 @@ fn a_server_that_is_unavailable_answers_503_and_when_to_retry() {
         response.body(),
         "the server is unavailable: it is stopping\n"
     );
+}
+
+#[test]
+fn a_request_without_upgrade_is_told_how_to_reach_the_endpoint() {
+    let error = refused(&with("connection", &["keep-alive"]), 426);
+    assert_eq!(error.to_string(), "the head has no `Connection: Upgrade`");
+    assert_eq!(
+        refuse(&error).body(),
+        "This is a WebSocket endpoint. The request has no `Connection: Upgrade`; \
+         behind a proxy, forward Upgrade and Connection.\n"
+    );
+    let error = refused(&with("upgrade", &[]), 426);
+    assert!(
+        refuse(&error)
+            .body()
+            .contains("has no `Upgrade: websocket`;")
+    );
+}
+
+#[test]
+fn server_names_this_crate_in_every_response_and_can_be_replaced_or_removed() {
+    let error = HandshakeError::NulInHead;
+    assert_eq!(refuse(&error).headers()["server"], PRODUCT);
+    for (values, expected) in [
+        (&[][..], Some(PRODUCT)),
+        (&["me/1"], Some("me/1")),
+        (&["me/1", "me/2"], Some("me/2")),
+        (&[""], None),
+    ] {
+        let mut policy = Policy::new();
+        for value in values {
+            policy = policy.header("Server", *value).unwrap();
+        }
+        let (response, _) = accept(&build(&valid()), &policy, &Config::new()).unwrap();
+        let refusal = policy.refuse(&error);
+        for fields in [response.headers(), refusal.headers()] {
+            let servers: Vec<_> = fields.get_all("server").iter().collect();
+            assert_eq!(servers, expected.as_slice(), "{values:?}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_can_require_an_origin() {
+    for origins in [
+        Origins::same_host(),
+        Origins::any(),
+        Origins::predicate(|_| true),
+    ] {
+        let policy = Policy::new().origins(origins.required());
+        let error = accept(&build(&valid()), &policy, &Config::new()).unwrap_err();
+        assert!(matches!(error, HandshakeError::OriginRequired));
+        assert_eq!(
+            (error.status().as_u16(), error.is_peer_fault()),
+            (403, false)
+        );
+        let request = with("origin", &["http://example.com"]);
+        assert!(accept(&request, &policy, &Config::new()).is_ok());
+    }
+}
+
+#[test]
+fn a_function_selects_the_subprotocol() {
+    let policy = Policy::new()
+        .subprotocols(["a"])
+        .unwrap()
+        .select_subprotocol(|offered| offered.iter().copied().max());
+    let select = |offers: &[&str]| {
+        let request = with("sec-websocket-protocol", offers);
+        accept(&request, &policy, &Config::new())
+            .map(|(_, negotiated)| negotiated.subprotocol().map(str::to_owned))
+    };
+    assert_eq!(select(&["a, c", "b"]).unwrap().as_deref(), Some("c"));
+    assert_eq!(select(&[]).unwrap(), None);
+    let wrong = Policy::new().select_subprotocol(|_| Some("x"));
+    let request = with("sec-websocket-protocol", &["a"]);
+    let error = accept(&request, &wrong, &Config::new()).unwrap_err();
+    assert_eq!(error.status(), 500);
+    assert_eq!(
+        error.to_string(),
+        "invalid selected subprotocol \"x\": the client did not offer it"
+    );
+}
+
+#[test]
+fn a_policy_can_require_a_subprotocol() {
+    let listed = Policy::new().subprotocols(["v2", "v1"]).unwrap();
+    let selected = Policy::new().select_subprotocol(|offered| offered.first().copied());
+    for (policy, text) in [
+        (listed.require_subprotocol(), "v2, v1"),
+        (selected.require_subprotocol(), "requires a subprotocol"),
+    ] {
+        let request = with("sec-websocket-protocol", &["v1"]);
+        let (_, negotiated) = accept(&request, &policy, &Config::new()).unwrap();
+        assert_eq!(negotiated.subprotocol(), Some("v1"));
+        for offers in [&[][..], &[""]] {
+            let request = with("sec-websocket-protocol", offers);
+            let error = accept(&request, &policy, &Config::new()).unwrap_err();
+            assert_eq!(
+                (error.status().as_u16(), error.is_peer_fault()),
+                (400, false)
+            );
+            let response = policy.refuse(&error);
+            assert!(response.body().contains(text), "{}", response.body());
+        }
+    }
+}
+
+#[test]
+fn the_parts_of_a_request_are_accepted() {
+    let (mut parts, ()) = build(&valid()).into_parts();
+    assert!(accept(&parts, &Policy::new(), &Config::new()).is_ok());
+    let secret = HeaderValue::from_static("secret");
+    parts.headers.insert("authorization", secret);
+    let head = RequestHead::from(&parts);
+    assert!(accept(head, &Policy::new(), &Config::new()).is_ok());
+    assert!(!format!("{head:?}").contains("secret"));
+    // The type of the body does not matter.
+    let request = build(&valid()).map(|()| vec![1]);
+    assert!(accept(&request, &Policy::new(), &Config::new()).is_ok());
+}
+
+#[test]
+fn offers_can_be_read_without_a_decision() {
+    let request = with("sec-websocket-protocol", &["b, a", ",c"]);
+    assert_eq!(
+        offered_subprotocols(request.headers()).unwrap(),
+        ["b", "a", "c"]
+    );
+    let request = with("sec-websocket-extensions", &["x; a=1, x", "y"]);
+    let offered = offered_extensions(request.headers()).unwrap();
+    let names: Vec<_> = offered.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["x", "x", "y"]);
+    assert!(offered_subprotocols(&HeaderMap::new()).unwrap().is_empty());
+    assert!(offered_extensions(&HeaderMap::new()).unwrap().is_empty());
+}
+
+#[test]
+fn unauthorized_asks_for_basic_authentication() {
+    let response = unauthorized("chat");
+    assert_eq!(response.status(), 401);
+    assert_eq!(
+        response.headers()["www-authenticate"],
+        "Basic realm=\"chat\", charset=\"UTF-8\""
+    );
+    assert_eq!(response.headers()["connection"], "close");
+    let len = response.body().len().to_string();
+    assert_eq!(response.headers()["content-length"], len.as_str());
 }

@@ -1,7 +1,7 @@
 //! Credentials are in no error, no log and no answer.
 
 use tokio::io::duplex;
-use wsimd::{ClientBuilder, Error, Offer, ServerBuilder};
+use wsimd::{ClientBuilder, Error, Offer, ServerBuilder, handshake::Credentials};
 
 use crate::support::{opening::*, script::Script};
 
@@ -71,6 +71,9 @@ async fn credentials_are_not_in_the_debug_output_of_a_request() {
     let client = ClientBuilder::new().offer(offer);
     let (_, (_, request)) = meet(&client, &ServerBuilder::new(), uri).await;
     assert_eq!(request.headers()["authorization"], "Basic dXNlcjpzZXNhbWU=");
+    let credentials = Credentials::from_headers(request.headers()).unwrap();
+    assert!(credentials.matches("user", "sesame"));
+    assert!(!format!("{credentials:?}").contains("sesame"));
     let shown = format!("{request:?}");
     assert!(
         !shown.contains("dXNlcjpzZXNhbWU") && !shown.contains("sesame"),

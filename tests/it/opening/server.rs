@@ -14,6 +14,8 @@ use crate::support::{
     script::Script,
 };
 
+const PRODUCT: &str = concat!("wsimd/", env!("CARGO_PKG_VERSION"));
+
 /// The answer to a request that the server refuses.
 struct Answer {
     head: String,
@@ -84,7 +86,12 @@ async fn check_refusal(
         let answer = Answer::parse(&seen.written(), request);
         assert_eq!(answer.status(), status, "{request}\n{}", answer.body);
         assert_eq!(error.status(), status, "{request}");
-        assert_eq!(answer.body, format!("{error}\n"));
+        let text = match error {
+            HandshakeError::NotUpgrade { .. } => "This is a WebSocket endpoint. ".to_owned(),
+            _ => format!("{error}\n"),
+        };
+        assert!(answer.body.starts_with(&text), "{}", answer.body);
+        assert_eq!(answer.header("server"), Some(PRODUCT));
         assert!(seen.shut_down(), "{request}");
         last = Some((answer, error));
     }
@@ -172,6 +179,29 @@ async fn a_foreign_origin_is_answered_with_403() {
         let (opened, _) = accept(&server, Script::whole(request.as_bytes())).await;
         assert!(opened.is_ok(), "{origin}");
     }
+}
+
+#[tokio::test]
+async fn a_policy_can_require_an_origin_and_a_subprotocol() {
+    let origins = Origins::same_host().required();
+    let server = ServerBuilder::new().policy(Policy::new().origins(origins));
+    let (answer, error) = check_refusal(&server, REQUEST, 403).await;
+    assert!(matches!(error, HandshakeError::OriginRequired));
+    assert!(answer.body.contains("Origin is missing"), "{}", answer.body);
+
+    let policy = Policy::new().subprotocols(["chat.v2", "chat.v1"]).unwrap();
+    let server = ServerBuilder::new().policy(policy.require_subprotocol());
+    for request in [
+        REQUEST.to_owned(),
+        request_and("Sec-WebSocket-Protocol: chat.v3"),
+    ] {
+        let (answer, error) = check_refusal(&server, &request, 400).await;
+        assert!(!error.is_peer_fault());
+        assert!(answer.body.contains("chat.v2, chat.v1"), "{}", answer.body);
+    }
+    let request = request_and("Sec-WebSocket-Protocol: chat.v3, chat.v1");
+    let (opened, _) = accept(&server, Script::whole(request.as_bytes())).await;
+    assert_eq!(opened.unwrap().0.subprotocol(), Some("chat.v1"));
 }
 
 #[tokio::test]

@@ -559,7 +559,7 @@ fn a_client_offers_each_name_once() {
     let error = wsimd::handshake::client::request(&target, &Offer::new(), &config).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "unusable second extension: \"permessage-deflate\""
+        "invalid extension \"permessage-deflate\": a client can offer one extension of each name"
     );
 }
 

@@ -24,10 +24,15 @@ pub(crate) const REQUEST: &str = "GET /chat HTTP/1.1\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
 /// The response to it, byte for byte.
-pub(crate) const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
-    Upgrade: websocket\r\n\
-    Connection: Upgrade\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+pub(crate) const RESPONSE: &str = concat!(
+    "HTTP/1.1 101 Switching Protocols\r\n",
+    "Upgrade: websocket\r\n",
+    "Connection: Upgrade\r\n",
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+    "server: wsimd/",
+    env!("CARGO_PKG_VERSION"),
+    "\r\n\r\n"
+);
 
 pub(crate) const URI: &str = "ws://server.example.com/chat";
 
