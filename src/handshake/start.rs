@@ -33,7 +33,8 @@ pub(super) fn check(sender: Role, input: &[u8]) -> Result<usize, HandshakeError>
     Err(not_http(sender, line))
 }
 
-/// Checks a complete start line, without its line end. The version of a request is its last part.
+/// Checks a complete start line, without its line end. A request contains its version, which the parser of the
+/// head checks if the line has another form.
 pub(super) fn check_line(sender: Role, line: &[u8]) -> Result<(), HandshakeError> {
     if sender == Role::Server {
         return Ok(());
@@ -41,6 +42,7 @@ pub(super) fn check_line(sender: Role, line: &[u8]) -> Result<(), HandshakeError
     match line.rsplit(|byte| *byte == b' ').next() {
         Some(b"HTTP/1.1") => Ok(()),
         Some(version) if version.starts_with(b"HTTP/") => Err(HandshakeError::HttpVersion),
+        _ if memchr::memmem::find(line, b" HTTP/").is_some() => Ok(()),
         _ => Err(not_http(sender, line)),
     }
 }
@@ -121,6 +123,15 @@ mod tests {
         let (len, error) = fed(Role::Client, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         assert_eq!(len, 16);
         assert!(matches!(error, HandshakeError::HttpVersion));
+    }
+
+    #[test]
+    fn a_malformed_line_with_a_version_is_no_other_protocol() {
+        let parsed = head::parse_request(b"GET / HTTP/1.1 \r\nHost: h\r\n\r\n", &Config::new());
+        assert!(matches!(
+            parsed,
+            Err(HandshakeError::MalformedHead { .. } | HandshakeError::HttpVersion)
+        ));
     }
 
     #[test]

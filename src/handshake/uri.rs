@@ -31,14 +31,13 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`UriError`] names the invalid part. It contains no text of the URI, and so no password.
+    /// [`UriError`] names the invalid part. It contains at most one character of the URI, and none of the user
+    /// info.
     pub fn parse(uri: &str) -> Result<Self, UriError> {
         if uri.contains('#') {
             return Err(UriError::Fragment);
         }
-        if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(UriError::InvalidCharacter);
-        }
+        check_characters(uri)?;
         let (scheme, rest) = uri.split_once("://").ok_or(UriError::Scheme)?;
         let is_secure = parse_scheme(scheme)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -50,7 +49,7 @@ impl Target {
         Ok(Self {
             is_secure,
             authority: Authority::parse(authority)?,
-            path_and_query: parse_path(path)?,
+            path_and_query: parse_path(path, uri.len() - path.len())?,
             credentials: user_info.map(parse_user_info).transpose()?,
         })
     }
@@ -124,9 +123,37 @@ fn parse_scheme(scheme: &str) -> Result<bool, UriError> {
     Err(UriError::Scheme)
 }
 
-fn parse_path(path: &str) -> Result<PathAndQuery, UriError> {
+/// Checks that the URI is visible ASCII.
+fn check_characters(uri: &str) -> Result<(), UriError> {
+    let mut characters = uri.char_indices();
+    let Some((at, character)) = characters.find(|(_, it)| !it.is_ascii_graphic()) else {
+        return Ok(());
+    };
+    let start = uri.find("://").map_or(uri.len(), |end| end + "://".len());
+    let (_, rest) = uri.split_at_checked(start).unwrap_or_default();
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = start + authority.rfind('@').map_or(0, |at| at + 1);
+    Err(match at {
+        _ if (start..host).contains(&at) => UriError::InvalidUserInfo,
+        _ if (host..start + authority.len()).contains(&at) && !character.is_ascii() => {
+            UriError::HostNotAscii
+        }
+        _ => UriError::InvalidCharacter { character, at },
+    })
+}
+
+/// Parses path and query, which begin at byte `start` of the URI.
+fn parse_path(path: &str, start: usize) -> Result<PathAndQuery, UriError> {
     let slash = if path.starts_with('/') { "" } else { "/" };
-    PathAndQuery::try_from(format!("{slash}{path}")).map_err(|_| UriError::InvalidPath)
+    PathAndQuery::try_from(format!("{slash}{path}")).map_err(|_| {
+        // The visible characters that RFC 3986 does not allow there.
+        let mut characters = path.char_indices();
+        let found = characters.find(|(_, it)| "<>\"`".contains(*it));
+        found.map_or(UriError::InvalidPath, |(at, character)| {
+            let at = start + at;
+            UriError::InvalidCharacter { character, at }
+        })
+    })
 }
 
 fn parse_user_info(user_info: &str) -> Result<(String, String), UriError> {
@@ -176,15 +203,23 @@ pub enum UriError {
     Scheme,
     /// The URI has a fragment. RFC 6455 §3 requires `#` to be percent-encoded.
     Fragment,
-    /// The URI contains a space, a control or a non-ASCII character.
-    InvalidCharacter,
+    /// The URI contains a character that has to be percent-encoded, such as a space, a control or a non-ASCII
+    /// character.
+    InvalidCharacter {
+        /// The character.
+        character: char,
+        /// Its position, in bytes.
+        at: usize,
+    },
     /// The host is missing.
     MissingHost,
+    /// The host contains a character that is not ASCII. Its punycode has to be used (RFC 3492).
+    HostNotAscii,
     /// The host is neither a name nor an address.
     InvalidHost,
     /// The port is not a number from 1 to 65535.
     InvalidPort,
-    /// The path or the query contains a character that has to be percent-encoded.
+    /// The path or the query is malformed, or longer than 64 KiB.
     InvalidPath,
     /// The URI has user info with an empty user name.
     EmptyUserName,
@@ -195,15 +230,26 @@ pub enum UriError {
 impl fmt::Display for UriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::InvalidCharacter { character, at } => {
+                let character = character.escape_default();
+                return write!(
+                    f,
+                    "the URI has '{character}' at byte {at}, which must be percent-encoded"
+                );
+            }
             Self::Scheme => "the URI does not begin with ws:// or wss://",
             Self::Fragment => "the URI has a fragment; # must be written as %23",
-            Self::InvalidCharacter => "the URI has a character that must be percent-encoded",
             Self::MissingHost => "the URI has no host",
+            Self::HostNotAscii => {
+                "the host of the URI is not ASCII; write it in punycode, which begins with xn--"
+            }
             Self::InvalidHost => "the host of the URI is neither a name nor an address",
             Self::InvalidPort => "the port of the URI is not a number from 1 to 65535",
-            Self::InvalidPath => "the path of the URI has a character that must be percent-encoded",
+            Self::InvalidPath => "the path of the URI is malformed or too long",
             Self::EmptyUserName => "the URI has user info without a user name",
-            Self::InvalidUserInfo => "the user info of the URI is malformed",
+            Self::InvalidUserInfo => {
+                "the user info of the URI is malformed; its special characters must be percent-encoded"
+            }
         })
     }
 }
@@ -352,7 +398,6 @@ mod tests {
             ("ws://h:0", UriError::InvalidPort),
             ("ws://h:99999", UriError::InvalidPort),
             ("ws://h:x", UriError::InvalidPort),
-            ("ws://h/<a>", UriError::InvalidPath),
         ];
         for (uri, error) in cases {
             assert_eq!(Target::parse(uri), Err(error), "{uri}");
@@ -360,20 +405,44 @@ mod tests {
     }
 
     #[test]
-    fn spaces_controls_and_non_ascii_are_refused() {
-        for uri in [
-            "ws://h/a b",
-            " ws://h",
-            "ws://h/\r\nX: y",
-            "ws://h\0",
-            "ws://h/é",
-            "ws://h\x7f",
+    fn characters_to_encode_are_refused_with_their_position() {
+        for (uri, character, at) in [
+            ("ws://h/a b", ' ', 8),
+            ("ws://h/é?é", 'é', 7),
+            (" ws://h", ' ', 0),
+            ("ws://h/\r\nX: y", '\r', 7),
+            ("ws://h\0", '\0', 6),
+            ("ws://h\x7f", '\x7f', 6),
+            ("ws://u:p@a b/", ' ', 10),
+            ("ws://h/<a>", '<', 7),
+            ("ws://u@h:1/a?<", '<', 13),
+            ("ws://h/`", '`', 7),
+            ("ws://h?a\"", '"', 8),
+            ("é", 'é', 0),
         ] {
-            assert_eq!(
-                Target::parse(uri),
-                Err(UriError::InvalidCharacter),
-                "{uri:?}"
-            );
+            let expected = UriError::InvalidCharacter { character, at };
+            assert_eq!(Target::parse(uri), Err(expected), "{uri:?}");
+        }
+        let error = Target::parse("ws://h/a\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r"the URI has '\n' at byte 8, which must be percent-encoded"
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_not_ascii_has_to_be_punycode() {
+        for uri in ["ws://é.example", "wss://u@é:80/é", "ws://[é]?é"] {
+            let error = Target::parse(uri).unwrap_err();
+            assert_eq!(error, UriError::HostNotAscii, "{uri}");
+            assert!(error.to_string().contains("punycode"));
+        }
+    }
+
+    #[test]
+    fn no_character_of_the_user_info_is_shown() {
+        for uri in ["ws://us er:pw@h", "ws://user:pä@h", "ws://user:p w@é/"] {
+            assert_eq!(Target::parse(uri), Err(UriError::InvalidUserInfo), "{uri}");
         }
     }
 
