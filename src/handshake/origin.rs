@@ -92,7 +92,7 @@ impl Origins {
     }
 
     /// Also refuses a request without `Origin`. Only browsers have to send `Origin`, so this excludes most
-    /// other programs. It authenticates nobody, because a program can send any `Origin`.
+    /// other programs. It does not authenticate clients, because a program can send any `Origin`.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.is_required = true;

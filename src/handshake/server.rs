@@ -135,7 +135,8 @@ fn check_host(request: RequestHead<'_>) -> Result<Authority, HandshakeError> {
     })?;
     if let Some(authority) = request.uri.authority() {
         let default = default_port(request.uri.scheme_str().unwrap_or_default());
-        let target = Authority::parse(authority.as_str()).map(|it| it.without_default(default));
+        let target = Authority::from_bytes(authority.as_str().as_bytes());
+        let target = target.map(|it| it.without_default(default));
         if target != Ok(host.clone().without_default(default)) {
             return Err(HandshakeError::HostMismatch(excerpt()));
         }

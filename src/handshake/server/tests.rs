@@ -175,6 +175,11 @@ fn a_target_in_absolute_form_must_match_host() {
         *request.uri_mut() = uri.parse().unwrap();
         assert!(judge(&request).is_ok(), "{uri}");
     }
+    for uri in ["http://[fe80::1%25eth0]:8080/", "http://[fe80::1]:8080/"] {
+        let mut request = with("host", &["[fe80::1%25eth0]:8080"]);
+        *request.uri_mut() = uri.parse().unwrap();
+        assert!(judge(&request).is_ok(), "{uri}");
+    }
     for uri in [
         "http://evil.com/",
         "http://example.com:8080/",
