@@ -107,7 +107,7 @@ pub enum HandshakeError {
     InvalidTarget(Excerpt),
     /// The method is not `GET` (RFC 6455 §4.2.1).
     Method(Excerpt),
-    /// A header that announces a body is present.
+    /// A header announces a body: a `Content-Length` other than 0, or `Transfer-Encoding`.
     BodyNotAllowed {
         /// `Content-Length` or `Transfer-Encoding`.
         header: &'static str,

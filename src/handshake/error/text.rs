@@ -38,7 +38,9 @@ impl fmt::Display for HandshakeError {
             Self::HttpVersion => f.write_str("the peer does not speak HTTP/1.1"),
             Self::InvalidTarget(target) => write!(f, "the request target {target} is invalid"),
             Self::Method(method) => write!(f, "the method is {method}, not GET"),
-            Self::BodyNotAllowed { header } => write!(f, "{header} is not allowed in an upgrade"),
+            Self::BodyNotAllowed { header } => {
+                write!(f, "{header} announces a body, which an upgrade cannot have")
+            }
             Self::MissingHeader { header } => write!(f, "{header} is missing"),
             Self::DuplicateHeader { header } => write!(f, "{header} appears more than once"),
             Self::InvalidHeader { header, value } => write!(f, "{header} is invalid: {value}"),
