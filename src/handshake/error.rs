@@ -200,11 +200,6 @@ pub enum HandshakeError {
         /// The rule that the value breaks.
         reason: &'static str,
     },
-    /// The server has no room for another client, or is shutting down.
-    Unavailable {
-        /// The reason.
-        reason: &'static str,
-    },
     /// The operating system provided no random bytes for the key.
     NoRandomness,
 }
@@ -269,7 +264,6 @@ impl HandshakeError {
                 | Self::SubprotocolRequired { .. }
                 | Self::Unavailable { .. }
                 | Self::Refused(_)
-                | Self::Unavailable { .. }
                 | Self::Uri(_)
                 | Self::ReservedHeader(_)
                 | Self::InvalidSetting { .. }

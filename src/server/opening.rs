@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{CONNECTION, CONTENT_LENGTH, DATE},
 };
 use tokio::{
@@ -182,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// As [`Policy::header`].
     pub fn header<N, V>(self, name: N, value: V) -> Result<Self, Error>
     where
-        N: TryInto<HeaderName>,
+        N: AsRef<str>,
         V: TryInto<HeaderValue>,
     {
         let policy = Policy::clone(&self.0.policy).header(name, value)?;
@@ -299,7 +299,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
 
     /// Answers a refused request. Errors mean nothing: the client may not read the response.
     async fn refuse(&mut self, error: &HandshakeError) {
-        let refusal = server::refuse(error).map(Bytes::from);
+        let refusal = self.0.policy.refuse(error).map(Bytes::from);
         let _ = timeout_at(self.0.deadline, self.finish(refusal)).await;
     }
 
@@ -325,6 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
             .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         let close = HeaderValue::from_static("close");
         head.headers.entry(CONNECTION).or_insert(close);
+        self.0.policy.add_server(&mut head.headers);
         add_date(&mut head.headers);
         let mut output = BytesMut::new();
         head::write_response(&Response::from_parts(head, ()), &mut output);

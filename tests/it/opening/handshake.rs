@@ -344,8 +344,8 @@ async fn the_example_key_of_the_rfc_is_accepted() {
     let request = request_with("dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC==");
     let (opened, seen) = accept(&ServerBuilder::new(), Script::whole(request.as_bytes())).await;
     opened.unwrap();
-    let response = String::from_utf8(seen.written()).unwrap();
-    assert_eq!(response, switching(&request, ""));
+    let response = without_date(&seen.written());
+    assert_eq!(response, switching(&request, "").as_bytes());
 }
 
 #[tokio::test]
