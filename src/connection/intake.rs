@@ -19,6 +19,17 @@ impl Intake {
         Handle::new(inbox)
     }
 
+    /// Returns whether there is an inbox.
+    #[inline]
+    pub(super) const fn exists(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Uses an inbox that the server has created.
+    pub(super) fn set_inbox(&mut self, inbox: InboxOwner) {
+        self.0 = Some(inbox);
+    }
+
     /// Registers the task to wake for new requests. Returns whether there are any.
     #[inline]
     pub(super) fn watch(&mut self, waker: &Waker) -> bool {

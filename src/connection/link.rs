@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     ending::Cause,
     handle::Handle,
-    inbox::Command,
+    inbox::{Command, InboxOwner},
     intake::Intake,
     session::Session,
     timer::{Signs, Timer, Verdict},
@@ -79,12 +79,29 @@ impl Link {
     /// Returns a handle that sends from elsewhere.
     pub(super) fn handle(&mut self) -> Handle {
         let handle = self.intake.handle(self.session.config());
+        self.update_inbox();
+        handle
+    }
+
+    /// Returns whether there is an inbox.
+    #[inline]
+    pub(super) const fn has_inbox(&self) -> bool {
+        self.intake.exists()
+    }
+
+    /// Uses an inbox that the server has created.
+    pub(super) fn set_inbox(&mut self, inbox: InboxOwner) {
+        self.intake.set_inbox(inbox);
+        self.update_inbox();
+    }
+
+    /// Tells a new inbox how far the connection is.
+    fn update_inbox(&mut self) {
         if self.session.step() == Step::Done {
             self.intake.end(self.session.close_frames());
         } else if !self.session.is_open() {
             self.intake.seal(self.session.close_frames());
         }
-        handle
     }
 
     /// Accepts our Close frame, which leaves after everything that was accepted before. The deadline

@@ -56,7 +56,7 @@ use crate::{
 
 pub use handle::Handle;
 #[cfg(any(feature = "client", feature = "server"))]
-pub(crate) use owned::Left;
+pub(crate) use owned::{Left, Mail};
 pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
@@ -117,7 +117,7 @@ impl<S> WebSocket<S> {
 
     /// Returns a handle that sends from elsewhere. All handles of a connection share one inbox.
     pub fn handle(&mut self) -> Handle {
-        self.inner.link.handle()
+        self.inner.handle()
     }
 
     /// Queues a message unless more than [`Config::write_high_water`] is queued. Writes nothing.

@@ -1,4 +1,4 @@
-//! [`Owned`]: the memory of a connection, which a corked stream takes back from its owner.
+//! [`Owned`]: the memory of a connection, which a corked stream takes back from its owner. [`Mail`]: its inbox.
 
 #![cfg_attr(
     not(feature = "server"),
@@ -7,7 +7,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::socket::Socket;
+use super::{Handle, inbox::InboxOwner, socket::Socket};
+use crate::config::Config;
 
 /// A connection with its stream. If the stream is corked, dropping this value passes the connection to
 /// [`CorkFunctions::take_back`](super::transport::CorkFunctions), so that `serve` can close it.
@@ -17,6 +18,43 @@ pub(super) struct Owned<S>(Option<Box<Socket<S>>>);
 
 /// A connection whose last owner has dropped it. One pointer, also in an `Option`.
 pub(crate) struct Left<S>(pub(super) Box<Socket<S>>);
+
+/// The inbox of a connection under `serve`, which the connection or the server creates, whichever needs it first.
+pub(crate) struct Mail {
+    handle: Handle,
+    /// `None` once the connection has claimed the inbox.
+    owner: Option<InboxOwner>,
+}
+
+impl Mail {
+    /// Creates an inbox.
+    pub(crate) fn new(config: &Config) -> Self {
+        let owner = InboxOwner::new(config);
+        Self {
+            handle: Handle::new(&owner),
+            owner: Some(owner),
+        }
+    }
+
+    /// Returns the inbox for the connection. Creates one if the server has not, or the connection lost it.
+    pub(crate) fn claim(mail: &mut Option<Self>, config: &Config) -> InboxOwner {
+        let claimed = mail.as_mut().and_then(|mail| mail.owner.take());
+        claimed.unwrap_or_else(|| {
+            let owner = InboxOwner::new(config);
+            let handle = Handle::new(&owner);
+            *mail = Some(Self {
+                handle,
+                owner: None,
+            });
+            owner
+        })
+    }
+
+    /// Returns a handle of the connection.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
 
 impl<S> Owned<S> {
     pub(super) fn new(socket: Box<Socket<S>>) -> Self {

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     driver::Driver,
+    handle::Handle,
     link::Link,
     session::Session,
     transport::Transport,
@@ -47,6 +48,46 @@ impl<S> Socket<S> {
             false => None,
         };
         (is_accepted, receiver)
+    }
+}
+
+impl<S> Socket<S> {
+    /// Returns a handle that sends from elsewhere.
+    pub(super) fn handle(&mut self) -> Handle {
+        self.claim_inbox();
+        self.link.handle()
+    }
+
+    /// Shares an inbox with the server, if there is one.
+    fn claim_inbox(&mut self) {
+        if !self.link.has_inbox()
+            && let Some(cork) = self.transport.cork
+        {
+            let config = self.link.session().config();
+            let inbox = (cork().claim_inbox)(&self.transport.io, config);
+            self.link.set_inbox(inbox);
+        }
+    }
+
+    /// Takes the inbox that the server has created for this connection.
+    #[inline]
+    fn take_inbox(&mut self) {
+        if let Some(cork) = self.transport.cork
+            && !self.link.has_inbox()
+            && (cork().has_mail)(&self.transport.io)
+        {
+            self.claim_inbox();
+        }
+    }
+
+    /// Creates an inbox if a task other than the handler's polls the connection, because the server wakes only the
+    /// handler's task.
+    fn on_new_task(&mut self, task: &Waker) {
+        if let Some(cork) = self.transport.cork
+            && !(cork().is_task)(&self.transport.io, task)
+        {
+            self.claim_inbox();
+        }
     }
 }
 
@@ -134,6 +175,7 @@ impl<S: Io> Socket<S> {
     /// Drives the connection until `want` is met, for the task that polls.
     #[inline(always)]
     fn poll(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.take_inbox();
         if !self.waiters.is_alone(cx.waker()) {
             return self.poll_shared(want, cx);
         }
@@ -147,6 +189,7 @@ impl<S: Io> Socket<S> {
     #[inline(never)]
     fn poll_shared(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Outcome> {
         let (side, other) = (want.side(), want.side().other());
+        self.on_new_task(cx.waker());
         let entered = self.waiters.enter(side, cx.waker());
         if entered.is_new {
             self.link.forget_task();

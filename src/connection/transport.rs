@@ -3,12 +3,13 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use tokio::io::AsyncWrite;
 
-use super::owned::Left;
+use super::{inbox::InboxOwner, owned::Left};
+use crate::config::Config;
 
 /// The stream of a connection.
 #[derive(Debug)]
@@ -28,6 +29,12 @@ pub(crate) struct CorkFunctions<S> {
     pub(crate) take_progress: fn(&S) -> bool,
     /// Takes a connection that its owner has dropped. The connection is no longer corked.
     pub(crate) take_back: fn(Left<S>),
+    /// Returns whether the server has created an inbox for the connection.
+    pub(crate) has_mail: fn(&S) -> bool,
+    /// Returns the inbox for the connection. Creates it if the server has not.
+    pub(crate) claim_inbox: fn(&S, &Config) -> InboxOwner,
+    /// Returns whether the waker is that of the task that polls the handler.
+    pub(crate) is_task: fn(&S, &Waker) -> bool,
 }
 
 impl<S> Transport<S> {

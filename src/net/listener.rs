@@ -6,9 +6,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 
 use super::Stream;
+
+/// The number of clients that may wait to be accepted. The system may have a lower limit.
+const BACKLOG: u32 = 4096;
 
 /// A source of streams for a server: a `TcpListener`, a `UnixListener`, or a type of your own.
 ///
@@ -96,7 +99,7 @@ impl Listeners {
             if let (0, Some(port)) = (addr.port(), port) {
                 addr.set_port(port);
             }
-            match TcpListener::bind(addr).await {
+            match listen(addr) {
                 Ok(listener) => {
                     port = port.or_else(|| Some(listener.local_addr().ok()?.port()));
                     bound.add(listener);
@@ -134,6 +137,19 @@ impl Listeners {
         }
         Poll::Pending
     }
+}
+
+/// Listens on an address. The queue is long enough for many clients that connect at once.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server can then start again at once. On Windows the option would let two servers share the address.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Returns whether listening may have failed because this system lacks the address or its family.

@@ -9,6 +9,8 @@ mod io;
 #[cfg(feature = "server")]
 pub(crate) mod listener;
 pub(crate) mod opening;
+#[cfg(feature = "server")]
+pub(crate) mod served;
 #[cfg(unix)]
 mod unix;
 
@@ -26,9 +28,7 @@ use tokio::{
 };
 
 use self::{cork::Cork, io::Io};
-use crate::connection::Left;
-#[cfg(feature = "server")]
-use crate::connection::served::CorkFunctions;
+use crate::connection::{Left, Mail};
 #[cfg(feature = "server")]
 pub use listener::Listener;
 
@@ -43,7 +43,7 @@ pub use listener::Listener;
 ///
 /// On Linux and Android the kernel queues 128 KiB of unsent bytes (`TCP_NOTSENT_LOWAT`), so that a peer that
 /// does not read costs little memory. [`with_tcp`](Self::with_tcp) gives access to the option.
-pub struct Stream(Cork<Io, Left<Self>>);
+pub struct Stream(Cork<Io, Left<Self>, Mail>);
 
 impl Stream {
     /// Creates a stream over any other stream, for example of TLS.
@@ -116,24 +116,6 @@ impl Stream {
             None => Err(self),
         }
     }
-
-    /// Returns the functions with which a connection uses the cork.
-    #[cfg(feature = "server")]
-    pub(crate) fn cork_functions() -> CorkFunctions<Self> {
-        CorkFunctions {
-            take_progress: |stream| stream.0.take_progress(),
-            take_back: |left| {
-                let cork = left.get_ref().0.clone();
-                cork.take_back(left);
-            },
-        }
-    }
-
-    /// Returns the handle with which the handler task polls the handler.
-    #[cfg(feature = "server")]
-    pub(crate) fn handler_task(&self) -> HandlerTask {
-        self.0.handler_task()
-    }
 }
 
 /// Disables Nagle's algorithm, which would delay small frames, and limits the unsent bytes that the kernel queues.
@@ -163,14 +145,6 @@ fn limit_unsent(stream: &TcpStream) {
 /// Leaves the socket unchanged, because `socket2` has no such option for this platform.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn limit_unsent(_: &TcpStream) {}
-
-/// Wakes the task that polls a handler of `serve`.
-#[cfg(feature = "server")]
-pub(crate) type TaskWaker = Cork<Io, Left<Stream>>;
-
-/// The task that polls a handler of `serve`.
-#[cfg(feature = "server")]
-pub(crate) type HandlerTask = cork::HandlerTask<Io, Left<Stream>>;
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,7 +24,9 @@ use super::{
     report::Report,
     slots::{Id, Slots},
 };
-use crate::{connection::Handle, frame::CloseFrame, handshake::HandshakeError, net::TaskWaker};
+use crate::{
+    connection::Handle, frame::CloseFrame, handshake::HandshakeError, net::served::TaskWaker,
+};
 
 /// How long a client waits for another one to leave, if there is no place. A client that has closed its connection
 /// may connect again before the server has removed it.
@@ -129,13 +131,13 @@ impl Guests {
         }
         state.stop = Some(frame.clone());
         let openings = std::mem::take(&mut state.openings);
-        let handles: Vec<Handle> = state.handles().cloned().collect();
+        let open = state.open_tasks();
         drop(state);
         for (_, opening) in openings {
             let _ = opening.send(Cut::Stopping);
         }
-        for handle in handles {
-            handle.request_close(frame.clone());
+        for task in open {
+            self.handle(&task).request_close(frame.clone());
         }
         self.changed.notify_waiters();
         true
@@ -185,7 +187,8 @@ impl Guests {
 
     /// Returns handles of the open connections.
     pub(super) fn handles(&self) -> Vec<Handle> {
-        self.lock().handles().cloned().collect()
+        let open = self.lock().open_tasks();
+        open.iter().map(|task| self.handle(task)).collect()
     }
 
     /// Returns the numbers of handshakes in progress and of open connections.
@@ -203,13 +206,13 @@ impl Guests {
             if slot.is_some() && end > now {
                 break;
             }
-            expired.extend(slot.and_then(|slot| slot.handle.clone()));
+            expired.extend(slot.and_then(|slot| slot.task.clone()));
             state.lifetimes.pop_front();
         }
         let next = state.lifetimes.front().map(|&(end, _)| end);
         drop(state);
-        for handle in expired {
-            handle.request_close(frame.clone());
+        for task in expired {
+            self.handle(&task).request_close(frame.clone());
         }
         next
     }
@@ -217,6 +220,11 @@ impl Guests {
     /// Waits until a lifetime ends some time.
     pub(super) async fn has_lifetimes(&self) {
         self.until(|state| !state.lifetimes.is_empty()).await;
+    }
+
+    /// Returns a handle of a connection.
+    fn handle(&self, task: &TaskWaker) -> Handle {
+        task.handle(&self.options.config)
     }
 
     fn limits_addresses(&self) -> bool {
@@ -248,8 +256,10 @@ impl Guests {
 }
 
 impl State {
-    fn handles(&self) -> impl Iterator<Item = &Handle> {
-        self.slots.iter().filter_map(|slot| slot.handle.as_ref())
+    /// Returns the tasks of the open connections.
+    fn open_tasks(&self) -> Vec<TaskWaker> {
+        let open = self.slots.iter().filter(|slot| slot.is_open);
+        open.filter_map(|slot| slot.task.clone()).collect()
     }
 }
 
@@ -349,16 +359,16 @@ impl Key {
         Err(HandshakeError::Unavailable { reason })
     }
 
-    /// Adds the handle of the connection that is now open.
-    pub(super) fn on_open(&self, handle: Handle) {
+    /// Adds the connection that is now open.
+    pub(super) fn on_open(&self, task: TaskWaker) {
         let mut state = self.guests.lock();
         let stop = state.stop.clone();
         if let Some(slot) = state.slots.get_mut(self.id) {
-            slot.handle = Some(handle.clone());
+            slot.task = Some(task.clone());
         }
         drop(state);
         if let Some(frame) = stop {
-            handle.request_close(frame);
+            self.guests.handle(&task).request_close(frame);
         }
     }
 

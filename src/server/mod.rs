@@ -7,6 +7,7 @@ mod handle;
 mod limits;
 mod opening;
 mod report;
+mod response;
 mod serving;
 mod slots;
 #[cfg(feature = "tracing")]

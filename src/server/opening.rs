@@ -5,37 +5,39 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Waker},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, DATE},
+    header::{CONNECTION, CONTENT_LENGTH},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{builder::Options, guests::Key, trace};
+use super::{
+    builder::Options,
+    guests::Key,
+    response::{add_date, drain, text_response},
+    trace,
+};
 use crate::{
     config::Config,
-    connection::{WebSocket, served::CorkFunctions},
+    connection::WebSocket,
     error::Error,
     frame::Role,
     handshake::{
         HandshakeError, Negotiated, head,
         server::{self, Policy},
     },
-    net::opening::{deadline, into_websocket, read_head, read_some, with_deadline},
+    net::opening::{deadline, into_websocket, read_head, with_deadline},
 };
 
 /// The time in which a client that was not upgraded closes its stream after the response.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// The number of bytes that a client that was not upgraded may send after its request.
-const MAX_LINGER: usize = 4 << 20;
 
 /// A request that has no answer yet. The server decides whether to upgrade the connection.
 ///
@@ -77,6 +79,8 @@ struct Inner<S> {
     /// The bytes after the request.
     input: BytesMut,
     config: Config,
+    /// Whether the configuration is not that of the server.
+    has_own_config: bool,
     policy: Arc<Policy>,
     deadline: Instant,
     /// The status of the answer if the opening is dropped.
@@ -88,7 +92,8 @@ struct Inner<S> {
 /// The connection of an opening to the server.
 pub(super) struct Admission<S> {
     pub(super) key: Key,
-    pub(super) cork: fn() -> CorkFunctions<S>,
+    /// Puts the connection under the control of the server.
+    pub(super) on_open: fn(&Key, &mut WebSocket<S>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
@@ -104,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
             request: Request::new(()),
             input: BytesMut::new(),
             config: options.config.clone(),
+            has_own_config: false,
             policy: Arc::clone(&options.policy),
             deadline,
             fallback: StatusCode::REQUEST_TIMEOUT,
@@ -172,6 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.0.config = config.with_keepalive();
+        self.0.has_own_config = true;
         self
     }
 
@@ -273,8 +280,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         let Inner { config, input, .. } = &*self.0;
         let mut ws = into_websocket(io, Role::Server, config, negotiated, input);
         if let Some(admission) = &self.0.admission {
-            ws.cork(admission.cork);
-            admission.key.on_open(ws.handle());
+            (admission.on_open)(&admission.key, &mut ws);
+            if self.0.has_own_config {
+                // The server would create the inbox with its own configuration.
+                drop(ws.handle());
+            }
         }
         trace::open(self.path());
         Ok(ws)
@@ -363,36 +373,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> fmt::Debug for Opening<S> {
             .field("request", self.request())
             .finish_non_exhaustive()
     }
-}
-
-fn text_response(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, kind);
-    response
-}
-
-fn add_date(headers: &mut HeaderMap) {
-    let now = httpdate::fmt_http_date(SystemTime::now());
-    if let Ok(now) = HeaderValue::try_from(now) {
-        headers.entry(DATE).or_insert(now);
-    }
-}
-
-/// Reads until the peer closes the stream, or has sent too much.
-async fn drain<S: AsyncRead + Unpin>(io: &mut S) -> io::Result<()> {
-    let mut left = MAX_LINGER;
-    let mut bytes = BytesMut::new();
-    while left > 0 {
-        let len = read_some(io, &mut bytes).await?;
-        if len == 0 {
-            break;
-        }
-        left = left.saturating_sub(len);
-        bytes.clear();
-    }
-    Ok(())
 }

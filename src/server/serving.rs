@@ -18,6 +18,7 @@ use std::{
 
 use tokio::{
     sync::oneshot,
+    task::yield_now,
     time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 
@@ -35,13 +36,16 @@ use crate::{
     error::{Error, Timeout},
     frame::{CloseCode, CloseFrame},
     handshake::HandshakeError,
-    net::{HandlerTask, Stream, listener::Listeners, opening::deadline},
+    net::{Stream, listener::Listeners, opening::deadline, served::HandlerTask},
 };
 
 /// The first pause after `accept(2)` failed, for example because no descriptors are left.
 const MIN_PAUSE: Duration = Duration::from_millis(5);
 /// The longest pause after `accept(2)` failed.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The number of clients that are accepted without a pause for other tasks.
+const BATCH: u32 = 8;
 
 /// The reason of the Close frame at the end of the lifetime of a connection.
 const LIFETIME_ENDED: &str = "the lifetime of the connection has ended";
@@ -85,7 +89,11 @@ where
     /// Accepts clients, each in a task of its own. Pauses while `accept(2)` fails.
     async fn accept_all(&self, listeners: &mut Listeners) {
         let mut pause = MIN_PAUSE;
-        loop {
+        for number in 1_u32.. {
+            if number.is_multiple_of(BATCH) {
+                // A burst of clients delays the others on this thread only a little.
+                yield_now().await;
+            }
             match poll_fn(|cx| listeners.poll_accept(cx)).await {
                 Ok(stream) => {
                     pause = MIN_PAUSE;
@@ -230,8 +238,11 @@ async fn begin<H>(
         _ => stream,
     };
     let task = stream.handler_task();
-    let cork = Stream::cork_functions;
-    let admission = Admission { key, cork };
+    let on_open = |key: &Key, ws: &mut WebSocket<Stream>| {
+        ws.cork(Stream::cork_functions);
+        key.on_open(ws.get_ref().task_waker());
+    };
+    let admission = Admission { key, on_open };
     let opening = Opening::begin(stream, Arc::clone(&shared.options), Some(admission)).await?;
     Ok((task, opening))
 }
@@ -243,11 +254,11 @@ impl Client {
         F: Future<Output = Result<(), Error>>,
     {
         if let Phase::Opening(_) = self.phase {
+            self.task.set_task(cx.waker());
             if let Poll::Ready(error) = self.phase.poll_watch(cx) {
                 return Poll::Ready(End::Unanswered(error));
             }
             if let Phase::Open = self.phase {
-                self.task.set_task(cx.waker());
                 self.place.set_task(self.task.cork());
             }
         }

@@ -1,6 +1,6 @@
 //! [`Slots`]: a small entry for each client of a server.
 
-use crate::{connection::Handle, net::TaskWaker};
+use crate::net::served::TaskWaker;
 
 /// Entries for the clients of a server. An entry of a client that has left is used again.
 #[derive(Default)]
@@ -23,16 +23,14 @@ pub(super) struct Id {
 pub(super) struct Slot {
     /// The lower half of the client's number. Zero for an unused entry, and for no other with this index.
     number: u32,
-    /// Whether the client has a place among the open connections.
+    /// Whether the client has a place among the open connections. The 101 response may still be in writing.
     pub(super) is_open: bool,
-    /// The connection, once the 101 response is written.
-    pub(super) handle: Option<Handle>,
     /// The task that polls the handler, once the client has its answer.
     pub(super) task: Option<TaskWaker>,
 }
 
 /// Every connection under `serve` takes this.
-const _: () = assert!(size_of::<Slot>() == 3 * size_of::<u64>());
+const _: () = assert!(size_of::<Slot>() == 2 * size_of::<u64>());
 
 impl Slots {
     /// Adds a client.

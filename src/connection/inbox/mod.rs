@@ -44,7 +44,7 @@ use crate::{
 pub(super) use self::owner::InboxOwner;
 
 /// The queue that handles put messages into.
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     /// Whether `state` holds a message or a command. Changes under the lock only.
     work: AtomicBool,
     /// Whether the task that polls the connection is registered. Only the connection uses it.
@@ -55,7 +55,7 @@ pub(super) struct Inbox {
 
 /// A request of a handle to the connection.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Sends a Close frame after all messages of the inbox. The close deadline runs from `at`.
     Close { frame: CloseFrame, at: Instant },
     /// Sends a Close frame next. The inbox is empty by now. The close deadline runs from `at`.

@@ -16,7 +16,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     ptr,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::{Context, Poll, Waker, ready},
 };
 
@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) use self::task::HandlerTask;
 
-use crate::sync::{Mutex, MutexGuard, thread_local};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, thread_local};
 
 /// The limit of the kept bytes. A system call for more bytes costs little per byte.
 const LIMIT: usize = 64 * 1024;
@@ -38,17 +38,23 @@ thread_local! {
 }
 
 /// The stream's handle to a socket `S`, which the stream shares with the handler task. `C` is a connection
-/// over the stream.
-pub(crate) struct Cork<S, C>(Arc<Mutex<Shared<S, C>>>);
+/// over the stream, and `M` is mail for it.
+pub(crate) struct Cork<S, C, M>(Arc<Inner<S, C, M>>);
 
-struct Shared<S, C> {
+struct Inner<S, C, M> {
+    /// Whether there is mail that the connection has not seen. Changes under the lock only.
+    has_mail: AtomicBool,
+    shared: Mutex<Shared<S, C, M>>,
+}
+
+struct Shared<S, C, M> {
     /// `None` once the stream was dropped and all bytes were written.
     io: Option<S>,
     dropped: bool,
     /// Whether a handler task takes a dropped connection back.
     has_task: bool,
-    /// The connection that its last owner has dropped.
-    left: Option<C>,
+    /// Boxed, because an idle connection has none.
+    post: Option<Box<Post<C, M>>>,
     /// The handler task, to wake when the connection is left, or the server ends.
     task: Option<Waker>,
     /// Whether the socket has taken bytes since [`Cork::take_progress`].
@@ -60,6 +66,13 @@ struct Shared<S, C> {
     task_waits: bool,
     /// Boxed, because an idle connection has no such state.
     rest: Option<Box<Rest>>,
+}
+
+/// The exchange between the connection and the server.
+struct Post<C, M> {
+    /// The connection that its last owner has dropped.
+    left: Option<C>,
+    mail: Option<M>,
 }
 
 /// The state of a busy socket.
@@ -74,29 +87,33 @@ struct Rest {
     waiting: Option<Waker>,
 }
 
-impl<S, C> Clone for Cork<S, C> {
+impl<S, C, M> Clone for Cork<S, C, M> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, C> Cork<S, C> {
+impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Cork<S, C, M> {
     pub(super) fn new(io: S) -> Self {
-        Self(Arc::new(Mutex::new(Shared {
+        let shared = Mutex::new(Shared {
             io: Some(io),
             dropped: false,
             has_task: false,
-            left: None,
+            post: None,
             task: None,
             progress: false,
             failed: None,
             task_waits: false,
             rest: None,
-        })))
+        });
+        Self(Arc::new(Inner {
+            has_mail: AtomicBool::new(false),
+            shared,
+        }))
     }
 
     /// Returns the handle for the task that polls the handler.
-    pub(crate) fn handler_task(&self) -> HandlerTask<S, C> {
+    pub(crate) fn handler_task(&self) -> HandlerTask<S, C, M> {
         self.shared().has_task = true;
         HandlerTask::new(self.clone())
     }
@@ -188,6 +205,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Cork<S, C> {
         task.into_iter().for_each(Waker::wake);
     }
 
+    /// Changes the mail for the connection, on behalf of the server. `write` also returns whether the connection has
+    /// to look at it.
+    pub(super) fn write_mail<T>(&self, write: impl FnOnce(&mut Option<M>) -> (T, bool)) -> T {
+        let mut shared = self.shared();
+        let (written, is_new) = write(&mut shared.post().mail);
+        if is_new {
+            self.0.has_mail.store(true, Ordering::Release);
+        }
+        written
+    }
+
+    /// Returns whether there is mail that the connection has not seen. Takes no lock.
+    #[inline]
+    pub(super) fn has_mail(&self) -> bool {
+        self.0.has_mail.load(Ordering::Acquire)
+    }
+
+    /// Changes the mail on behalf of the connection.
+    pub(super) fn read_mail<T>(&self, read: impl FnOnce(&mut Option<M>) -> T) -> T {
+        let mut shared = self.shared();
+        self.0.has_mail.store(false, Ordering::Release);
+        read(&mut shared.post().mail)
+    }
+
+    /// Returns whether `waker` wakes the handler task.
+    pub(super) fn is_task(&self, waker: &Waker) -> bool {
+        let shared = self.shared();
+        shared
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(waker))
+    }
+
     /// Wakes the handler task.
     pub(crate) fn wake_task(&self) {
         let task = self.shared().task.clone();
@@ -203,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Cork<S, C> {
             drop(connection);
             return;
         }
-        shared.left = Some(connection);
+        shared.post().left = Some(connection);
         let task = shared.task.clone();
         drop(shared);
         task.into_iter().for_each(Waker::wake);
@@ -214,17 +264,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Cork<S, C> {
         POLLED.with(Cell::get) == Arc::as_ptr(&self.0).cast()
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared<S, C>> {
+    fn shared(&self) -> MutexGuard<'_, Shared<S, C, M>> {
         // No code panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, C> Shared<S, C> {
+impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Shared<S, C, M> {
     fn io(&mut self) -> io::Result<&mut S> {
         self.io
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn post(&mut self) -> &mut Post<C, M> {
+        self.post.get_or_insert_with(|| {
+            Box::new(Post {
+                left: None,
+                mail: None,
+            })
+        })
+    }
+
+    fn is_left(&self) -> bool {
+        self.post.as_ref().is_some_and(|post| post.left.is_some())
+    }
+
+    fn take_left(&mut self) -> Option<C> {
+        self.post.as_mut()?.left.take()
     }
 
     fn has_kept(&self) -> bool {

@@ -16,15 +16,15 @@ use super::{Cork, POLLED, Shared};
 use crate::sync::MutexGuard;
 
 /// The handler task's handle to the cork. Once it is dropped, the stream flushes the backlog itself.
-pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin, C>(Cork<S, C>);
+pub(crate) struct HandlerTask<S: AsyncRead + AsyncWrite + Unpin, C, M>(Cork<S, C, M>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
-    pub(super) const fn new(cork: Cork<S, C>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin, C, M> HandlerTask<S, C, M> {
+    pub(super) const fn new(cork: Cork<S, C, M>) -> Self {
         Self(cork)
     }
 
     /// Returns the cork, with which other tasks [wake](Cork::wake_task) this one.
-    pub(crate) fn cork(&self) -> Cork<S, C> {
+    pub(crate) fn cork(&self) -> Cork<S, C, M> {
         self.0.clone()
     }
 
@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
         // The socket wakes this task for the remaining bytes. If this write fails, the next write of the
         // stream returns the error.
         let shared = self.0.shared();
-        let is_left = shared.left.is_some();
+        let is_left = shared.is_left();
         let _ = self.poll_kept_of(shared, cx);
         match polled {
             Ok(poll) => (poll.map(Ok), is_left),
@@ -62,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
     pub(crate) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<Option<C>> {
         self.set_task(cx.waker());
         let mut shared = self.0.shared();
-        if let Some(connection) = shared.left.take() {
+        if let Some(connection) = shared.take_left() {
             // The connection writes the kept bytes from now on.
             shared.task_waits = false;
             return Poll::Ready(Some(connection));
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
     pub(crate) fn abandon(&self) {
         let mut shared = self.0.shared();
         let io = shared.io.take();
-        let left = shared.left.take();
+        let left = shared.take_left();
         shared.has_task = false;
         drop(shared);
         drop((left, io));
@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
     /// Writes the kept bytes, and releases the lock.
     fn poll_kept_of(
         &self,
-        mut shared: MutexGuard<'_, Shared<S, C>>,
+        mut shared: MutexGuard<'_, Shared<S, C, M>>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if !shared.has_kept() {
@@ -113,13 +113,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> HandlerTask<S, C> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, C> Drop for HandlerTask<S, C> {
+impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Drop for HandlerTask<S, C, M> {
     fn drop(&mut self) {
         let mut shared = self.0.shared();
         shared.task_waits = false;
         shared.has_task = false;
         let waiting = shared.rest.as_mut().and_then(|rest| rest.waiting.take());
-        let (left, task) = (shared.left.take(), shared.task.take());
+        let (left, task) = (shared.take_left(), shared.task.take());
         drop(shared);
         drop((left, task));
         waiting.into_iter().for_each(Waker::wake);
