@@ -234,7 +234,7 @@ impl Session {
 
     /// Drops the bytes and completes the waiters of pongs, once the connection has ended.
     pub(super) fn finish(&mut self) {
-        self.wire.clear();
+        self.wire.clear(&mut self.endpoint);
         self.pings.on_end(&self.endpoint.close_frames());
     }
 
@@ -294,7 +294,7 @@ impl Session {
         let read = self.wire.read(&mut self.endpoint, turn);
         match read {
             Attempt::Done(0) => {
-                self.wire.clear_output();
+                self.wire.abandon_output(&mut self.endpoint);
                 self.endpoint.receive_eof();
                 Attempt::Done(0)
             }

@@ -73,8 +73,16 @@ impl Wire {
     }
 
     /// Drops all bytes.
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, endpoint: &mut Endpoint) {
         self.input.clear();
+        self.abandon_output(endpoint);
+    }
+
+    /// Drops the bytes that are to be written, of a stream that has not failed.
+    pub(super) fn abandon_output(&mut self, endpoint: &mut Endpoint) {
+        if !self.output.is_empty() {
+            endpoint.on_output_lost(self.output.len());
+        }
         self.clear_output();
     }
 

@@ -18,26 +18,53 @@ use crate::frame::{CloseCode, CloseFrame};
 #[derive(Clone, Debug, Default)]
 pub struct Closing {
     // Boxed, because it is absent for most of a connection's life.
-    closed: Option<Box<Closed>>,
+    facts: Option<Box<Facts>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    closed: Closed,
+    /// The number of bytes of pongs that follow our Close frame in the output.
+    after_sent: usize,
 }
 
 impl Closing {
     /// Records the peer's Close frame.
     pub fn on_received(&mut self, frame: CloseFrame) {
-        let closed = self.closed.get_or_insert_default();
+        let closed = &mut self.facts.get_or_insert_default().closed;
         closed.received_first = closed.sent.is_none();
         closed.received = Some(frame);
     }
 
     /// Records our Close frame; the first one counts.
     pub fn on_sent(&mut self, frame: CloseFrame) {
-        let closed = self.closed.get_or_insert_default();
+        let closed = &mut self.facts.get_or_insert_default().closed;
         closed.sent.get_or_insert(frame);
+    }
+
+    /// Records that `len` bytes of a pong were appended to the output.
+    pub(crate) fn on_pong(&mut self, len: usize) {
+        if let Some(facts) = &mut self.facts {
+            facts.after_sent += len;
+        }
+    }
+
+    /// Records that the last `len` bytes of the output were never written. They can hold our Close frame.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn on_output_lost(&mut self, len: usize) {
+        if let Some(facts) = &mut self.facts
+            && len > facts.after_sent
+        {
+            let closed = &mut facts.closed;
+            closed.sent = None;
+            closed.received_first = closed.received.is_some();
+        }
     }
 
     /// Returns the facts so far, as they stand if the connection ends now.
     pub fn close_frames(&self) -> Closed {
-        self.closed.as_deref().cloned().unwrap_or_default()
+        let facts = self.facts.as_ref();
+        facts.map(|it| it.closed.clone()).unwrap_or_default()
     }
 }
 
@@ -47,7 +74,8 @@ impl Closing {
 pub struct Closed {
     /// The peer's Close frame; `None` when the connection ended without one.
     pub received: Option<CloseFrame>,
-    /// Our Close frame; `None` when the connection ended before we sent one.
+    /// Our Close frame; `None` when the connection ended before the stream took all of one. A Close frame whose write
+    /// failed counts as sent.
     pub sent: Option<CloseFrame>,
     /// Whether the peer's Close frame came before we sent ours.
     pub received_first: bool,

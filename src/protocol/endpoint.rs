@@ -232,16 +232,29 @@ impl Endpoint {
         }
     }
 
+    /// Records that the last `len` bytes of the output were never written.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn on_output_lost(&mut self, len: usize) {
+        self.closing.on_output_lost(len);
+    }
+
     /// Drops the pong and the rest of the message that wait for room.
     pub(crate) fn drop_unsent(&mut self) {
         self.held_pong = None;
         self.sender.drop_unfinished();
     }
 
+    /// Appends a pong.
+    fn reply(&mut self, payload: &Bytes, output: &mut impl Output) {
+        let before = output.len();
+        self.sender.reply(payload, output);
+        self.closing.on_pong(output.len() - before);
+    }
+
     fn on_control(&mut self, event: &Event, output: &mut impl Output) {
         match event {
             Event::Ping(payload) if self.takes_control(output) && self.held_pong.is_none() => {
-                self.sender.reply(payload, output);
+                self.reply(payload, output);
             }
             Event::Ping(payload) => self.held_pong = Some(Box::new(payload.clone())),
             Event::Close(frame) => {

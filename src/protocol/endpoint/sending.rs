@@ -137,7 +137,7 @@ impl Endpoint {
     #[cfg(feature = "tokio")]
     pub(crate) fn append_unsent(&mut self, output: &mut impl Output) {
         if let Some(payload) = self.held_pong.take() {
-            self.sender.reply(&payload, output);
+            self.reply(&payload, output);
         }
         while self.sender.is_unfinished() {
             self.advance_message(output);
@@ -152,7 +152,7 @@ impl Endpoint {
     fn refill(&mut self, output: &mut impl Output, work: &mut Work) {
         while self.takes_control(output) {
             if let Some(payload) = self.held_pong.take() {
-                self.sender.reply(&payload, output);
+                self.reply(&payload, output);
             }
             if !self.sender.is_unfinished() {
                 return;

@@ -254,6 +254,25 @@ async fn a_close_over_a_stream_that_takes_nothing_without_an_answer_is_an_io_err
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_frame_that_the_stream_has_not_taken_is_not_sent() {
+    // The Close frame has 4 bytes. The pong behind it never fits.
+    for (room, is_sent) in [(3, false), (4, true), (5, true)] {
+        let (near, mut far) = duplex(room);
+        let mut ws = WebSocket::new(near, Role::Server, &Config::new());
+        let handle = ws.handle();
+        let peer = async {
+            let ping = frame(Role::Client, FIN | PING, b"ping");
+            far.write_all(&ping).await.unwrap();
+            handle.closed().await
+        };
+        let (end, closed) = tokio::join!(ws.close(CloseCode::NORMAL, ""), peer);
+        assert!(matches!(end, Err(Error::Timeout(_))), "{end:?}");
+        assert_eq!(closed.sent.is_some(), is_sent, "{room} bytes");
+        assert_eq!(ws.closed(), Some(closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_stream_that_always_has_a_ping_to_read_ends() {
     type Wait = for<'a> fn(
         &'a mut WebSocket<Endless>,
