@@ -1,9 +1,10 @@
 //! Tests of the public API: the events that an application sees, and the bytes on the wire.
 //!
-//! `rfc6455`, `rfc7692` and `opening` are named after sections of the RFCs. `endpoint`, `connection`,
-//! `codec` and `serve` test the parts of the crate.
+//! `rfc6455`, `rfc7692` and `opening` are named after sections of the RFCs. `closing` is the matrix of the ends of a
+//! connection. `endpoint`, `connection`, `codec` and `serve` test the parts of the crate.
 
 mod architecture;
+mod closing;
 mod codec;
 mod connection;
 mod endpoint;
