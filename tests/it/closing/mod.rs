@@ -4,6 +4,7 @@ mod cases;
 mod model;
 mod ours;
 mod peer;
+mod resets;
 
 use std::{sync::Arc, time::Duration};
 
