@@ -158,8 +158,8 @@ impl RawPeer {
         if self.seen.close.is_some() && self.case.peer.answers() {
             let answer = self.close_frame();
             if !self.case.who.peer_closes() {
-                // We may have dropped the socket after a deadline.
-                let _ = self.socket.write_all(&answer).await;
+                // The error of a reset is reported once.
+                self.seen.is_reset = self.socket.write_all(&answer).await.is_err();
             }
         }
         if self.case.peer == Peer::Behaves {
@@ -173,6 +173,10 @@ impl RawPeer {
             reported.await.unwrap();
         }
         self.read_to_end().await;
+        if let Either::Left(tcp) = &self.socket {
+            // The end of the stream hides a reset behind it.
+            self.seen.is_reset |= tcp.take_error().unwrap().is_some();
+        }
         self.seen
     }
 

@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::{io::AsyncWriteExt, sync::oneshot, task::JoinSet, time::sleep};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::oneshot,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use wsimd::{CloseCode, Config, WebSocket};
 
 use super::{
@@ -21,12 +26,22 @@ use crate::support::{
 /// The number of repetitions, because a peer may lose our last bytes only sometimes.
 const TIMES: usize = 200;
 
-/// The peer writes all its bytes, which do not fit in the buffers, before it reads.
+/// The number of bytes after the end: more than one read, and less than we discard.
+const NOISE: usize = 3 << 20;
+
+/// The peer writes before it reads: messages while we close, or noise behind its own end.
 async fn flood(case: Case) -> Seen {
     let (near, far) = sockets(case.unix).await;
     let mut ws = open(near, &case);
     let handle = ws.handle();
     let mut peer = RawPeer::new(far, case);
+    let noise = vec![0; if case.who.we_close() { 0 } else { NOISE }];
+    let message = frame(case.role.peer(), FIN | BINARY, &[b'f'; 10_000]);
+    if !case.who.we_close() {
+        peer.end().await;
+        // The sockets take a part of the noise.
+        let _ = timeout(Duration::from_millis(20), peer.write(&noise)).await;
+    }
     let (report, reported) = oneshot::channel();
     let near = async {
         ours::end(ws, &handle, &case).await;
@@ -34,11 +49,8 @@ async fn flood(case: Case) -> Seen {
         let _ = report.send(());
     };
     let far = async {
-        let message = frame(case.role.peer(), FIN | BINARY, &[b'f'; 10_000]);
-        peer.write(&message.repeat(30)).await;
-        peer.end().await;
-        if !case.who.we_close() {
-            peer.write(&[0; 300_000]).await;
+        if case.who.we_close() {
+            peer.write(&message.repeat(30)).await;
         }
         peer.behave(reported).await
     };
