@@ -1,6 +1,7 @@
 //! The end of a connection over real sockets: every way to end it, with every kind of peer.
 
 mod cases;
+mod handlers;
 mod model;
 mod ours;
 mod peer;

@@ -97,6 +97,13 @@ impl RawPeer {
         }
     }
 
+    /// Gives the peer bytes that were read with the opening handshake.
+    pub(super) fn with_read(mut self, bytes: &[u8]) -> Self {
+        self.seen.bytes.extend_from_slice(bytes);
+        self.seen.parse();
+        self
+    }
+
     const fn role(&self) -> Role {
         self.case.role.peer()
     }
