@@ -9,6 +9,7 @@
 //! for a client that offers permessage-deflate.
 
 use std::{
+    fmt::Debug,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -119,7 +120,7 @@ async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn bind(address: impl ToSocketAddrs, options: &Options) -> Result<Server, Error> {
+async fn bind(address: impl ToSocketAddrs + Debug, options: &Options) -> Result<Server, Error> {
     ServerBuilder::new()
         .config(options.config.clone())
         .policy(Policy::new().origins(Origins::any()))

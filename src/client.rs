@@ -1,19 +1,19 @@
 //! [`connect`] and [`ClientBuilder`]: opening a connection as a client.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-    time::{Instant, timeout_at},
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout},
 };
 
 use crate::{
     config::Config,
     connection::WebSocket,
-    error::Error,
+    error::{AddressError, Error},
     frame::Role,
     handshake::{
         BodyReader, HandshakeError, Target,
@@ -22,12 +22,15 @@ use crate::{
     },
     net::{
         Stream,
-        opening::{deadline, into_websocket, read_head, read_some, with_deadline},
+        opening::{Deadline, deadline, into_websocket, read_head, read_some, with_deadline},
     },
 };
 
 /// The maximum number of bytes that are kept of the body of a refusal.
 const MAX_REFUSAL: usize = 64 << 10;
+/// The time in which the body of a refusal has to arrive, from the end of its head. The body only explains the refusal
+/// to people, and may have no end if the server keeps the stream open.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Connects to a `ws://` URI with the default options.
 ///
@@ -102,10 +105,11 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Error::Handshake`] if the URI is invalid, or if the server answers with anything but a correct
-    ///   101. [`HandshakeError::Refused`] contains the status, headers and body of another status.
+    /// - [`Error::Handshake`] if the URI or an option is invalid, or if the server answers with anything but a
+    ///   correct 101. [`Error::response`] returns the status and headers of another status, and the part of its
+    ///   body that arrives within a second, up to 64 KiB.
     /// - [`Error::Unsupported`] for `wss://`.
-    /// - [`Error::Timeout`] and [`Error::Io`].
+    /// - [`Error::Resolve`], [`Error::Connect`], [`Error::ClosedInHandshake`], [`Error::Timeout`] and [`Error::Io`].
     ///
     /// # Cancel safety
     ///
@@ -115,15 +119,12 @@ impl ClientBuilder {
         if target.is_secure() {
             return Err(Error::Unsupported(
                 "wss:// needs TLS, which this version of wsimd does not have: \
-                 run ClientBuilder::handshake over a TLS stream",
+                 run ClientBuilder::handshake over a TLS stream, as wsimd::guides::tls shows",
             ));
         }
-        let deadline = deadline(&self.config);
-        let stream = with_deadline(deadline, async {
-            let stream = TcpStream::connect((target.host(), target.port())).await?;
-            Ok(Stream::from(stream))
-        })
-        .await?;
+        let deadline = deadline(Role::Client, &self.config);
+        let stream = with_deadline(deadline, connect_tcp(&target)).await?;
+        let stream = Stream::from(stream);
         let (ws, _) = self.run_handshake(&target, stream, deadline).await?;
         Ok(ws)
     }
@@ -150,7 +151,7 @@ impl ClientBuilder {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let target = Target::parse(uri).map_err(HandshakeError::from)?;
-        self.run_handshake(&target, io, deadline(&self.config))
+        self.run_handshake(&target, io, deadline(Role::Client, &self.config))
             .await
     }
 
@@ -158,18 +159,20 @@ impl ClientBuilder {
         &self,
         target: &Target,
         mut io: S,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<(WebSocket<S>, Response<()>), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = client::request(target, &self.offer, &self.config)?;
         let mut input = BytesMut::new();
-        let response = with_deadline(deadline, self.ask(&request, &mut io, &mut input)).await?;
+        let asked = self.ask(&request, &mut io, &mut input);
+        let response = with_deadline(deadline, asked).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let mut body = BodyReader::new(&response, MAX_REFUSAL);
+            let patience = REFUSAL_PATIENCE.min(deadline.at - Instant::now());
             // Report the refusal even if its body cannot be read to the end.
-            let _ = timeout_at(deadline, read_body(&mut io, &mut input, &mut body)).await;
+            let _ = timeout(patience, read_body(&mut io, &mut input, &mut body)).await;
             return Err(HandshakeError::refused(response, body.into_bytes()).into());
         }
         let negotiated = client::verify(&request, &self.config, &response)?;
@@ -195,7 +198,7 @@ impl ClientBuilder {
         let parse = |bytes: &[u8]| head::parse_response(bytes, &self.config);
         let mut passed = 0;
         loop {
-            let response = read_head(io, input, parse).await?;
+            let response = read_head(io, Role::Server, input, parse).await?;
             if !client::is_interim(response.status()) || passed == MAX_INTERIM_RESPONSES {
                 return Ok(response);
             }
@@ -208,6 +211,31 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Connects to the first address of the host that accepts a connection.
+async fn connect_tcp(target: &Target) -> Result<TcpStream, Error> {
+    let (host, port) = (target.host(), target.port());
+    let resolve_error = |error| {
+        let address = host.to_owned();
+        Error::Resolve(Box::new(AddressError { address, error }))
+    };
+    let addrs = lookup_host((host, port)).await.map_err(resolve_error)?;
+    let mut last_error = None;
+    for addr in addrs {
+        match TcpStream::connect(addr).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last_error = Some(error),
+        }
+    }
+    let Some(error) = last_error else {
+        return Err(resolve_error(io::ErrorKind::NotFound.into()));
+    };
+    let address = match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
+    };
+    Err(Error::Connect(Box::new(AddressError { address, error })))
 }
 
 /// Reads the body of a refusal, up to its end or its limit.

@@ -228,7 +228,8 @@ impl Config {
     ///   for this time after a ping.
     ///
     /// The connection then ends with [`Timeout::Ping`](crate::Timeout::Ping). The time also limits the wait
-    /// of [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message.
+    /// of [`Handle::send`](crate::connection::Handle::send) for a connection that takes no message, which ends with
+    /// [`Timeout::Inbox`](crate::Timeout::Inbox).
     #[must_use]
     pub fn ping_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings_mut().ping_timeout = timeout.into().unwrap_or(Duration::MAX);

@@ -160,7 +160,7 @@ pub use connection::{
     Handle, Parts, Permit, PongWaiter, ReadHalf, TrySendError, WebSocket, WriteHalf,
 };
 #[doc(inline)]
-pub use error::{Error, Fault, Timeout};
+pub use error::{AddressError, Error, Fault, Timeout};
 #[doc(inline)]
 pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
 #[doc(inline)]

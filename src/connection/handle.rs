@@ -101,7 +101,7 @@ impl Handle {
     /// - [`Error::Send`] if the message may not be sent.
     /// - [`Error::Closed`] once a close was requested, or the connection has closed or was dropped.
     ///   Accepted messages that were not written by then can be lost.
-    /// - [`Error::Timeout`] with [`Timeout::Ping`] if the connection takes no message out of its full inbox
+    /// - [`Error::Timeout`] with [`Timeout::Inbox`] if the connection takes no message out of its full inbox
     ///   for [`Config::ping_timeout`]. Without [`Config::ping_interval`] there is no such limit.
     ///
     /// The message was not accepted after any of these errors.
@@ -116,12 +116,13 @@ impl Handle {
         check_size(&message, self.config())?;
         let mut put = self.inbox.put(message);
         let mut patience = None;
+        let limit = self.config().settings.ping_timeout;
         poll_fn(|cx| {
             if let Poll::Ready(accepted) = put.poll(cx) {
                 return Poll::Ready(accepted.map_err(Error::Closed));
             }
             self.poll_patience(&mut patience, cx)
-                .map(|()| Err(Error::Timeout(Timeout::Ping)))
+                .map(|()| Err(Error::Timeout(Timeout::Inbox { limit })))
         })
         .await
     }

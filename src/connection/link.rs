@@ -193,7 +193,7 @@ impl Link {
             && self.timer.poll_deadline(&mut turn.cx()).is_ready()
             && self.session.is_too_much(len)
         {
-            self.session.give_up(Cause::Timeout(Timeout::Close));
+            self.give_up_closing();
         }
         read
     }
@@ -222,7 +222,7 @@ impl Link {
 
     /// Judges the peer, after nothing could be read and nothing more could be written.
     pub(super) fn judge<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
-        let blocked = self.session.has_backlog();
+        let is_blocked = self.session.has_backlog();
         let signs = || {
             let wire = self.session.wire_mut();
             let written = wire.take_written();
@@ -231,14 +231,16 @@ impl Link {
                 written: turn.transport.take_progress().unwrap_or(written),
             }
         };
-        match ready!(self.timer.poll_verdict(blocked, signs, &mut turn.cx())) {
+        match ready!(self.timer.poll_verdict(is_blocked, signs, &mut turn.cx())) {
             Verdict::Ping => self.session.keepalive_ping(),
             Verdict::Gone => {
                 self.session.close_dead();
                 let _ = self.write(true, turn);
-                self.session.give_up(Cause::Timeout(Timeout::Ping));
+                let limit = self.session.config().settings.ping_timeout;
+                let timeout = Timeout::Ping { limit, is_blocked };
+                self.session.give_up(Cause::Timeout(timeout));
             }
-            Verdict::Deadline => self.session.give_up(Cause::Timeout(Timeout::Close)),
+            Verdict::Deadline => self.give_up_closing(),
         }
         Poll::Ready(())
     }
@@ -273,13 +275,20 @@ impl Link {
                 }
             } else {
                 ready!(self.timer.poll_deadline(&mut turn.cx()));
-                self.session.give_up(match step {
+                match step {
                     // Our Close frame has not left.
-                    Step::Flush => Cause::Timeout(Timeout::Close),
-                    _ => Cause::None,
-                });
+                    Step::Flush => self.give_up_closing(),
+                    _ => self.session.give_up(Cause::None),
+                }
             }
         }
+    }
+
+    /// Gives the stream up at the deadline of the closing handshake.
+    fn give_up_closing(&mut self) {
+        let limit = self.session.config().settings.close_timeout;
+        let timeout = Timeout::Close { limit };
+        self.session.give_up(Cause::Timeout(timeout));
     }
 
     /// Fires after the given time, or at the deadline if that is sooner.

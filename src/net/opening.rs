@@ -19,25 +19,44 @@ use crate::{
 /// The number of bytes to read at once during a handshake. Most heads are shorter.
 const READ: usize = 4096;
 
-/// Returns the deadline of an opening handshake that begins now.
-pub(crate) fn deadline(config: &Config) -> Instant {
+/// The deadline of an opening handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    timeout: Timeout,
+}
+
+impl Deadline {
+    /// Returns the error of a handshake that is not complete at the deadline.
+    pub(crate) const fn error(self) -> Error {
+        Error::Timeout(self.timeout)
+    }
+}
+
+/// Returns the deadline of an opening handshake that begins now, for the side with this role.
+pub(crate) fn deadline(role: Role, config: &Config) -> Deadline {
+    let limit = config.settings.open_timeout;
     let now = Instant::now();
-    now.checked_add(config.settings.open_timeout).unwrap_or(now)
+    Deadline {
+        at: now.checked_add(limit).unwrap_or(now),
+        timeout: Timeout::Open { limit, role },
+    }
 }
 
 /// Runs a step of the opening handshake, and fails with [`Timeout::Open`] at the deadline.
 pub(crate) async fn with_deadline<T>(
-    deadline: Instant,
+    deadline: Deadline,
     opening: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    timeout_at(deadline, opening)
+    timeout_at(deadline.at, opening)
         .await
-        .unwrap_or(Err(Error::Timeout(Timeout::Open)))
+        .unwrap_or_else(|_| Err(deadline.error()))
 }
 
-/// Reads a head with `parse`, and removes it from `input`.
+/// Reads a head of `peer` with `parse`, and removes it from `input`.
 pub(crate) async fn read_head<S: AsyncRead + Unpin, T>(
     io: &mut S,
+    peer: Role,
     input: &mut BytesMut,
     parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, HandshakeError>,
 ) -> Result<T, Error> {
@@ -47,18 +66,22 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin, T>(
             return Ok(head);
         }
         if read_some(io, input).await? == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            return Err(Error::ClosedInHandshake(peer));
         }
     }
 }
 
-/// Reads once and appends to `input`. Returns zero at the end of the stream.
+/// Reads once and appends to `input`. Returns zero at the end of the stream, and at the end of a TLS stream without
+/// a `close_notify`.
 pub(crate) async fn read_some<S: AsyncRead + Unpin>(
     io: &mut S,
     input: &mut BytesMut,
 ) -> io::Result<usize> {
     input.reserve(READ);
-    io.read_buf(input).await
+    match io.read_buf(input).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
+    }
 }
 
 /// Creates a connection after the handshake. `input` contains the bytes that arrived after the head.

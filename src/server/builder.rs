@@ -239,13 +239,16 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if listening on one of the addresses fails.
+    /// [`Error::Listen`] if listening on one of the addresses fails.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future stops listening.
-    pub async fn bind(self, addr: impl ToSocketAddrs) -> Result<Server, Error> {
-        Ok(Server::new(self, Listeners::bind(addr).await?))
+    pub async fn bind(self, addr: impl ToSocketAddrs + fmt::Debug) -> Result<Server, Error> {
+        match Listeners::bind(&addr).await {
+            Ok(listeners) => Ok(Server::new(self, listeners)),
+            Err(error) => Err(Error::listen(&addr, error)),
+        }
     }
 
     /// Serves the clients of a listener: a `TcpListener`, a `UnixListener`, or a [`Listener`] of your own.

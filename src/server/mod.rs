@@ -92,12 +92,12 @@ where
 ///
 /// # Errors
 ///
-/// [`Error::Io`] if listening on `addr` fails.
+/// [`Error::Listen`] if listening on `addr` fails.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future stops listening. The handlers continue.
-pub async fn serve<H, F>(addr: impl ToSocketAddrs, handler: H) -> Result<(), Error>
+pub async fn serve<H, F>(addr: impl ToSocketAddrs + fmt::Debug, handler: H) -> Result<(), Error>
 where
     H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,

@@ -15,7 +15,7 @@ use http::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::{Instant, timeout, timeout_at},
+    time::{timeout, timeout_at},
 };
 
 use super::{
@@ -33,7 +33,7 @@ use crate::{
         HandshakeError, Negotiated, head,
         server::{self, Policy},
     },
-    net::opening::{deadline, into_websocket, read_head, with_deadline},
+    net::opening::{Deadline, deadline, into_websocket, read_head, with_deadline},
 };
 
 /// The time in which a client that was not upgraded closes its stream after the response.
@@ -82,7 +82,7 @@ struct Inner<S> {
     /// Whether the configuration is not that of the server.
     has_own_config: bool,
     policy: Arc<Policy>,
-    deadline: Instant,
+    deadline: Deadline,
     /// The status of the answer if the opening is dropped.
     fallback: StatusCode,
     /// Set under `serve`.
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         options: Arc<Options>,
         admission: Option<Admission<S>>,
     ) -> Result<Self, Error> {
-        let deadline = deadline(&options.config);
+        let deadline = deadline(Role::Server, &options.config);
         let mut opening = Self(Box::new(Inner {
             io: Some(io),
             request: Request::new(()),
@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
             return Err(io::Error::from(io::ErrorKind::NotConnected).into());
         };
         let parse = |bytes: &[u8]| head::parse_request(bytes, config);
-        match with_deadline(deadline, read_head(io, input, parse)).await {
+        match with_deadline(deadline, read_head(io, Role::Client, input, parse)).await {
             Ok(request) => {
                 opening.0.request = request;
                 opening.0.fallback = StatusCode::INTERNAL_SERVER_ERROR;
@@ -310,7 +310,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// Answers a refused request. Errors mean nothing: the client may not read the response.
     async fn refuse(&mut self, error: &HandshakeError) {
         let refusal = self.0.policy.refuse(error).map(Bytes::from);
-        let _ = timeout_at(self.0.deadline, self.finish(refusal)).await;
+        let _ = timeout_at(self.0.deadline.at, self.finish(refusal)).await;
     }
 
     /// Writes a response, half-closes the stream, and reads until the peer closes it. Without the reads, unread bytes

@@ -33,10 +33,15 @@ use super::{
 };
 use crate::{
     connection::WebSocket,
-    error::{Error, Timeout},
-    frame::{CloseCode, CloseFrame},
+    error::Error,
+    frame::{CloseCode, CloseFrame, Role},
     handshake::HandshakeError,
-    net::{Stream, listener::Listeners, opening::deadline, served::HandlerTask},
+    net::{
+        Stream,
+        listener::Listeners,
+        opening::{Deadline, deadline},
+        served::HandlerTask,
+    },
 };
 
 /// The first pause after `accept(2)` failed, for example because no descriptors are left.
@@ -113,9 +118,11 @@ where
         let shared = Arc::clone(&self.shared);
         let peer = stream.peer_addr().ok();
         let (place, cut) = shared.guests.enter(peer);
+        let deadline = deadline(Role::Server, &shared.options.config);
         let watch = Watch {
             cut,
-            deadline: Box::pin(sleep_until(deadline(&shared.options.config))),
+            sleep: Box::pin(sleep_until(deadline.at)),
+            deadline,
         };
         // Boxed, so that the task of a connection does not keep the memory of its handshake.
         let opening = Box::pin(open(Arc::clone(&shared), stream, place, peer, watch));
@@ -152,7 +159,8 @@ enum Phase {
 /// The watch over an opening handshake.
 struct Watch {
     cut: oneshot::Receiver<Cut>,
-    deadline: Pin<Box<Sleep>>,
+    sleep: Pin<Box<Sleep>>,
+    deadline: Deadline,
 }
 
 type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -181,8 +189,8 @@ impl Phase {
                 return Poll::Pending;
             }
             Poll::Pending => {
-                let ended = watch.deadline.as_mut().poll(cx);
-                return ended.map(|()| Error::Timeout(Timeout::Open));
+                let ended = watch.sleep.as_mut().poll(cx);
+                return ended.map(|()| watch.deadline.error());
             }
         };
         Poll::Ready(HandshakeError::Unavailable { reason }.into())

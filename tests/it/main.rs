@@ -8,6 +8,7 @@ mod closing;
 mod codec;
 mod connection;
 mod endpoint;
+mod errors;
 mod opening;
 mod rfc6455;
 mod rfc7692;

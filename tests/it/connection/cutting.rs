@@ -249,7 +249,7 @@ async fn the_keepalive_drops_the_rest_for_a_peer_that_takes_nothing() {
         let config = config().ping_interval(secs(20)).ping_timeout(secs(20));
         let (mut ws, far) = case.half_cut(&config);
         let sent = timeout(secs(100), ws.send("never")).await.unwrap();
-        let is_timeout = matches!(sent, Err(Error::Timeout(Timeout::Ping)));
+        let is_timeout = matches!(sent, Err(Error::Timeout(Timeout::Ping { .. })));
         assert!(is_timeout, "{sent:?}");
         assert_eq!(ws.buffered(), 0);
         drop(ws);
@@ -286,7 +286,7 @@ async fn the_close_deadline_drops_the_rest() {
         let config = config().close_timeout(Duration::from_secs(5));
         let (mut ws, far) = case.half_cut(&config);
         let closed = timeout(Duration::from_secs(6), ws.close(CloseCode::NORMAL, "")).await;
-        let is_timeout = matches!(closed, Ok(Err(Error::Timeout(Timeout::Close))));
+        let is_timeout = matches!(closed, Ok(Err(Error::Timeout(Timeout::Close { .. }))));
         assert!(is_timeout, "{closed:?}");
         assert_eq!(ws.buffered(), 0);
         drop(ws);

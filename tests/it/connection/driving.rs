@@ -43,7 +43,7 @@ fn deaf(config: Config) -> WebSocket<DuplexStream> {
 async fn given_up<T: std::fmt::Debug>(name: &str, wait: impl Future<Output = Result<T, Error>>) {
     let start = Instant::now();
     let ended = timeout(secs(1000), wait).await;
-    let Ok(Err(Error::Timeout(Timeout::Ping))) = ended else {
+    let Ok(Err(Error::Timeout(Timeout::Ping { .. }))) = ended else {
         panic!("{name}: {ended:?}");
     };
     assert!((20..=21).contains(&start.elapsed().as_secs()), "{name}");
@@ -245,7 +245,7 @@ async fn read_all(ws: &mut WebSocket<DuplexStream>) -> Result<(), Error> {
 async fn ended(both: impl Future<Output = (Result<(), Error>, Result<(), Error>)>) {
     let (first, second) = timeout(secs(1000), both).await.expect("both are stuck");
     for end in [first, second] {
-        let by_keepalive = matches!(end, Err(Error::Timeout(Timeout::Ping)));
+        let by_keepalive = matches!(end, Err(Error::Timeout(Timeout::Ping { .. })));
         let by_other_side = matches!(&end, Err(Error::Closed(_) | Error::Io(_)));
         assert!(end.is_ok() || by_keepalive || by_other_side, "{end:?}");
     }

@@ -238,7 +238,7 @@ async fn a_peer_that_takes_nothing_is_given_up_though_it_never_stops_sending() {
             assert!(polls < FEW, "a peer that takes nothing was kept");
             advance(millis(50)).await;
         };
-        let is_timeout = matches!(ended, Err(Error::Timeout(Timeout::Ping)));
+        let is_timeout = matches!(ended, Err(Error::Timeout(Timeout::Ping { .. })));
         assert!(is_timeout, "{ended:?}");
     }
 }

@@ -340,7 +340,10 @@ async fn a_close_ends_a_peer_that_reads_nothing_at_the_deadline_after_the_call()
         // The connection is polled later.
         sleep(secs(1)).await;
         let error = ws.recv().await.unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Close)), "{error:?}");
+        assert!(
+            matches!(error, Error::Timeout(Timeout::Close { .. })),
+            "{error:?}"
+        );
         assert_eq!(start.elapsed(), secs(3));
         assert_eq!(soon(handle.closed()).await, ws.closed().unwrap());
         drop(ws);
@@ -421,7 +424,10 @@ async fn handlers_that_wait_for_the_inbox_of_each_other_get_on_after_the_keepali
         Err(error) => (error, second),
         Ok(()) => (second.unwrap_err(), first),
     };
-    assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Inbox { .. })),
+        "{error:?}"
+    );
     sent.unwrap();
     let written = [far_left, far_right].map(|mut far| {
         let mut bytes = vec![0; 1024];

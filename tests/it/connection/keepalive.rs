@@ -70,7 +70,10 @@ fn at_every(interval: u64, times: &[Duration]) -> bool {
 /// Checks that the peer was given up, and received a Close frame.
 async fn given_up(received: Received, far: &mut DuplexStream) {
     let error = soon(received).await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Ping { .. })),
+        "{error:?}"
+    );
     let mut rest = Vec::new();
     far.read_to_end(&mut rest).await.unwrap();
     let expected = close(Role::Server, 1011, "keepalive ping timeout");
@@ -139,7 +142,10 @@ async fn a_silent_peer_is_given_up_after_the_interval_and_the_timeout() {
         let start = Instant::now();
         for _ in 0..3 {
             let error = ws.recv().await.unwrap_err();
-            assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+            assert!(
+                matches!(error, Error::Timeout(Timeout::Ping { .. })),
+                "{error:?}"
+            );
         }
         assert_eq!(start.elapsed(), secs(interval + timeout));
         assert!(ws.send("late").await.unwrap_err().is_timeout());

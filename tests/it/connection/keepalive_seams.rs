@@ -87,7 +87,10 @@ async fn a_silent_peer_of_a_builders_connection_is_given_up_after_40_seconds() {
     let ((mut client, _), _silent) = meet(&ClientBuilder::new(), &ServerBuilder::new(), URI).await;
     let start = Instant::now();
     let error = client.recv().await.unwrap_err();
-    assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Ping { .. })),
+        "{error:?}"
+    );
     assert_eq!(start.elapsed().as_secs(), 40);
 }
 
@@ -142,7 +145,10 @@ async fn the_closing_handshake_keeps_its_own_deadline_and_pings_nobody() {
         assert!(timeout(secs(before), ws.recv()).await.is_err());
         let start = Instant::now();
         let error = ws.close(CloseCode::NORMAL, "").await.unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Close)), "{error:?}");
+        assert!(
+            matches!(error, Error::Timeout(Timeout::Close { .. })),
+            "{error:?}"
+        );
         assert_eq!(start.elapsed().as_secs(), deadline);
         drop(ws);
         let mut written = Vec::new();
@@ -177,12 +183,12 @@ async fn the_read_half_keeps_the_connection_alive_and_tells_a_write_half_that_wa
     let writer = tokio::spawn(async move { write.send(vec![0; 100]).await });
     assert!(matches!(
         soon(reader).await.unwrap(),
-        Err(Error::Timeout(Timeout::Ping))
+        Err(Error::Timeout(Timeout::Ping { .. }))
     ));
     assert_eq!(start.elapsed(), secs(40));
     assert!(matches!(
         soon(writer).await.unwrap(),
-        Err(Error::Timeout(Timeout::Ping))
+        Err(Error::Timeout(Timeout::Ping { .. }))
     ));
 }
 
@@ -204,7 +210,10 @@ async fn a_peer_that_neither_reads_nor_sends_is_given_up_and_nothing_piles_up() 
             assert!(ws.buffered() <= 100 + 6, "{}", ws.buffered());
         }
         let error = soon(ws.recv()).await.unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+        assert!(
+            matches!(error, Error::Timeout(Timeout::Ping { .. })),
+            "{error:?}"
+        );
         assert_eq!(start.elapsed().as_secs(), 20);
     }
 }
@@ -226,7 +235,10 @@ async fn a_peer_that_sends_and_does_not_read_is_given_up_and_nothing_piles_up() 
     }
     let start = Instant::now();
     let error = soon(ws.recv()).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Ping { .. })),
+        "{error:?}"
+    );
     assert!(start.elapsed() <= secs(20), "{:?}", start.elapsed());
     drop(ws);
     talk.await.unwrap();
@@ -330,6 +342,9 @@ async fn a_stream_that_uses_no_budget_is_judged_although_the_tasks_budget_ran_ou
             ws.recv().await
         });
         let error = soon(task).await.unwrap().unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Ping)), "{used}");
+        assert!(
+            matches!(error, Error::Timeout(Timeout::Ping { .. })),
+            "{used}"
+        );
     }
 }

@@ -106,7 +106,10 @@ async fn a_read_half_that_waits_gives_up_at_the_deadline_of_the_write_halfs_clos
     let start = Instant::now();
     write.send_close(CloseCode::NORMAL, "").await.unwrap();
     let error = soon(reader).await.unwrap().unwrap_err();
-    assert!(matches!(error, Error::Timeout(Timeout::Close)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Close { .. })),
+        "{error:?}"
+    );
     assert_eq!(start.elapsed().as_secs(), 5);
 }
 

@@ -16,7 +16,10 @@ use crate::support::{
 
 fn timed_out<T>(result: Result<T, Error>) {
     let error = error_of(result);
-    assert!(matches!(error, Error::Timeout(Timeout::Open)), "{error:?}");
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Open { .. })),
+        "{error:?}"
+    );
     assert!(error.is_timeout() && !error.is_closed());
     assert_eq!(error.fault(), Fault::Transport);
     assert_eq!(error.close_code(), None);

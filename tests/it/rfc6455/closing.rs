@@ -192,7 +192,10 @@ async fn a_peer_that_never_answers_our_close_frame_costs_one_deadline() {
         let (mut ws, _) = connection(role, Config::new(), Script::new([]).silent());
         let start = Instant::now();
         let error = ws.close(CloseCode::NORMAL, "").await.unwrap_err();
-        assert!(matches!(error, Error::Timeout(Timeout::Close)), "{error:?}");
+        assert!(
+            matches!(error, Error::Timeout(Timeout::Close { .. })),
+            "{error:?}"
+        );
         assert!(error.is_timeout());
         assert_eq!(start.elapsed().as_secs(), 10);
         assert!(ws.recv().await.unwrap_err().is_timeout());

@@ -12,8 +12,8 @@ use tokio::{
     task::JoinSet,
 };
 use wsimd::{
-    ClientBuilder, CloseCode, Config, Error, Message, Offer, Origins, Policy, Role, ServerBuilder,
-    WebSocket, handshake::HandshakeError, net::Stream,
+    ClientBuilder, CloseCode, Config, Error, Fault, Message, Offer, Origins, Policy, Role,
+    ServerBuilder, WebSocket, handshake::HandshakeError, net::Stream,
 };
 
 use super::{echo, raw, raw_server, read_to_end, start_echo};
@@ -210,14 +210,17 @@ async fn a_foreign_origin_is_refused_unless_any_is_accepted() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_connected_to_or_listened_on_is_an_io_error() {
+async fn an_address_that_cannot_be_used_is_in_the_error() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let error = wsimd::serve(address, echo).await.unwrap_err();
-    assert!(
-        matches!(&error, Error::Io(io) if io.kind() == io::ErrorKind::AddrInUse),
-        "{error:?}"
-    );
+    let kind = error.io_error().map(io::Error::kind);
+    assert_eq!(kind, Some(io::ErrorKind::AddrInUse));
+    assert_eq!((error.fault(), error.is_retryable()), (Fault::Local, false));
+    let Error::Listen(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.address, address.to_string());
     // The socket is bound, so that the port stays free, and does not listen.
     let deaf = TcpSocket::new_v4().unwrap();
     deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -225,7 +228,16 @@ async fn what_cannot_be_connected_to_or_listened_on_is_an_io_error() {
     let error = wsimd::connect(&format!("ws://{address}/"))
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Io(_)), "{error:?}");
+    let kind = error.io_error().map(io::Error::kind);
+    assert_eq!(kind, Some(io::ErrorKind::ConnectionRefused));
+    assert_eq!(
+        (error.fault(), error.is_retryable()),
+        (Fault::Transport, true)
+    );
+    let Error::Connect(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.address, address.to_string());
 }
 
 #[tokio::test]

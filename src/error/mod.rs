@@ -1,12 +1,16 @@
 //! [`Error`]: an enum of all errors of a connection and its opening handshake.
 
+mod address;
+mod timeout;
+
 use std::{error, fmt, io};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+pub use self::{address::AddressError, timeout::Timeout};
 use crate::{
-    frame::{CloseCode, CloseFrame, ProtocolError, SendError},
+    frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError},
     handshake::HandshakeError,
     protocol::Closed,
 };
@@ -41,28 +45,24 @@ pub enum Error {
     Closed(Box<Closed>),
     /// The message or control frame was not sent. The connection is unchanged.
     Send(SendError),
-    /// The opening handshake failed.
+    /// The opening handshake failed, or a setting of this side cannot be used in it.
     Handshake(Box<HandshakeError>),
+    /// The peer, which has this role, closed the stream before the opening handshake was complete.
+    ClosedInHandshake(Role),
+    /// The host of the URI has no address.
+    Resolve(Box<AddressError>),
+    /// No address of the host accepts a connection.
+    Connect(Box<AddressError>),
+    /// The server cannot listen on the address.
+    Listen(Box<AddressError>),
     /// A time limit of [`Config`](crate::Config) was reached.
     Timeout(Timeout),
-    /// The transport failed.
+    /// The transport failed. A stream that ends without a Close frame is [`Closed`](Self::Closed).
     Io(io::Error),
     /// The operation needs a feature that this build or version lacks.
     Unsupported(&'static str),
     /// An error of the application, from [`other`](Self::other).
     Other(Box<dyn error::Error + Send + Sync>),
-}
-
-/// The time limit that was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Timeout {
-    /// [`Config::open_timeout`](crate::Config::open_timeout).
-    Open,
-    /// [`Config::close_timeout`](crate::Config::close_timeout).
-    Close,
-    /// [`Config::ping_timeout`](crate::Config::ping_timeout).
-    Ping,
 }
 
 /// The party that caused an error.
@@ -82,6 +82,12 @@ impl Error {
     /// Creates an error of the application, for example for a handler of [`serve`](crate::serve).
     pub fn other(error: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
+    }
+
+    /// Creates the error of a server that cannot listen on `address`.
+    #[cfg(feature = "server")]
+    pub(crate) fn listen(address: &dyn fmt::Debug, error: io::Error) -> Self {
+        Self::Listen(Box::new(AddressError::of_listener(address, error)))
     }
 
     /// Returns whether a time limit was reached.
@@ -123,11 +129,28 @@ impl Error {
         }
     }
 
-    /// Returns whether a new connection to the same server may succeed: after a failure of the transport, after a
-    /// timeout, after a lost connection, and after a close code or an HTTP status that says so (1001, 1011 to
-    /// 1014; 429, 5xx).
+    /// Returns the HTTP status of a server that refused the opening handshake.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.response().map(Response::status)
+    }
+
+    /// Returns the error of the operating system or of the transport.
+    pub const fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Resolve(address) | Self::Connect(address) | Self::Listen(address) => {
+                Some(&address.error)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether a new connection to the same server may succeed: after a host that was not found or did
+    /// not accept a connection, after a failure of the transport, after a timeout, after a lost connection, and
+    /// after a close code or an HTTP status that says so (1001, 1011 to 1014; 429, 5xx).
     pub fn is_retryable(&self) -> bool {
         match self {
+            Self::Resolve(_) | Self::Connect(_) | Self::ClosedInHandshake(_) => true,
             Self::Io(_) | Self::Timeout(_) => true,
             Self::Closed(closed) => matches!(
                 closed.code(),
@@ -139,7 +162,8 @@ impl Error {
                     | CloseCode::BAD_GATEWAY
             ),
             Self::Handshake(error) => error.response().is_some_and(is_temporary),
-            Self::Protocol(_) | Self::Send(_) | Self::Unsupported(_) | Self::Other(_) => false,
+            Self::Protocol(_) | Self::Send(_) | Self::Listen(_) => false,
+            Self::Unsupported(_) | Self::Other(_) => false,
         }
     }
 
@@ -150,9 +174,9 @@ impl Error {
             Self::Protocol(_) => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
-            Self::Handshake(_) | Self::Send(_) | Self::Unsupported(_) | Self::Other(_) => {
-                Fault::Local
-            }
+            Self::Handshake(_) | Self::Send(_) | Self::Listen(_) => Fault::Local,
+            Self::Unsupported(_) | Self::Other(_) => Fault::Local,
+            Self::Resolve(_) | Self::Connect(_) | Self::ClosedInHandshake(_) => Fault::Transport,
             Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
         }
     }
@@ -171,10 +195,17 @@ impl fmt::Display for Error {
             Self::Protocol(error) => write!(f, "the peer violated the protocol: {error}"),
             Self::Closed(closed) => write!(f, "the connection is closed: {closed}"),
             Self::Send(error) => write!(f, "nothing was sent: {error}"),
-            Self::Handshake(error) => write!(f, "opening handshake failed: {error}"),
-            Self::Timeout(Timeout::Open) => f.write_str("opening handshake timed out"),
-            Self::Timeout(Timeout::Close) => f.write_str("closing handshake timed out"),
-            Self::Timeout(Timeout::Ping) => f.write_str("no sign of life within the ping timeout"),
+            Self::Handshake(error) => fmt_handshake(error, f),
+            Self::ClosedInHandshake(Role::Server) => {
+                f.write_str("the server closed the connection before it answered")
+            }
+            Self::ClosedInHandshake(Role::Client) => {
+                f.write_str("the client closed the connection before its request ended")
+            }
+            Self::Resolve(address) => write!(f, "cannot resolve {address}"),
+            Self::Connect(address) => write!(f, "cannot connect to {address}"),
+            Self::Listen(address) => write!(f, "cannot listen on {address}"),
+            Self::Timeout(timeout) => timeout.fmt(f),
             Self::Io(error) => write!(f, "transport failed: {error}"),
             Self::Unsupported(what) => f.write_str(what),
             Self::Other(error) => error.fmt(f),
@@ -182,13 +213,23 @@ impl fmt::Display for Error {
     }
 }
 
+/// Writes an error of the opening handshake. A setting that cannot be used fails before any handshake.
+fn fmt_handshake(error: &HandshakeError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match error {
+        HandshakeError::Uri(error) => write!(f, "invalid URI: {error}"),
+        HandshakeError::InvalidSetting { .. } | HandshakeError::ReservedHeader(_) => {
+            write!(f, "{error}")
+        }
+        error => write!(f, "opening handshake failed: {error}"),
+    }
+}
+
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        // `Display` has the text of the other kinds.
+        // `Display` has the text of the error within, so that its source is the next in the chain.
         match self {
-            Self::Io(error) => Some(error),
             Self::Other(error) => error.source(),
-            _ => None,
+            error => error.io_error()?.source(),
         }
     }
 }
@@ -246,17 +287,37 @@ mod tests {
 
     #[test]
     fn no_source_repeats_the_text() {
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let address = || {
+            Box::new(AddressError {
+                address: "h:80".to_owned(),
+                error: reset(),
+            })
+        };
         for error in [
             Error::from(ProtocolError::InvalidUtf8),
             Error::from(SendError::Closed),
             Error::from(HandshakeError::NulInHead),
             Error::from(Closed::default()),
-            Error::Timeout(Timeout::Ping),
+            Error::from(reset()),
+            Error::Resolve(address()),
+            Error::Connect(address()),
+            Error::Listen(address()),
+            Error::other("text"),
         ] {
             assert!(error.source().is_none(), "{error}");
         }
-        let error = Error::from(io::Error::from(io::ErrorKind::ConnectionReset));
-        assert!(error.source().is_some());
+        let inner = io::Error::other(Error::other(io::Error::other("inner")));
+        let error = Error::from(inner);
+        assert_eq!(error.to_string(), "transport failed: inner");
+        assert_eq!(
+            Error::from(reset()).io_error().unwrap().kind(),
+            reset().kind()
+        );
+        assert_eq!(
+            Error::Connect(address()).io_error().unwrap().kind(),
+            reset().kind()
+        );
     }
 
     #[test]
@@ -275,7 +336,8 @@ mod tests {
             assert!(!closed(code).is_retryable(), "{code}");
         }
         assert!(Error::from(Closed::default()).is_retryable());
-        assert!(Error::Timeout(Timeout::Open).is_retryable());
+        let limit = std::time::Duration::from_secs(10);
+        assert!(Error::Timeout(Timeout::Close { limit }).is_retryable());
         assert!(!Error::from(ProtocolError::InvalidUtf8).is_retryable());
         assert!(!Error::from(SendError::Closed).is_retryable());
     }
