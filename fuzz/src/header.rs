@@ -31,7 +31,9 @@ pub fn header(data: &[u8]) {
         continuation: flags & 2 != 0,
         max_payload_len,
         too_big: ProtocolError::FrameTooBig {
+            size: 0,
             limit: max_payload_len,
+            is_message_limit: false,
         },
         too_many: (flags & 4 != 0).then_some(ProtocolError::TooManyFragments { limit: 4 }),
         ..Expected::first(role(flags & 1 != 0))

@@ -81,10 +81,9 @@ impl FrameCodec {
     }
 
     fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
-        let limit = self.config.settings.max_frame_size;
         let limit = Limit {
-            payload_len: limit,
-            too_big: ProtocolError::FrameTooBig { limit },
+            payload_len: self.config.settings.max_frame_size,
+            too_big: Limit::frame_too_big(&self.config.settings),
             too_many: None,
         };
         let Some(piece) = self.frames.read(input, limit)? else {

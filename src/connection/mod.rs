@@ -223,8 +223,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message may not be sent, which changes nothing; [`Error::Closed`] after a
-    /// Close frame in either direction; otherwise as [`recv`](Self::recv).
+    /// [`Error::Send`] if the message may not be sent, or this side is closing, which changes nothing;
+    /// [`Error::Closed`] after the peer's Close frame; otherwise as [`recv`](Self::recv).
     ///
     /// # Cancel safety
     ///
@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] after a Close frame in either direction; otherwise as [`recv`](Self::recv).
+    /// As [`send`](Self::send).
     ///
     /// # Cancel safety
     ///

@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     error::Error,
     extension::Compress,
-    frame::CloseFrame,
+    frame::{CloseFrame, SendError},
     message::Message,
     protocol::{Closed, Endpoint, Event, Received, Step, Work, text},
 };
@@ -364,6 +364,9 @@ impl Session {
     pub(super) fn refusal(&mut self) -> Error {
         if let Some(violation) = self.endpoint.violation() {
             return violation.into();
+        }
+        if self.step() == Step::Continue && !self.is_broken() {
+            return SendError::Closed.into();
         }
         let closed = self.endpoint.close_frames();
         self.ending().error(closed)

@@ -216,6 +216,11 @@ impl Wire {
             }
             None => self.input.poll_read(&mut turn.transport.io, cx),
         };
+        // A TLS stream that ends without a `close_notify` reports this error.
+        let read = read.map(|read| match read {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        });
         if let Poll::Ready(Ok(len)) = read {
             turn.count_read(len);
             self.starved = false;

@@ -272,10 +272,10 @@ mod tests {
 
     #[test]
     fn an_exceeded_limit_is_no_violation_of_the_protocol() {
-        let error = Error::from(ProtocolError::MessageTooBig { limit: 1024 });
+        let error = Error::from(ProtocolError::TooManyFragments { limit: 8 });
         assert_eq!(
             error.to_string(),
-            "message too big: message exceeds the size limit of 1024 bytes (Config::max_message_size)"
+            "message too big: message has more frames than the limit of 8 (Config::max_fragments)"
         );
         let error = Error::from(ProtocolError::MissingMask);
         assert!(

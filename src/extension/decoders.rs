@@ -239,7 +239,10 @@ impl DecodeState {
         payload.append(fitting, MaskingKey::ZERO, self.simd)?;
         match rest {
             [] => Ok(()),
-            _ => Err(ProtocolError::MessageTooBig { limit: self.limit }),
+            _ => Err(ProtocolError::MessageTooBig {
+                size: self.limit.saturating_add(1),
+                limit: self.limit,
+            }),
         }
     }
 }

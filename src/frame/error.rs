@@ -13,8 +13,10 @@ use crate::text::Text;
 pub enum ProtocolError {
     /// An opcode that RFC 6455 §5.2 reserves.
     ReservedOpcode(u8),
-    /// A reserved bit that no negotiated extension owns (§5.2): RSV1 is 4, RSV2 is 2, RSV3 is 1.
+    /// Reserved bits of a data frame that no negotiated extension owns (§5.2): RSV1 is 4, RSV2 is 2, RSV3 is 1.
     ReservedBits(u8),
+    /// Reserved bits of a control frame (§5.2), as in [`ReservedBits`](Self::ReservedBits). No extension owns them.
+    ReservedControlBits(u8),
     /// A frame from a client that is not masked (§5.1).
     MissingMask,
     /// A frame from a server that is masked (§5.1).
@@ -33,11 +35,17 @@ pub enum ProtocolError {
     ExpectedContinuation,
     /// A frame larger than [`Config::max_frame_size`](crate::Config::max_frame_size).
     FrameTooBig {
+        /// The size of the frame's payload, in bytes.
+        size: u64,
         /// The limit, in bytes.
         limit: u64,
+        /// Whether the limit of frames is that of messages, as it is unless a limit of frames was set.
+        is_message_limit: bool,
     },
     /// A message larger than [`Config::max_message_size`](crate::Config::max_message_size).
     MessageTooBig {
+        /// The size of the message, as far as it is known, in bytes. At least `limit + 1`.
+        size: u64,
         /// The limit, in bytes.
         limit: u64,
     },
@@ -82,6 +90,26 @@ impl ProtocolError {
         )
     }
 
+    /// Adds the payload of a frame to the size that exceeds a limit.
+    pub(crate) const fn add_frame(self, len: u64) -> Self {
+        match self {
+            Self::FrameTooBig {
+                size,
+                limit,
+                is_message_limit,
+            } => Self::FrameTooBig {
+                size: size.saturating_add(len),
+                limit,
+                is_message_limit,
+            },
+            Self::MessageTooBig { size, limit } => Self::MessageTooBig {
+                size: size.saturating_add(len),
+                limit,
+            },
+            error => error,
+        }
+    }
+
     /// Returns the Close frame that reports this violation to the peer (RFC 6455 §7.1.7).
     pub const fn close_frame(self) -> CloseFrame {
         let reason = match self.as_str() {
@@ -96,6 +124,7 @@ impl ProtocolError {
         match self {
             Self::ReservedOpcode(_) => "reserved opcode",
             Self::ReservedBits(_) => "reserved bits without an extension",
+            Self::ReservedControlBits(_) => "reserved bits in a control frame",
             Self::MissingMask => "frame from a client is not masked",
             Self::UnexpectedMask => "frame from a server is masked",
             Self::NonMinimalLength => "payload length is not in its shortest form",
@@ -118,21 +147,57 @@ impl ProtocolError {
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())?;
-        match self {
-            Self::ReservedOpcode(opcode) => write!(f, ": {opcode:#x}"),
-            Self::ReservedBits(bits) => write!(f, ": {bits:03b}"),
-            Self::InvalidCloseCode(code) => write!(f, ": {code}"),
-            Self::FrameTooBig { limit } => {
-                write!(f, " of {limit} bytes (Config::max_frame_size)")
+        match *self {
+            Self::ReservedOpcode(opcode) => write!(f, "{}: {opcode:#x}", self.as_str()),
+            Self::InvalidCloseCode(code) => write!(f, "{}: {code}", self.as_str()),
+            Self::ReservedBits(bits) => {
+                let uses = if bits.count_ones() > 1 { "them" } else { "it" };
+                fmt_bits(bits, f)?;
+                write!(f, ", but no extension that uses {uses} was negotiated")
             }
-            Self::MessageTooBig { limit } => {
-                write!(f, " of {limit} bytes (Config::max_message_size)")
+            Self::ReservedControlBits(bits) => {
+                fmt_bits(bits, f)?;
+                f.write_str(" in a control frame")
             }
-            Self::TooManyFragments { limit } => write!(f, ": {limit} (Config::max_fragments)"),
-            _ => Ok(()),
+            Self::FrameTooBig {
+                size,
+                limit,
+                is_message_limit,
+            } => {
+                let kind = if is_message_limit { "message" } else { "frame" };
+                write!(
+                    f,
+                    "frame of {size} bytes exceeds the limit of {limit} bytes (Config::max_{kind}_size)"
+                )
+            }
+            Self::MessageTooBig { size, limit } => write!(
+                f,
+                "message of at least {size} bytes exceeds the limit of {limit} bytes \
+                 (Config::max_message_size)"
+            ),
+            Self::TooManyFragments { limit } => write!(
+                f,
+                "message has more frames than the limit of {limit} (Config::max_fragments)"
+            ),
+            _ => f.write_str(self.as_str()),
         }
     }
+}
+
+/// Writes the names of the reserved bits that are set.
+fn fmt_bits(bits: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut separator = "";
+    for (bit, name) in [(4, "RSV1"), (2, "RSV2"), (1, "RSV3")] {
+        if bits & bit != 0 {
+            write!(f, "{separator}{name}")?;
+            separator = " and ";
+        }
+    }
+    f.write_str(if bits.count_ones() > 1 {
+        " are set"
+    } else {
+        " is set"
+    })
 }
 
 impl error::Error for ProtocolError {}
@@ -142,7 +207,8 @@ impl error::Error for ProtocolError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// Our Close frame has been sent, and no frame may follow it (RFC 6455 §5.5.1).
+    /// This side has sent its Close frame, or has begun to close, and the peer's has not arrived. No message may
+    /// follow (RFC 6455 §5.5.1).
     Closed,
     /// A message larger than
     /// [`Config::max_outgoing_message_size`](crate::Config::max_outgoing_message_size).
@@ -171,21 +237,25 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => f.write_str("cannot send after our Close frame"),
+            Self::Closed => f.write_str("this side has sent its Close frame"),
             Self::MessageTooBig { size, limit } => {
-                write!(f, "message of {size} bytes exceeds the limit of {limit}")
+                write!(
+                    f,
+                    "message of {size} bytes exceeds the limit of {limit} bytes \
+                     (Config::max_outgoing_message_size)"
+                )
             }
             Self::FragmentedControl => f.write_str("a control frame may not be fragmented"),
             Self::ControlTooLong { size } => write!(
                 f,
-                "control payload of {size} bytes exceeds {MAX_CONTROL_PAYLOAD}"
+                "control payload of {size} bytes exceeds {MAX_CONTROL_PAYLOAD} bytes"
             ),
             Self::InvalidCloseCode(code) => {
                 write!(f, "close code {} may not be sent", u16::from(*code))
             }
             Self::CloseReasonTooLong { size } => write!(
                 f,
-                "close reason of {size} bytes exceeds {}",
+                "close reason of {size} bytes exceeds {} bytes",
                 CloseFrame::MAX_REASON
             ),
         }
@@ -199,15 +269,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_and_codes_are_named() {
-        let error = ProtocolError::MessageTooBig { limit: 1024 };
-        assert_eq!(
-            error.to_string(),
-            "message exceeds the size limit of 1024 bytes (Config::max_message_size)"
-        );
+    fn limits_bits_and_codes_are_named() {
+        let error = ProtocolError::MessageTooBig {
+            size: 1000,
+            limit: 1024,
+        };
         assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
+        assert_eq!(
+            error.add_frame(25).to_string(),
+            "message of at least 1025 bytes exceeds the limit of 1024 bytes (Config::max_message_size)"
+        );
         let error = ProtocolError::InvalidCloseCode(1005);
         assert_eq!(error.to_string(), "Close frame with an invalid code: 1005");
         assert_eq!(error.close_frame().reason(), error.as_str());
+        assert_eq!(
+            ProtocolError::ReservedBits(0b101).to_string(),
+            "RSV1 and RSV3 are set, but no extension that uses them was negotiated"
+        );
+        assert_eq!(
+            ProtocolError::ReservedControlBits(0b010).to_string(),
+            "RSV2 is set in a control frame"
+        );
     }
 }

@@ -74,7 +74,7 @@ pub struct Expected {
     pub continuation: bool,
     /// The largest payload of a data frame, in bytes.
     pub max_payload_len: u64,
-    /// The error for a data frame with a larger payload.
+    /// The error for a data frame with a larger payload. Its size is that of the bytes before the frame.
     pub too_big: ProtocolError,
     /// The error for any data frame, or `None` if a data frame is allowed.
     pub too_many: Option<ProtocolError>,
@@ -88,7 +88,11 @@ impl Expected {
             rsv: Rsv::NONE,
             continuation: false,
             max_payload_len: u64::MAX,
-            too_big: ProtocolError::FrameTooBig { limit: u64::MAX },
+            too_big: ProtocolError::FrameTooBig {
+                size: 0,
+                limit: u64::MAX,
+                is_message_limit: false,
+            },
             too_many: None,
         }
     }
@@ -100,9 +104,8 @@ impl Expected {
         let Some(opcode) = Opcode::from_bits(byte & OPCODE) else {
             return Err(ProtocolError::ReservedOpcode(byte & OPCODE));
         };
-        // Extensions apply to messages, so that no extension owns the bits of control frames.
         if !rsv.is_none() && (opcode.is_control() || !self.rsv.contains(rsv)) {
-            return Err(ProtocolError::ReservedBits(rsv.0 >> 4));
+            return Err(self.bits_error(opcode, rsv));
         }
         match opcode {
             // §5.5: "All control frames [...] MUST NOT be fragmented."
@@ -119,6 +122,16 @@ impl Expected {
                 self.too_many.map_or(Ok((fin, rsv, opcode)), Err)
             }
             _ => Ok((fin, rsv, opcode)),
+        }
+    }
+
+    /// Returns the error for reserved bits that are not allowed. Extensions apply to messages, so that no extension owns
+    /// the bits of control frames.
+    #[cold]
+    fn bits_error(&self, opcode: Opcode, rsv: Rsv) -> ProtocolError {
+        match opcode.is_control() {
+            true => ProtocolError::ReservedControlBits(rsv.0 >> 4),
+            false => ProtocolError::ReservedBits((rsv.0 & !self.rsv.0) >> 4),
         }
     }
 
@@ -152,7 +165,7 @@ impl Expected {
             return Err(ProtocolError::NonMinimalLength);
         }
         if len > self.max_payload_len && !opcode.is_control() {
-            return Err(self.too_big);
+            return Err(self.too_big.add_frame(len));
         }
         Ok(())
     }
@@ -402,7 +415,7 @@ mod tests {
             (0x83, FROM_SERVER, ReservedOpcode(3)),
             (0x8f, FROM_SERVER, ReservedOpcode(15)),
             (0xc1, FROM_SERVER, ReservedBits(4)),
-            (0xa9, FROM_SERVER, ReservedBits(2)),
+            (0x89 | 0x20, FROM_SERVER, ReservedControlBits(2)),
             (0x92, FROM_SERVER, ReservedBits(1)),
             (0x08, FROM_SERVER, FragmentedControl),
             (0x09, FROM_SERVER, FragmentedControl),
@@ -426,7 +439,7 @@ mod tests {
         assert_eq!(header.rsv, Rsv::RSV1);
         assert_eq!(
             refused(&[0xe1, 0], &expected),
-            (1, ProtocolError::ReservedBits(6))
+            (1, ProtocolError::ReservedBits(2))
         );
     }
 
@@ -492,14 +505,19 @@ mod tests {
 
     #[test]
     fn a_data_frame_too_big_is_refused_at_its_length() {
-        let too_big = ProtocolError::FrameTooBig { limit: 1000 };
+        let too_big = ProtocolError::FrameTooBig {
+            size: 0,
+            limit: 1000,
+            is_message_limit: false,
+        };
         let expected = Expected {
             max_payload_len: 1000,
             too_big,
             ..FROM_SERVER
         };
         assert!(parse(&[0x82, 126, 3, 0xe8], &expected).unwrap().is_some());
-        assert_eq!(refused(&[0x82, 126, 3, 0xe9], &expected), (4, too_big));
+        let error = too_big.add_frame(1001);
+        assert_eq!(refused(&[0x82, 126, 3, 0xe9], &expected), (4, error));
     }
 
     #[test]

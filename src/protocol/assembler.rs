@@ -134,8 +134,9 @@ impl Assembler {
     /// Returns the limit of the next frame if no extension decodes it.
     fn limit(&self, settings: &Settings) -> Limit {
         let len = self.unfinished.as_ref().map_or(0, |it| it.payload.len());
-        let left = settings.max_message_size - len as u64;
-        Limit::new(left, settings.max_frame_size, settings)
+        let len = len as u64;
+        let left = settings.max_message_size - len;
+        Limit::new(left, settings.max_frame_size, len, settings)
     }
 
     /// Returns whether arrived bytes still wait to be decoded.

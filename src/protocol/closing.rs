@@ -117,11 +117,16 @@ impl fmt::Display for Closed {
             (None, None) => f.write_str("connection lost without a Close frame"),
             (None, Some(sent)) => write!(f, "sent Close {sent}, received no Close frame"),
             (Some(received), None) => write!(f, "received Close {received}, sent none"),
-            (Some(received), Some(sent)) if self.received_first => {
-                write!(f, "received Close {received}, then sent {sent}")
-            }
             (Some(received), Some(sent)) => {
-                write!(f, "sent Close {sent}, then received {received}")
+                let (first, second) = match self.received_first {
+                    true => (("received", received), ("sent", sent)),
+                    false => (("sent", sent), ("received", received)),
+                };
+                write!(f, "{} Close {}, then {} ", first.0, first.1, second.0)?;
+                match first.1 == second.1 {
+                    true => f.write_str("the same"),
+                    false => second.1.fmt(f),
+                }
             }
         }
     }

@@ -67,7 +67,8 @@ impl Decoding {
     /// Returns the limit of the next frame. An encoded frame may be a little larger than its content.
     pub(super) fn limit(&self, settings: &Settings) -> Limit {
         let message = max_encoded(settings.max_message_size).saturating_sub(self.announced);
-        Limit::new(message, max_encoded(settings.max_frame_size), settings)
+        let frame = max_encoded(settings.max_frame_size);
+        Limit::new(message, frame, self.announced, settings)
     }
 
     /// Begins a frame. A frame that no extension decodes may be as large as `plain`.
@@ -80,7 +81,7 @@ impl Decoding {
         self.fin = header.fin;
         self.is_active = self.decoders.begin(header)?;
         if !self.is_active && header.payload_len > plain.payload_len {
-            return Err(plain.too_big);
+            return Err(plain.too_big.add_frame(header.payload_len));
         }
         Ok(())
     }

@@ -37,19 +37,21 @@ pub(crate) struct FrameReader {
 pub(crate) struct Limit {
     /// The largest payload, in bytes.
     pub(crate) payload_len: u64,
-    /// The violation that a larger payload is.
+    /// The violation that a larger payload is, without the size of the payload.
     pub(crate) too_big: ProtocolError,
     /// The violation that any data frame is; `None` when a data frame may come.
     pub(crate) too_many: Option<ProtocolError>,
 }
 
 impl Limit {
-    /// Returns the limit of a frame or the rest of the limit of its message, whichever is smaller.
-    pub(crate) const fn new(message: u64, frame: u64, settings: &Settings) -> Self {
+    /// Returns the limit of a frame or the rest of the limit of its message, whichever is smaller. `size` is the
+    /// number of bytes of the message before the frame.
+    pub(crate) const fn new(message: u64, frame: u64, size: u64, settings: &Settings) -> Self {
         if message < frame {
             Self {
                 payload_len: message,
                 too_big: ProtocolError::MessageTooBig {
+                    size,
                     limit: settings.max_message_size,
                 },
                 too_many: None,
@@ -57,11 +59,18 @@ impl Limit {
         } else {
             Self {
                 payload_len: frame,
-                too_big: ProtocolError::FrameTooBig {
-                    limit: settings.max_frame_size,
-                },
+                too_big: Self::frame_too_big(settings),
                 too_many: None,
             }
+        }
+    }
+
+    /// Returns the violation that a larger frame is, without its size.
+    pub(crate) const fn frame_too_big(settings: &Settings) -> ProtocolError {
+        ProtocolError::FrameTooBig {
+            size: 0,
+            limit: settings.max_frame_size,
+            is_message_limit: settings.max_frame_size == settings.max_message_size,
         }
     }
 }

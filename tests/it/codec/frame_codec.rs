@@ -131,7 +131,7 @@ async fn reserved_bits_pass_where_they_are_allowed() {
         let second = framed.next().await.unwrap().unwrap();
         assert_eq!(second.rsv, Rsv::RSV1.union(Rsv::RSV2));
         let error = violation(framed.next().await.unwrap());
-        assert_eq!(error, ProtocolError::ReservedBits(1));
+        assert_eq!(error, ProtocolError::ReservedControlBits(1));
     }
 }
 
@@ -205,7 +205,14 @@ async fn a_frame_over_the_limit_is_refused_by_its_header() {
         let mut framed = Framed::new(Script::whole(&input).silent(), codec);
         assert_eq!(framed.next().await.unwrap().unwrap().payload.len(), 300);
         let error = violation(framed.next().await.unwrap());
-        assert_eq!(error, ProtocolError::FrameTooBig { limit: 300 });
+        assert_eq!(
+            error,
+            ProtocolError::FrameTooBig {
+                size: 301,
+                limit: 300,
+                is_message_limit: false
+            }
+        );
     }
 }
 

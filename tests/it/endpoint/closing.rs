@@ -177,7 +177,11 @@ fn a_violation_is_told_and_the_peer_echoes_the_close_frame() {
             (close(role, 1006, ""), ProtocolError::InvalidCloseCode(1006)),
             (
                 frame(role, FIN | 2, &vec![0; 1001]),
-                ProtocolError::FrameTooBig { limit: 1000 },
+                ProtocolError::FrameTooBig {
+                    size: 1001,
+                    limit: 1000,
+                    is_message_limit: true,
+                },
             ),
         ];
         for (bytes, error) in violations {

@@ -484,7 +484,13 @@ fn an_extension_that_ignores_errors_does_not_get_past_the_limit() {
     let expected = [[b'a'; 1000], [b'b'; 1000]].concat();
     assert_eq!(two, Some(Event::Message(Message::from(expected))));
     let error = inbound.frame(FIN | BINARY, b"abc").unwrap_err();
-    assert_eq!(error, ProtocolError::MessageTooBig { limit: 2500 });
+    assert_eq!(
+        error,
+        ProtocolError::MessageTooBig {
+            size: 2501,
+            limit: 2500
+        }
+    );
     assert_eq!(error.close_code(), CloseCode::MESSAGE_TOO_BIG);
     let error = Inbound::new(&config)
         .frame(FIN | TEXT, b"a\xffa")
@@ -495,7 +501,13 @@ fn an_extension_that_ignores_errors_does_not_get_past_the_limit() {
     let error = receiver
         .receive(&mut BytesMut::from(&many[..]))
         .unwrap_err();
-    assert_eq!(error, ProtocolError::MessageTooBig { limit: 2500 });
+    assert_eq!(
+        error,
+        ProtocolError::MessageTooBig {
+            size: 2501,
+            limit: 2500
+        }
+    );
 }
 
 #[test]
@@ -571,5 +583,11 @@ fn an_extension_behind_deflate_that_ignores_errors_does_not_get_past_the_limit()
     assert!(matches!(two, Ok(Some(Event::Message(message))) if message.len() == 2000));
     let three = [0, 3, 0, 0xfc, 0xff, b'a', b'b', b'c', 0];
     let error = inbound.frame(FIN | RSV1 | BINARY, &three).unwrap_err();
-    assert_eq!(error, ProtocolError::MessageTooBig { limit: 2500 });
+    assert_eq!(
+        error,
+        ProtocolError::MessageTooBig {
+            size: 2501,
+            limit: 2500
+        }
+    );
 }

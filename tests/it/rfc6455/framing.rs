@@ -79,10 +79,13 @@ fn reserved_opcodes_and_bits_are_refused() {
         });
     }
     for bits in 1..=7 {
-        for opcode in [TEXT, BINARY, PING] {
+        for (opcode, error) in [
+            (TEXT, ProtocolError::ReservedBits(bits)),
+            (BINARY, ProtocolError::ReservedBits(bits)),
+            (PING, ProtocolError::ReservedControlBits(bits)),
+        ] {
             check_both(|role, peer| {
-                Vector::new(role, frame(peer, FIN | bits << 4 | opcode, b"x"))
-                    .error(ProtocolError::ReservedBits(bits))
+                Vector::new(role, frame(peer, FIN | bits << 4 | opcode, b"x")).error(error)
             });
         }
     }

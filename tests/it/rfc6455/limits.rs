@@ -21,7 +21,11 @@ fn a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     check_both(|role, peer| {
         Vector::new(role, frame(peer, FIN | BINARY, &[7; 201]))
             .config(config.clone())
-            .error(ProtocolError::FrameTooBig { limit: 200 })
+            .error(ProtocolError::FrameTooBig {
+                size: 201,
+                limit: 200,
+                is_message_limit: true,
+            })
     });
 }
 
@@ -48,7 +52,10 @@ fn the_limit_counts_all_fragments_of_a_message() {
         ];
         Vector::new(role, input.concat())
             .config(config.clone())
-            .error(ProtocolError::MessageTooBig { limit: 10 })
+            .error(ProtocolError::MessageTooBig {
+                size: 11,
+                limit: 10,
+            })
     });
 }
 
@@ -63,7 +70,7 @@ fn a_limit_passed_by_fragments_is_told_to_the_peer_and_stays() {
         ];
         Vector::new(role, input.concat())
             .config(Config::new().max_message_size(6))
-            .error(ProtocolError::MessageTooBig { limit: 6 })
+            .error(ProtocolError::MessageTooBig { size: 8, limit: 6 })
     });
 }
 
@@ -79,7 +86,11 @@ fn frames_have_a_limit_of_their_own() {
         Vector::new(role, input.concat())
             .config(config.clone())
             .event(b"12345678".as_slice())
-            .error(ProtocolError::FrameTooBig { limit: 4 })
+            .error(ProtocolError::FrameTooBig {
+                size: 5,
+                limit: 4,
+                is_message_limit: false,
+            })
     });
 }
 
@@ -202,6 +213,10 @@ fn the_defaults_are_finite() {
     let too_big = (1_u64 << 20) + 1;
     let claim = [&[FIN | BINARY, 127][..], &too_big.to_be_bytes()].concat();
     Vector::new(Role::Client, claim)
-        .error(ProtocolError::FrameTooBig { limit: 1 << 20 })
+        .error(ProtocolError::FrameTooBig {
+            size: too_big,
+            limit: 1 << 20,
+            is_message_limit: true,
+        })
         .check();
 }

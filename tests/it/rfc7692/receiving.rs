@@ -90,14 +90,14 @@ fn the_bit_is_on_the_first_fragment_and_nowhere_else() {
         check(&frames, |vector| {
             vector
                 .event("Hello")
-                .error(ProtocolError::ReservedBits(0b100))
+                .error(ProtocolError::ReservedControlBits(0b100))
         });
     }
 }
 
 #[test]
 fn bits_that_nobody_owns_are_refused() {
-    for (bits, expected) in [(RSV2, 0b010), (RSV3, 0b001), (RSV1 | RSV3, 0b101)] {
+    for (bits, expected) in [(RSV2, 0b010), (RSV3, 0b001), (RSV1 | RSV3, 0b001)] {
         let frames: [(u8, &[u8]); 1] = [(FIN | bits | TEXT, &HELLO)];
         check(&frames, |vector| {
             vector.error(ProtocolError::ReservedBits(expected))
@@ -369,9 +369,21 @@ fn the_first_violation_counts_however_the_bytes_are_cut() {
         .bytes();
     for (payload, error) in [
         (utf8_then_size, ProtocolError::InvalidUtf8),
-        (size_then_utf8, ProtocolError::MessageTooBig { limit: 10 }),
+        (
+            size_then_utf8,
+            ProtocolError::MessageTooBig {
+                size: 11,
+                limit: 10,
+            },
+        ),
         (utf8_then_damage, ProtocolError::InvalidUtf8),
-        (size_then_damage, ProtocolError::MessageTooBig { limit: 10 }),
+        (
+            size_then_damage,
+            ProtocolError::MessageTooBig {
+                size: 11,
+                limit: 10,
+            },
+        ),
     ] {
         let payload = [payload, vec![0; 20]].concat();
         let frames: [(u8, &[u8]); 1] = [(RSV1 | TEXT, &payload)];

@@ -58,14 +58,21 @@ async fn a_client_that_sends_too_much_reads_our_close_frame() {
         frame(Role::Client, TEXT, &[b'x'; 600]),
         frame(Role::Client, FIN, &[b'x'; 401]),
     ];
-    let violation = ProtocolError::MessageTooBig { limit: 1000 };
+    let violation = ProtocolError::MessageTooBig {
+        size: 1001,
+        limit: 1000,
+    };
     check_violation(false, &fragments.concat(), violation).await;
 }
 
 #[tokio::test]
 async fn a_client_that_sends_a_big_frame_reads_our_close_frame() {
     let message = frame(Role::Client, FIN | BINARY, &[0; 601]);
-    let violation = ProtocolError::FrameTooBig { limit: 600 };
+    let violation = ProtocolError::FrameTooBig {
+        size: 601,
+        limit: 600,
+        is_message_limit: false,
+    };
     check_violation(false, &message, violation).await;
 }
 
@@ -81,14 +88,21 @@ async fn a_client_of_framed_that_sends_too_much_reads_our_close_frame() {
         frame(Role::Client, TEXT, &[b'x'; 600]),
         frame(Role::Client, FIN, &[b'x'; 401]),
     ];
-    let violation = ProtocolError::MessageTooBig { limit: 1000 };
+    let violation = ProtocolError::MessageTooBig {
+        size: 1001,
+        limit: 1000,
+    };
     check_violation(true, &fragments.concat(), violation).await;
 }
 
 #[tokio::test]
 async fn a_client_of_framed_that_sends_a_big_frame_reads_our_close_frame() {
     let message = frame(Role::Client, FIN | BINARY, &[0; 601]);
-    let violation = ProtocolError::FrameTooBig { limit: 600 };
+    let violation = ProtocolError::FrameTooBig {
+        size: 601,
+        limit: 600,
+        is_message_limit: false,
+    };
     check_violation(true, &message, violation).await;
 }
 
