@@ -17,12 +17,12 @@ use tokio::{
 
 use super::{
     TrySendError,
-    inbox::{Inbox, InboxOwner, Refused},
+    inbox::{Inbox, InboxOwner, Refusal, Refused},
 };
 use crate::{
     config::Config,
     error::{Error, Timeout},
-    frame::{CloseCode, CloseFrame},
+    frame::{CloseCode, CloseFrame, SendError},
     message::Message,
     protocol::{Closed, check_size},
     text::Text,
@@ -98,9 +98,10 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// - [`Error::Send`] if the message may not be sent.
-    /// - [`Error::Closed`] once a close was requested, or the connection has closed or was dropped.
-    ///   Accepted messages that were not written by then can be lost.
+    /// - [`Error::Send`] if the message may not be sent, with [`SendError::Closed`] while this side closes the
+    ///   connection.
+    /// - [`Error::Closed`] once the peer has closed the connection, or it has ended or was dropped. Accepted messages
+    ///   that were not written by then can be lost.
     /// - [`Error::Timeout`] with [`Timeout::Inbox`] if the connection takes no message out of its full inbox
     ///   for [`Config::ping_timeout`]. Without [`Config::ping_interval`] there is no such limit.
     ///
@@ -119,7 +120,7 @@ impl Handle {
         let limit = self.config().settings.ping_timeout;
         poll_fn(|cx| {
             if let Poll::Ready(accepted) = put.poll(cx) {
-                return Poll::Ready(accepted.map_err(Error::Closed));
+                return Poll::Ready(accepted.map_err(refuse));
             }
             self.poll_patience(&mut patience, cx)
                 .map(|()| Err(Error::Timeout(Timeout::Inbox { limit })))
@@ -139,7 +140,7 @@ impl Handle {
             .try_put(message)
             .map_err(|refused| match refused {
                 Refused::Full(message) => TrySendError::Full(message),
-                Refused::Closed(closed) => TrySendError::Error(Error::Closed(closed)),
+                Refused::Closed(closed) => TrySendError::Error(refuse(closed)),
             })
     }
 
@@ -152,7 +153,7 @@ impl Handle {
     pub fn force_send(&self, message: impl Into<Message>) -> Result<usize, Error> {
         let message = message.into();
         check_size(&message, self.config())?;
-        self.inbox.force_put(message).map_err(Error::Closed)
+        self.inbox.force_put(message).map_err(refuse)
     }
 
     /// Requests a Close frame after all messages that were accepted before. Never waits.
@@ -163,15 +164,15 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a code or a reason that may not be sent. [`Error::Closed`] if a close was
-    /// requested before, or the connection is closed.
+    /// [`Error::Send`] for a code or a reason that may not be sent, and if a close was requested before.
+    /// [`Error::Closed`] if the connection is closed.
     ///
     /// # Cancel safety
     ///
     /// The future accepts the request when it is first polled.
     pub async fn close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        self.inbox.close(frame).map_err(Error::Closed)
+        self.inbox.close(frame).map_err(refuse)
     }
 
     /// Requests a Close frame, as [`close`](Self::close). Returns whether the request was accepted.
@@ -190,7 +191,7 @@ impl Handle {
     /// As [`close`](Self::close).
     pub fn try_close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
-        self.inbox.close_now(frame).map_err(Error::Closed)
+        self.inbox.close_now(frame).map_err(refuse)
     }
 
     /// Ends the connection without a Close frame, and drops all messages that were not written.
@@ -242,6 +243,11 @@ impl Handle {
             }
         }
     }
+}
+
+/// Returns the error of a request on a connection that takes none.
+fn refuse(closed: Refusal) -> Error {
+    closed.map_or_else(|| SendError::Closed.into(), Error::Closed)
 }
 
 /// Compares the connections.

@@ -64,10 +64,13 @@ pub(crate) enum Command {
     Abort,
 }
 
+/// The Close frames of a connection that takes no request. `None` while this side closes the connection.
+pub(super) type Refusal = Option<Box<Closed>>;
+
 /// The reason why a message was not put into the inbox.
 pub(super) enum Refused {
     Full(Message),
-    Closed(Box<Closed>),
+    Closed(Refusal),
 }
 
 impl Inbox {
@@ -103,7 +106,7 @@ impl Inbox {
     /// dropped messages.
     ///
     /// Granted room cannot be taken back, so that the inbox can exceed its limits by this one message.
-    pub(super) fn force_put(&self, message: Message) -> Result<usize, Box<Closed>> {
+    pub(super) fn force_put(&self, message: Message) -> Result<usize, Refusal> {
         let mut state = self.lock();
         if state.is_closed() {
             return Err(state.refusal());
@@ -131,12 +134,12 @@ impl Inbox {
     }
 
     /// Requests a Close frame after all messages of the queue. Accepts no message from now on.
-    pub(super) fn close(&self, frame: CloseFrame) -> Result<(), Box<Closed>> {
+    pub(super) fn close(&self, frame: CloseFrame) -> Result<(), Refusal> {
         self.request(Phase::Closing, Some(frame))
     }
 
     /// Requests a Close frame in place of the messages of the queue.
-    pub(super) fn close_now(&self, frame: CloseFrame) -> Result<(), Box<Closed>> {
+    pub(super) fn close_now(&self, frame: CloseFrame) -> Result<(), Refusal> {
         self.request(Phase::ClosingNow, Some(frame))
     }
 
@@ -164,7 +167,7 @@ impl Inbox {
         self.lock().last_taken
     }
 
-    fn request(&self, phase: Phase, frame: Option<CloseFrame>) -> Result<(), Box<Closed>> {
+    fn request(&self, phase: Phase, frame: Option<CloseFrame>) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.phase >= phase {
             return Err(state.refusal());
@@ -246,7 +249,7 @@ pub(super) struct Put<'a> {
 
 impl Put<'_> {
     /// Polls until the message is in the queue.
-    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<(), Box<Closed>>> {
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<(), Refusal>> {
         let Some(len) = self.message.as_ref().map(Message::len) else {
             return Poll::Ready(Ok(()));
         };
@@ -312,7 +315,7 @@ impl End<'_> {
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Poll<Box<Closed>> {
         let mut state = self.inbox.lock();
         if state.phase == Phase::Ended {
-            return Poll::Ready(state.refusal());
+            return Poll::Ready(state.close_frames());
         }
         let waiter = self.ticket.and_then(|ticket| state.watchers.get(ticket));
         if let Some(waiter) = waiter {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Command;
+use super::{Command, Refusal};
 use crate::{message::Message, protocol::Closed, sync::MutexGuard};
 
 /// The number of entries whose memory an empty queue keeps.
@@ -129,8 +129,16 @@ impl State {
         self.phase != Phase::Open
     }
 
-    /// Returns the Close frames that an error shows to a handle.
-    pub(super) fn refusal(&self) -> Box<Closed> {
+    /// Returns the Close frames of a connection that has ended, is closed by the peer or is aborted. `None` while this
+    /// side closes it.
+    pub(super) fn refusal(&self) -> Refusal {
+        let closed = self.close_frames();
+        let is_closing = closed.sent.is_some() && closed.received.is_none();
+        (self.phase == Phase::Ended || !is_closing).then_some(closed)
+    }
+
+    /// Returns the Close frames so far.
+    pub(super) fn close_frames(&self) -> Box<Closed> {
         let closed = self.closed.as_ref().or(self.requested.as_ref());
         closed.cloned().unwrap_or_default()
     }

@@ -230,13 +230,8 @@ async fn our_close_frame_follows_what_was_accepted_and_nothing_follows_it() {
         .await
         .unwrap();
     assert!(handle.is_closed());
-    match handle.send("late").await.unwrap_err() {
-        Error::Closed(so_far) => {
-            assert_eq!(so_far.sent.unwrap().reason(), "restart");
-            assert_eq!(so_far.received, None);
-        }
-        other => panic!("{other:?}"),
-    }
+    let error = handle.send("late").await.unwrap_err();
+    assert!(matches!(error, Error::Send(SendError::Closed)), "{error:?}");
     // The connection ends only after the answer of the peer.
     assert!(poll_once(handle.closed()).is_pending());
     assert_eq!(ws.recv().await.unwrap(), None);
@@ -298,9 +293,7 @@ async fn a_handle_closes_a_connection_whose_recv_waits() {
     .await;
     assert!(poll_once(handle.closed()).is_pending());
     match handle.try_send("late") {
-        Err(TrySendError::Error(Error::Closed(so_far))) => {
-            assert_eq!(so_far.sent.unwrap().reason(), "shutdown");
-        }
+        Err(TrySendError::Error(Error::Send(SendError::Closed))) => {}
         other => panic!("{other:?}"),
     }
     let answer = [

@@ -274,7 +274,10 @@ async fn a_close_waits_for_no_room_and_follows_what_was_accepted() {
         other => panic!("{other:?}"),
     }
     let again = poll_once(handle.close(CloseCode::NORMAL, "bye"));
-    assert!(matches!(again, Poll::Ready(Err(Error::Closed(_)))));
+    assert!(matches!(
+        again,
+        Poll::Ready(Err(Error::Send(SendError::Closed)))
+    ));
     assert!(poll_once(ws.recv()).is_pending());
     let expected = [texts(&["1", "2"]), close(Role::Server, 1000, "bye")];
     assert_eq!(seen.written(), expected.concat());

@@ -139,6 +139,25 @@ async fn a_send_while_this_side_closes_says_so_and_has_no_code() {
     assert_eq!(error.close_code(), Some(CloseCode::NORMAL));
 }
 
+#[tokio::test]
+async fn a_handle_of_a_connection_that_this_side_closes_says_so_and_has_no_code() {
+    let (mut ws, mut far) = server(&Config::new());
+    let handle = ws.handle();
+    handle.close(CloseCode::NORMAL, "").await.unwrap();
+    let text = "nothing was sent: this side has sent its Close frame";
+    check(&handle.send("late").await.unwrap_err(), text);
+    check(&handle.force_send("late").unwrap_err(), text);
+    check(
+        &handle.close(CloseCode::NORMAL, "").await.unwrap_err(),
+        text,
+    );
+
+    far.write_all(&close(Role::Client, 1000, "")).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), None);
+    let error = handle.send("late").await.unwrap_err();
+    assert_eq!(error.close_code(), Some(CloseCode::NORMAL));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_names_the_time_and_the_setting() {
     let (mut ws, _far) = server(&pinging(20, 20));
