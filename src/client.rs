@@ -123,7 +123,7 @@ impl ClientBuilder {
             ));
         }
         let deadline = deadline(Role::Client, &self.config);
-        let stream = with_deadline(deadline, connect_tcp(&target)).await?;
+        let stream = with_deadline(deadline.of_connect(), connect_tcp(&target)).await?;
         let stream = Stream::from(stream);
         let (ws, _) = self.run_handshake(&target, stream, deadline).await?;
         Ok(ws)

@@ -8,6 +8,12 @@ use crate::frame::Role;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
+    /// Resolving the host and connecting to it took longer than
+    /// [`Config::open_timeout`](crate::Config::open_timeout).
+    Connect {
+        /// The limit.
+        limit: Duration,
+    },
     /// The opening handshake took longer than [`Config::open_timeout`](crate::Config::open_timeout).
     Open {
         /// The limit.
@@ -40,7 +46,8 @@ impl Timeout {
     /// Returns the limit.
     pub const fn limit(self) -> Duration {
         match self {
-            Self::Open { limit, .. }
+            Self::Connect { limit }
+            | Self::Open { limit, .. }
             | Self::Close { limit }
             | Self::Ping { limit, .. }
             | Self::Inbox { limit } => limit,
@@ -52,6 +59,9 @@ impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = Seconds(self.limit());
         match self {
+            Self::Connect { .. } => {
+                write!(f, "cannot connect within {limit} (Config::open_timeout)")
+            }
             Self::Open {
                 role: Role::Client, ..
             } => write!(

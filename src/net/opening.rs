@@ -27,6 +27,16 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Returns the deadline for the connect before the handshake, which has the same limit.
+    #[cfg(feature = "client")]
+    pub(crate) const fn of_connect(self) -> Self {
+        let limit = self.timeout.limit();
+        Self {
+            timeout: Timeout::Connect { limit },
+            ..self
+        }
+    }
+
     /// Returns the error of a handshake that is not complete at the deadline.
     pub(crate) const fn error(self) -> Error {
         Error::Timeout(self.timeout)

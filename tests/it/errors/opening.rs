@@ -183,6 +183,32 @@ async fn a_silent_server_names_the_time_and_the_setting() {
     }
 }
 
+#[tokio::test]
+#[cfg_attr(
+    not(target_os = "linux"),
+    ignore = "elsewhere a full queue refuses the connection"
+)]
+async fn a_host_that_does_not_accept_names_the_time_and_the_setting() {
+    let (socket, port) = deaf_socket("127.0.0.1:0").unwrap();
+    let _listener = socket.listen(1).unwrap();
+    let config = Config::new().open_timeout(Duration::from_millis(300));
+    let client = ClientBuilder::new().config(config);
+    // The first connections fill the queue of the listener. Their handshakes have no answer.
+    let uri = format!("ws://127.0.0.1:{port}/");
+    let (_, _, _, error) = tokio::join!(
+        client.connect(&uri),
+        client.connect(&uri),
+        client.connect(&uri),
+        client.connect(&uri)
+    );
+    let error = error_of(error);
+    check(
+        &error,
+        "cannot connect within 300 ms (Config::open_timeout)",
+    );
+    assert!(error.is_timeout() && error.is_retryable());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_names_the_time_and_the_setting() {
     let (near, mut far) = duplex(4096);
