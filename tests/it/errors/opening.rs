@@ -5,9 +5,10 @@ use std::{error::Error as _, io, net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::{TcpListener, TcpSocket},
+    task::JoinSet,
     time::Instant,
 };
-use wsimd::{ClientBuilder, Config, Error, Fault, ServerBuilder};
+use wsimd::{ClientBuilder, Config, Error, Fault, ServerBuilder, Timeout};
 
 use crate::support::{
     opening::{REQUEST, URI, error_of, read_head, refused},
@@ -193,19 +194,16 @@ async fn a_host_that_does_not_accept_names_the_time_and_the_setting() {
     let _listener = socket.listen(1).unwrap();
     let config = Config::new().open_timeout(Duration::from_millis(300));
     let client = ClientBuilder::new().config(config);
-    // The first connections fill the queue of the listener. Their handshakes have no answer.
+    // Some connections fill the queue of the listener. Their handshakes have no answer.
     let uri = format!("ws://127.0.0.1:{port}/");
-    let (_, _, _, error) = tokio::join!(
-        client.connect(&uri),
-        client.connect(&uri),
-        client.connect(&uri),
-        client.connect(&uri)
-    );
-    let error = error_of(error);
-    check(
-        &error,
-        "cannot connect within 300 ms (Config::open_timeout)",
-    );
+    let clients = (0..8).map(|_| {
+        let (client, uri) = (client.clone(), uri.clone());
+        async move { error_of(client.connect(&uri).await) }
+    });
+    let errors = clients.collect::<JoinSet<_>>().join_all().await;
+    let is_connect = |error: &&Error| matches!(error, Error::Timeout(Timeout::Connect { .. }));
+    let error = errors.iter().find(is_connect).expect("a full queue");
+    check(error, "cannot connect within 300 ms (Config::open_timeout)");
     assert!(error.is_timeout() && error.is_retryable());
 }
 
