@@ -120,7 +120,7 @@ bench: ## (5 min) the benchmarks of this crate alone
 bench-work: ## (2 min) the time that a poll holds its thread, in the most expensive cases
 	cargo bench --package wsimd-benches --bench work
 
-bench-neighbour: ## (3 min) the wait of a client for an echo beside hostile clients
+bench-neighbour: ## (5 min) the wait of a client for an echo, and of a new client, beside hostile clients
 	cargo bench --package wsimd-benches --bench neighbour
 
 compare: ## (25 min) the comparison with other libraries, every figure of the README

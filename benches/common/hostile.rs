@@ -63,7 +63,7 @@ pub(crate) fn floods(largest: usize) -> impl Iterator<Item = Flood> {
 }
 
 /// Returns a masked frame.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let key = [0x37, 0xfa, 0x21, 0x3d];
     let len = payload.len();
     let header = match (u8::try_from(len), u16::try_from(len)) {
