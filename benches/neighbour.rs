@@ -206,7 +206,9 @@ fn measure(
             }
         });
     }
-    thread::sleep(time / 8);
+    // Until many clients are connected, because Linux sends a SYN again after a second.
+    let clients = kind.map_or(0, |kind| kind.clients);
+    thread::sleep(time / 8 + time * u32::try_from(clients)? / 400);
     let openings = thread::spawn(move || {
         let connect = async || wsimd::connect(&uri).await.is_ok();
         sample(&newcomer, OPENING_PACE, time, connect)
