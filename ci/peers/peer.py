@@ -224,6 +224,22 @@ async def client(url, deflate):
         await exchange(ws, large=deflate is None)
 
 
+# Ending mode
+
+
+async def ending(url):
+    messages = []
+    async with connect(url, proxy=None, open_timeout=10, **OPTIONS) as ws:
+        try:
+            while True:
+                messages.append(await ws.recv())
+        except ConnectionClosed:
+            pass
+    received = json.dumps(messages, ensure_ascii=False)
+    reason = json.dumps(ws.close_reason, ensure_ascii=False)
+    print("closed", ws.close_code, reason, "after", received, flush=True)
+
+
 async def run_client(url, deflate):
     try:
         await asyncio.wait_for(client(url, deflate), CLIENT_SECONDS)
@@ -244,11 +260,14 @@ def main(arguments):
         case ["upload"]:
             asyncio.run(upload())
             return 0
+        case ["ending", url]:
+            asyncio.run(asyncio.wait_for(ending(url), CLIENT_SECONDS))
+            return 0
         case ["client", url, *deflate] if len(deflate) < 2:
             failure = asyncio.run(run_client(url, *map(json.loads, deflate or ["null"])))
             print(f"failed: {failure}" if failure else "ok", flush=True)
             return 1 if failure else 0
-    usage = "peer.py server [DEFLATE] | upload | client URL [DEFLATE]"
+    usage = "peer.py server [DEFLATE] | upload | ending URL | client URL [DEFLATE]"
     print("usage:", usage, file=sys.stderr)
     return 2
 

@@ -4,6 +4,7 @@
 
 mod browser;
 mod deflate;
+mod ending;
 mod upload;
 mod wire;
 
