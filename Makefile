@@ -13,8 +13,8 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 
 # The steps of `make check`, in this order.
-CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test bench-smoke autobahn peers \
-	claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
+CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test bench-smoke autobahn \
+	peers interop claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
 COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-instructions compare-deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
@@ -90,6 +90,11 @@ autobahn: ## (1-2 min) the Autobahn suite in both roles, strict; installs the su
 peers: ## (30 s) Python websockets, Node ws and Chromium over loopback; installs them
 	peers=$$(ci/peers/setup.sh); \
 		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
+
+interop: ## (15 s) nginx and HAProxy with the configurations of the guide, a socket of systemd; unpacks the proxies
+	cargo build --all-features --example systemd
+	proxies=$$(ci/interop/setup.sh); \
+		INTEROP_HOME=$$proxies cargo test --all-features --test interop -- --include-ignored
 
 claimed-lengths: ## (15 s) memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	ci/claimed_lengths.sh $(CONNECTIONS)

@@ -9,7 +9,7 @@
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
 //! | [`compression`] | permessage-deflate: levels, memory, security |
 //! | [`tls`] | `wss://` with a TLS stream of your own |
-//! | [`deployment`] | proxies, descriptors, shutdown |
+//! | [`deployment`] | proxies, systemd, descriptors, shutdown |
 //! | [`axum_and_hyper`] | a connection out of an HTTP server |
 //! | [`testing`] | tests without a network |
 //! | [`how_it_is_fast`] | where the speed comes from, and its costs |
