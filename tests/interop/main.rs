@@ -148,8 +148,8 @@ async fn the_idle_timeout_ends_a_connection_without_keepalive() {
         let setup = program.guide().replace("60s", "2s");
         let proxy = setup.start(server).await;
         let client = ClientBuilder::new().config(silent);
-        let mut ws = client.connect(&proxy.uri()).await.unwrap();
         let start = Instant::now();
+        let mut ws = client.connect(&proxy.uri()).await.unwrap();
         let end = timeout(LIMIT, ws.recv()).await.expect("in time");
         assert!(start.elapsed() >= IDLE, "{program:?}: {end:?}");
         assert!(matches!(end, Err(Error::Closed(_))), "{program:?}: {end:?}");
