@@ -41,10 +41,10 @@ const OPENING_PACE: Duration = Duration::from_millis(20);
 /// A client that has waited for this time gives up.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// The connections that the server allows. One kind of hostile clients takes more.
+/// The connections that the server allows. Two kinds of hostile clients want more.
 const MAX_CONNECTIONS: usize = 500;
 
-/// The request of a client that does not wait for the response.
+/// A request without its end.
 const REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
 
@@ -192,12 +192,12 @@ fn measure(
         .worker_threads(4)
         .enable_all()
         .build()?;
-    for kind in kind
-        .into_iter()
-        .flat_map(|kind| iter::repeat_n(kind, kind.clients))
-    {
+    let clients = kind.map_or(0, |kind| kind.clients);
+    for (kind, number) in kind.into_iter().cycle().zip(1..).take(clients) {
         let kind = Arc::clone(kind);
         hostile.spawn(async move {
+            // One after the other. Linux drops clients that do not fit into the queue of the listener.
+            sleep(PACE * number).await;
             loop {
                 // Pauses so that clients without a free port do not take the CPU.
                 if attack(target, &kind).await.is_err() {
@@ -206,9 +206,7 @@ fn measure(
             }
         });
     }
-    // Until many clients are connected, because Linux sends a SYN again after a second.
-    let clients = kind.map_or(0, |kind| kind.clients);
-    thread::sleep(time / 8 + time * u32::try_from(clients)? / 400);
+    thread::sleep(time / 8 + PACE * 2 * u32::try_from(clients)?);
     let openings = thread::spawn(move || {
         let connect = async || wsimd::connect(&uri).await.is_ok();
         sample(&newcomer, OPENING_PACE, time, connect)
@@ -223,7 +221,8 @@ fn measure(
     Ok([echoes, openings].map(percentiles))
 }
 
-/// Runs the step at a fixed pace, and returns the wait for each. Ends at a step that fails or takes too long.
+/// Runs the step at a fixed pace, and returns the wait for each. Ends at a step that fails or takes [`MAX_WAIT`], and
+/// counts it as that.
 fn sample(
     runtime: &Runtime,
     pace: Duration,
@@ -234,11 +233,11 @@ fn sample(
     let begin = Instant::now();
     while begin.elapsed() < time {
         let started = Instant::now();
-        let done = runtime.block_on(async { timeout(MAX_WAIT, step()).await });
-        let wait = started.elapsed();
+        let done = runtime.block_on(async { timeout(MAX_WAIT, step()).await == Ok(true) });
+        let wait = if done { started.elapsed() } else { MAX_WAIT };
         // A long wait stands for the steps that were due meanwhile, too.
         waits.extend(iter::successors(Some(wait), |wait| wait.checked_sub(pace)));
-        if !matches!(done, Ok(true)) {
+        if !done {
             break;
         }
         // The paces divide a second.
