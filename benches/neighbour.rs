@@ -41,7 +41,7 @@ const OPENING_PACE: Duration = Duration::from_millis(20);
 /// A client that has waited for this time gives up.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// The connections that the server allows. Two kinds of hostile clients want more.
+/// The open connections, and the handshakes, that the server allows. Two kinds of hostile clients want more.
 const MAX_CONNECTIONS: usize = 500;
 
 /// A request without its end.
@@ -320,6 +320,7 @@ fn serve(runtime: &str) -> Result<()> {
         let server = ServerBuilder::new()
             .config(config)
             .max_connections(MAX_CONNECTIONS)
+            .max_handshakes(MAX_CONNECTIONS)
             .bind("127.0.0.1:0")
             .await?;
         println!("{}", server.local_addr()?.port());

@@ -8,30 +8,21 @@
 //! ```
 
 use listenfd::ListenFd;
-use tokio::net::{TcpListener, TcpStream};
-use wsimd::Error;
+use tokio::net::TcpListener;
+use wsimd::{Error, ServerBuilder, WebSocket, net::Stream};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? else {
-        return Err(Error::Unsupported(
-            "there is no socket: LISTEN_FDS is not set",
-        ));
+        return Err(Error::other("there is no socket: LISTEN_FDS is not set"));
     };
     listener.set_nonblocking(true)?;
-    serve(TcpListener::from_std(listener)?).await
+    let listener = TcpListener::from_std(listener)?;
+    ServerBuilder::new().listen(listener).serve(echo).await;
+    Ok(())
 }
 
-async fn serve(listener: TcpListener) -> Result<(), Error> {
-    loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(echo(stream));
-    }
-}
-
-async fn echo(stream: TcpStream) -> Result<(), Error> {
-    stream.set_nodelay(true)?;
-    let mut ws = wsimd::accept(stream).await?;
+async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
     while let Some(message) = ws.recv().await? {
         ws.send(message).await?;
     }

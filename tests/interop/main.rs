@@ -16,8 +16,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use wsimd::{
-    ClientBuilder, CloseCode, Config, Error, Message, ServerBuilder, WebSocket, extension::Deflate,
-    handshake::client::Offer, net::Stream,
+    ClientBuilder, CloseCode, Config, Error, Message, Opening, ServerBuilder, WebSocket,
+    extension::Deflate, handshake::client::Offer, net::Stream,
 };
 
 use proxy::{PROGRAMS, Program, Proxy};
@@ -233,24 +233,21 @@ async fn a_server_that_is_gone_is_reported() {
     }
 }
 
-/// Accepts one client. Returns the values of a header of its request.
-async fn accept_one(listener: TcpListener, name: &str) -> Vec<String> {
-    let (io, _) = listener.accept().await.unwrap();
-    let (_ws, request) = ServerBuilder::new().accept_with_request(io).await.unwrap();
-    let values = request.headers().get_all(name).iter();
-    values
-        .map(|value| value.to_str().unwrap().to_owned())
-        .collect()
+/// Sends the values of `X-Forwarded-For` to the client.
+async fn answer_with_address(opening: Opening<Stream>) -> Result<(), Error> {
+    let values = opening.headers().get_all("x-forwarded-for").iter();
+    let values: Vec<_> = values.map(|value| value.to_str().unwrap()).collect();
+    let answer = values.join(" and ");
+    opening.upgrade().await?.send(answer).await
 }
 
 #[tokio::test]
 #[ignore = "needs the proxies: run `make interop`"]
 async fn the_server_gets_the_address_of_the_client() {
     for program in PROGRAMS {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = listener.local_addr().unwrap();
-        let proxy = program.guide().start(server).await;
-        let accepted = tokio::spawn(accept_one(listener, "x-forwarded-for"));
+        let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
+        let proxy = program.guide().start(server.local_addr().unwrap()).await;
+        tokio::spawn(server.serve_openings(answer_with_address));
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.9:0".parse().unwrap()).unwrap();
         let io = socket.connect(proxy.address).await.unwrap();
@@ -258,7 +255,8 @@ async fn the_server_gets_the_address_of_the_client() {
             .header("X-Forwarded-For", "203.0.113.7")
             .unwrap();
         let client = ClientBuilder::new().offer(forged);
-        client.handshake(&proxy.uri(), io).await.unwrap();
-        assert_eq!(accepted.await.unwrap(), ["127.0.0.9"], "{program:?}");
+        let (mut ws, _) = client.handshake(&proxy.uri(), io).await.unwrap();
+        let answer = ws.recv().await.unwrap();
+        assert_eq!(answer, Some("127.0.0.9".into()), "{program:?}");
     }
 }
