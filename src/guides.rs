@@ -9,7 +9,8 @@
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
 //! | [`compression`] | permessage-deflate: levels, memory, security |
 //! | [`tls`] | `wss://` with a TLS stream of your own |
-//! | [`deployment`] | proxies, systemd, descriptors, shutdown |
+//! | [`authentication`] | who may connect, 401, routing by path |
+//! | [`deployment`] | proxies, limits, systemd, health checks, shutdown |
 //! | [`axum_and_hyper`] | a connection out of an HTTP server |
 //! | [`testing`] | tests without a network |
 //! | [`how_it_is_fast`] | where the speed comes from, and its costs |
@@ -33,6 +34,8 @@ pub mod limits_and_memory {}
 pub mod compression {}
 #[doc = include_str!("guides/tls.md")]
 pub mod tls {}
+#[doc = include_str!("guides/authentication.md")]
+pub mod authentication {}
 #[doc = include_str!("guides/deployment.md")]
 pub mod deployment {}
 #[doc = include_str!("guides/axum_and_hyper.md")]
