@@ -13,7 +13,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 
 # The steps of `make check`, in this order.
-CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test bench-smoke autobahn \
+CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test frameworks bench-smoke autobahn \
 	peers interop claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
 COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-instructions compare-deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
@@ -80,6 +80,9 @@ loom: ## (1 min) locks and wake-ups that tasks share, in every order up to a bou
 
 fuzz-test: ## (20 s) the fuzz targets over their seeds, as plain tests on stable Rust
 	cd fuzz && cargo test
+
+frameworks: ## (10 s) the examples on hyper and axum, over real sockets
+	cargo test --package wsimd-frameworks
 
 bench-smoke: ## (30 s) every benchmark once, as a test
 	cargo test --package wsimd-benches --benches

@@ -21,8 +21,7 @@ async fn get(gate: &Example, path: &str) -> String {
 }
 
 fn status(connected: Result<impl Sized, Error>) -> Option<u16> {
-    let error = connected.err()?;
-    Some(error.response()?.status().as_u16())
+    Some(connected.err()?.status()?.as_u16())
 }
 
 #[tokio::test(flavor = "multi_thread")]
