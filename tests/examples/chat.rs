@@ -34,7 +34,7 @@ async fn a_chat_with_rooms_a_slow_member_and_ctrl_c() {
     }
 
     for number in 0..MESSAGES {
-        let message = Message::from(format!("{number} ").repeat(SIZE / 8));
+        let message = Message::from(format!("{number:08}").repeat(SIZE / 8));
         alice.send(message.clone()).await.unwrap();
         for client in [&mut alice, &mut bob] {
             assert_eq!(receive(client).await.unwrap(), Some(message.clone()));
