@@ -11,18 +11,15 @@
 //! A server that sends every message back:
 //!
 //! ```no_run
-//! use wsimd::{Error, WebSocket, net::Stream};
-//!
-//! async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
-//!     while let Some(message) = ws.recv().await? {
-//!         ws.send(message).await?;
-//!     }
-//!     Ok(())
-//! }
-//!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Error> {
-//!     wsimd::serve("localhost:8765", echo).await
+//! async fn main() -> Result<(), wsimd::Error> {
+//!     wsimd::serve("localhost:8765", async |mut ws| {
+//!         while let Some(message) = ws.recv().await? {
+//!             ws.send(message).await?;
+//!         }
+//!         Ok(())
+//!     })
+//!     .await
 //! }
 //! ```
 //!
@@ -55,7 +52,9 @@
 //! | --- | --- |
 //! | open a connection | [`connect`], [`ClientBuilder`] with an [`Offer`] |
 //! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] with a [`Policy`] |
-//! | set limits and timeouts | [`Config`] |
+//! | answer a request before the upgrade | [`Server::serve_openings`], [`Opening`] |
+//! | shut a server down | [`Serve::with_graceful_shutdown`], [`ServerHandle`] |
+//! | set limits and timeouts | [`Config`], [`ServerBuilder`] |
 //! | compress or transform messages | [`extension`] |
 //!
 //! # Guides
@@ -67,6 +66,7 @@
 //! [Limits and memory](guides::limits_and_memory) ·
 //! [Compression](guides::compression) ·
 //! [TLS](guides::tls) ·
+//! [Authentication](guides::authentication) ·
 //! [Deployment](guides::deployment) ·
 //! [axum and hyper](guides::axum_and_hyper) ·
 //! [Testing](guides::testing) ·
@@ -77,7 +77,7 @@
 //! # Limits
 //!
 //! Every limit of size and work is finite by default and inclusive. [`Config`] lists the limits of a connection,
-//! and [`ServerBuilder`] that of a server. Memory grows with the bytes that have arrived, inflated up to
+//! and [`ServerBuilder`] those of a server. Memory grows with the bytes that have arrived, inflated up to
 //! [`Config::max_message_size`], never with a length that a peer claims. [`connect`] and [`serve`] detect dead
 //! peers. [`WebSocket::new`] does so with a [`Config::ping_interval`].
 //!
@@ -100,6 +100,7 @@
 //! | `server` | yes | [`serve`], [`accept`], [`ServerBuilder`] |
 //! | `codec` | yes | [`Codec`], [`FrameCodec`] |
 //! | `deflate` | yes | [`extension::Deflate`] |
+//! | `tracing` | no | events and a span for each connection under [`serve`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
 //!
 //! There is no TLS yet: [`connect`] takes `ws://` only. A TLS stream of your own [works](guides::tls).
