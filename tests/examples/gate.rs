@@ -48,6 +48,8 @@ async fn a_health_check_and_401_beside_the_socket() {
     assert_eq!(status(wsimd::connect(&gate.uri("/cave")).await), Some(401));
     assert_eq!(status(wsimd::connect(&gate.uri("/other")).await), Some(404));
 
+    let wrong = format!("ws://Aladdin:open%20barley@{}/cave", gate.address);
+    assert_eq!(status(wsimd::connect(&wrong).await), Some(401));
     let uri = format!("ws://Aladdin:open%20sesame@{}/cave", gate.address);
     let mut ws = wsimd::connect(&uri).await.unwrap();
     assert_eq!(
