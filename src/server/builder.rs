@@ -43,7 +43,8 @@ use crate::{
 ///         ws.send("Hello").await?;
 ///         ws.close(CloseCode::NORMAL, "that was all").await
 ///     })
-///     .await
+///     .await;
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -97,7 +98,8 @@ impl ServerBuilder {
 
     /// Limits the open connections and opening handshakes of one IP address. Default: no limit. Zero counts as one.
     ///
-    /// A client beyond the limit waits for 100 ms, and then gets 503. Set no limit behind a proxy, because all clients have its address.
+    /// A client beyond the limit waits for 100 ms, and then gets 503. Set no limit behind a proxy, because all clients
+    /// have its address.
     #[must_use]
     pub fn max_connections_per_address(mut self, limit: impl Into<Option<usize>>) -> Self {
         let limit = limit.into().map_or(usize::MAX, |limit| limit.max(1));
