@@ -9,10 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH},
-};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{timeout, timeout_at},
@@ -21,7 +18,7 @@ use tokio::{
 use super::{
     builder::Options,
     guests::Key,
-    response::{add_date, drain, text_response},
+    response::{add_date, drain, frame_body, text_response},
     trace,
 };
 use crate::{
@@ -331,8 +328,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
 
     fn serialize(&self, response: Response<Bytes>) -> BytesMut {
         let (mut head, body) = response.into_parts();
-        head.headers
-            .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let body = frame_body(&mut head, body);
         let close = HeaderValue::from_static("close");
         head.headers.entry(CONNECTION).or_insert(close);
         self.0.policy.add_server(&mut head.headers);

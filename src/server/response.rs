@@ -5,7 +5,8 @@ use std::{io, time::SystemTime};
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
-    header::{CONTENT_TYPE, DATE},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING},
+    response,
 };
 use tokio::io::AsyncRead;
 
@@ -21,6 +22,18 @@ pub(super) fn text_response(status: StatusCode, text: impl Into<Bytes>) -> Respo
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+/// Sets the headers that frame a body (RFC 9112 §6). Returns the body, which is empty for a status without one.
+pub(super) fn frame_body(head: &mut response::Parts, body: Bytes) -> Bytes {
+    head.headers.remove(TRANSFER_ENCODING);
+    head.headers.remove(CONTENT_LENGTH);
+    if [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&head.status) {
+        return Bytes::new();
+    }
+    let len = HeaderValue::from(body.len());
+    head.headers.insert(CONTENT_LENGTH, len);
+    body
 }
 
 /// Adds `Date` to the headers of a response (RFC 9110 §6.6.1).

@@ -6,7 +6,9 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     time::Instant,
 };
-use wsimd::{Config, Error, Origins, Policy, Role, ServerBuilder, handshake::HandshakeError};
+use wsimd::{
+    Config, Error, Origins, Policy, Role, ServerBuilder, handshake::HandshakeError, http::Response,
+};
 
 use crate::support::opening::*;
 use crate::support::{
@@ -226,6 +228,31 @@ async fn an_answer_to_head_has_no_body() {
     assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
     let len = handshake_error(error).to_string().len() + 1;
     assert_eq!(header(head, "content-length"), Some(&*len.to_string()));
+}
+
+#[tokio::test]
+async fn the_server_frames_the_body_of_a_response() {
+    for (status, body) in [(200, "text"), (204, ""), (304, ""), (500, "text")] {
+        let (mut near, far) = duplex(4096);
+        near.write_all(REQUEST.as_bytes()).await.unwrap();
+        near.shutdown().await.unwrap();
+        let response = Response::builder()
+            .status(status)
+            .header("transfer-encoding", "chunked")
+            .header("content-length", "7");
+        let opening = ServerBuilder::new().begin(far).await.unwrap();
+        opening
+            .respond(response.body("text").unwrap())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).await.unwrap();
+        let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(rest, body, "{answer}");
+        assert_eq!(header(head, "transfer-encoding"), None);
+        let len = (!body.is_empty()).then_some("4");
+        assert_eq!(header(head, "content-length"), len, "{answer}");
+    }
 }
 
 #[tokio::test]
