@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header::CONNECTION};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::{timeout, timeout_at},
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -66,7 +66,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// ```
 ///
 /// [`Config::open_timeout`] bounds the time from the first byte to the answer, the time of the handler included.
-/// An opening that is dropped answers 500.
+/// After that time, an opening answers 408. An opening that is dropped before answers 500.
 pub struct Opening<S: AsyncRead + AsyncWrite + Unpin>(Box<Inner<S>>);
 
 struct Inner<S> {
@@ -235,8 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
         if response.status().is_informational() {
             return Err(Error::other("an informational status is no answer"));
         }
-        let deadline = self.0.deadline;
-        with_deadline(deadline, Box::pin(self.finish(response))).await
+        Box::pin(self.finish(response)).await
     }
 
     /// Answers with a status and a text, as [`respond`](Self::respond).
@@ -257,6 +256,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     }
 
     async fn answer(mut self) -> Result<WebSocket<S>, Error> {
+        if Instant::now() >= self.0.deadline.at {
+            return Err(self.0.deadline.error());
+        }
         let (response, negotiated) = match self.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -307,18 +309,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// Answers a refused request. Errors mean nothing: the client may not read the response.
     async fn refuse(&mut self, error: &HandshakeError) {
         let refusal = self.0.policy.refuse(error).map(Bytes::from);
-        let _ = timeout_at(self.0.deadline.at, self.finish(refusal)).await;
+        let _ = self.finish(refusal).await;
     }
 
-    /// Writes a response, half-closes the stream, and reads until the peer closes it. Without the reads, unread bytes
-    /// could cause a reset, which could overtake the response.
+    /// Writes a response within the deadline, half-closes the stream, and reads until the peer closes it. Without the
+    /// reads, unread bytes could cause a reset, which could overtake the response.
     async fn finish(&mut self, response: Response<Bytes>) -> Result<(), Error> {
         let Some(mut io) = self.0.io.take() else {
             return Ok(());
         };
         let output = self.serialize(response);
-        io.write_all(&output).await?;
-        io.shutdown().await?;
+        with_deadline(self.0.deadline, async {
+            io.write_all(&output).await?;
+            Ok(io.shutdown().await?)
+        })
+        .await?;
         if let Some(admission) = &self.0.admission {
             admission.key.on_answer();
         }
@@ -351,9 +356,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Opening<S> {
         let is_cut = self.0.admission.as_ref().is_some_and(|it| it.key.is_cut());
         let status = match is_cut {
             true => StatusCode::SERVICE_UNAVAILABLE,
+            false if Instant::now() >= self.0.deadline.at => StatusCode::REQUEST_TIMEOUT,
             false => self.0.fallback,
         };
-        if status == StatusCode::REQUEST_TIMEOUT && self.0.input.is_empty() {
+        if !is_cut && self.0.fallback == StatusCode::REQUEST_TIMEOUT && self.0.input.is_empty() {
             return;
         }
         let reason = status.canonical_reason().unwrap_or_default();

@@ -16,6 +16,7 @@ pub(crate) mod pair;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod serve;
+pub(crate) mod served;
 pub(crate) mod side;
 pub(crate) mod story;
 pub(crate) mod tasks;
