@@ -1,6 +1,9 @@
 //! `serve` and its handlers, over sockets.
 
 mod cork;
+mod handlers;
+mod limits;
+mod listeners;
 mod openings;
 mod sockets;
 mod tasks;
