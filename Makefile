@@ -20,7 +20,7 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help check $(CHECKS) $(COMPARE_PARTS) bench bench-work bench-neighbour compare compare-full compare-gates \
+.PHONY: help check $(CHECKS) $(COMPARE_PARTS) bench bench-work bench-neighbour shutdown compare compare-full compare-gates \
 	model fuzz-smoke mutants asan neon wasm autobahn-full
 
 help:
@@ -159,6 +159,9 @@ compare-full: ## (hours) the comparison over all scenarios, in more rounds
 
 model: ## (4 min) SEEDS=100000 random stories of endpoints and connections beside a model; SEED is the first
 	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
+
+shutdown: ## (1 min) the end of a server with 5,000 clients, some of them stuck, deaf or in the handshake
+	cargo test --all-features --test it -- serve::shutdown --ignored --nocapture
 
 fuzz-smoke: ## (5 min) FUZZ_SECONDS=10 of each fuzz target on nightly Rust; installs cargo-fuzz
 	cargo fuzz --version >/dev/null 2>&1 || \

@@ -5,6 +5,8 @@ mod handlers;
 mod limits;
 mod listeners;
 mod openings;
+mod reports;
+mod shutdown;
 mod sockets;
 mod tasks;
 mod unsent;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bits;
 pub(crate) mod checks;
+pub(crate) mod crowd;
 pub(crate) mod cut;
 pub(crate) mod deflate;
 pub(crate) mod endless;
