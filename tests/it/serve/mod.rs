@@ -9,5 +9,7 @@ mod reports;
 mod shutdown;
 mod sockets;
 mod tasks;
+#[cfg(feature = "tracing")]
+mod traces;
 mod unsent;
 mod waits;
