@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{extension::Extension, frame::MaskingKey};
+use crate::{budget::Budget, extension::Extension, frame::MaskingKey};
 
 /// The default interval of pings, and the default ping timeout.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -78,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) max_headers: usize,
     pub(crate) masking_keys: Option<fn() -> MaskingKey>,
     pub(crate) extensions: Vec<Arc<dyn Extension>>,
+    /// The memory of unfinished messages that connections share. `None` for no limit.
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 impl Config {
@@ -100,6 +102,7 @@ impl Config {
             max_headers: 128,
             masking_keys: None,
             extensions: Vec::new(),
+            budget: None,
         };
         Self {
             settings: Arc::new(settings),
@@ -283,6 +286,16 @@ impl Config {
     )]
     pub(crate) fn with_keepalive(mut self) -> Self {
         self.settings_mut().ping_interval.get_or_insert(KEEPALIVE);
+        self
+    }
+
+    /// Sets the memory that the unfinished messages of all connections with this budget share.
+    #[cfg_attr(
+        not(any(feature = "server", test)),
+        expect(dead_code, reason = "for servers")
+    )]
+    pub(crate) fn with_budget(mut self, budget: Option<Arc<Budget>>) -> Self {
+        self.settings_mut().budget = budget;
         self
     }
 

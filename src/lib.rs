@@ -110,6 +110,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod budget;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "codec")]

@@ -1,6 +1,7 @@
 //! [`Payload`]: the bytes of an arriving message.
 
 use crate::{
+    budget::Share,
     frame::{MaskingKey, ProtocolError},
     simd::{Carry, Simd},
 };
@@ -16,19 +17,24 @@ pub(crate) struct Payload {
     is_text: bool,
     /// The unfinished character at the end of the text.
     carry: Carry,
+    /// INVARIANT: grown by the capacity of `bytes`.
+    share: Share,
 }
 
 impl Payload {
-    /// Creates an empty payload of text or binary data, which owns no memory.
-    pub(crate) const fn new(is_text: bool) -> Self {
+    /// Creates an empty payload of text or binary data, which owns no memory. Its memory will count to
+    /// `share`.
+    pub(crate) const fn new(is_text: bool, share: Share) -> Self {
         Self {
             bytes: Vec::new(),
             is_text,
             carry: Carry::NONE,
+            share,
         }
     }
 
-    /// Copies a whole payload that is `masked` with `key`. Allocates exactly its length.
+    /// Copies a whole payload that is `masked` with `key`. Allocates exactly its length, which counts to no
+    /// share, because the payload is never unfinished.
     #[inline]
     pub(crate) fn copy_whole(
         is_text: bool,
@@ -36,10 +42,15 @@ impl Payload {
         key: MaskingKey,
         simd: Simd,
     ) -> Result<Vec<u8>, ProtocolError> {
-        let mut payload = Self::new(is_text);
-        payload.reserve(masked.len(), 0);
-        payload.append(masked, key, simd)?;
-        payload.finish()
+        let mut bytes = Vec::with_capacity(masked.len());
+        if !is_text {
+            simd.copy_mask(masked, &mut bytes, key);
+            return Ok(bytes);
+        }
+        match simd.copy_unmask_validate(masked, &mut bytes, key, Carry::NONE) {
+            Ok(carry) if carry.is_none() => Ok(bytes),
+            _ => Err(ProtocolError::InvalidUtf8),
+        }
     }
 
     /// Returns whether the payload is text.
@@ -58,11 +69,15 @@ impl Payload {
     /// The memory depends on the bytes that have arrived, not on the length that the peer claims. The
     /// capacity is at most four times the arrived length if `missing` is known, and at most twice the arrived
     /// length otherwise. This growth moves few bytes. The capacity never exceeds a known final length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Share::grow`]. Nothing is allocated then.
     #[inline]
-    pub(crate) fn reserve(&mut self, arrived: usize, missing: u64) {
+    pub(crate) fn reserve(&mut self, arrived: usize, missing: u64) -> Result<(), ProtocolError> {
         let bytes = &mut self.bytes;
         if bytes.capacity() - bytes.len() >= arrived {
-            return;
+            return Ok(());
         }
         let there = bytes.len() + arrived;
         let more = match usize::try_from(missing) {
@@ -70,11 +85,13 @@ impl Payload {
             Ok(_) if missing < u64::MAX => there.saturating_mul(3),
             _ => bytes.len(),
         };
+        self.share.grow(there + more - bytes.capacity())?;
         if bytes.capacity() == 0 {
             *bytes = Vec::with_capacity(arrived + more);
         } else {
             bytes.reserve_exact(arrived + more);
         }
+        Ok(())
     }
 
     /// Unmasks, validates and appends the next bytes, in one pass.
@@ -98,13 +115,13 @@ impl Payload {
 
     /// Returns the buffer for a read from the stream, and the largest number of bytes to append to it: at
     /// least one, and at most `missing`, which must not be zero. Call [`unmask_tail`](Self::unmask_tail)
-    /// after the read.
+    /// after the read. `None` if the [`Share`] cannot grow.
     #[cfg(feature = "tokio")]
-    pub(crate) fn tail(&mut self, missing: u64) -> (&mut Vec<u8>, usize) {
-        self.reserve(1, missing - 1);
+    pub(crate) fn tail(&mut self, missing: u64) -> Option<(&mut Vec<u8>, usize)> {
+        self.reserve(1, missing - 1).ok()?;
         let room = self.bytes.capacity() - self.bytes.len();
         let most = usize::try_from(missing).map_or(room, |missing| room.min(missing));
-        (&mut self.bytes, most)
+        Some((&mut self.bytes, most))
     }
 
     /// Unmasks and validates the last `len` bytes, which were read from the stream.
@@ -170,15 +187,15 @@ mod tests {
     fn memory_follows_what_arrives_and_not_what_is_claimed() {
         // tokio-websockets, fastwebsockets, tungstenite and wtx reserve the claimed length.
         let claimed = 64 << 20;
-        let mut payload = Payload::new(false);
-        payload.reserve(1, claimed - 1);
+        let mut payload = Payload::new(false, Share::UNLIMITED);
+        payload.reserve(1, claimed - 1).unwrap();
         assert_eq!(payload.bytes.capacity(), 4);
         let mut moved = 0;
         while (payload.len() as u64) < claimed {
             let arrived = 1400.min((64 << 20) - payload.len());
             let before = payload.bytes.capacity();
             let missing = claimed - (payload.len() + arrived) as u64;
-            payload.reserve(arrived, missing);
+            payload.reserve(arrived, missing).unwrap();
             if payload.bytes.capacity() != before {
                 moved += payload.len();
             }
@@ -195,19 +212,19 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_all_there_gets_memory_of_its_own_size() {
-        let mut payload = Payload::new(false);
-        payload.reserve(10, 0);
+        let mut payload = Payload::new(false, Share::UNLIMITED);
+        payload.reserve(10, 0).unwrap();
         assert_eq!(payload.bytes.capacity(), 10);
     }
 
     #[test]
     fn a_message_of_many_fragments_is_not_moved_with_each_of_them() {
-        let mut payload = Payload::new(false);
+        let mut payload = Payload::new(false, Share::UNLIMITED);
         let mut moves = 0;
         for number in 1..=4096 {
             let capacity = payload.bytes.capacity();
             let missing = if number == 4096 { 0 } else { u64::MAX };
-            payload.reserve(256, missing);
+            payload.reserve(256, missing).unwrap();
             let simd = Simd::detect();
             payload.append(&[7; 256], MaskingKey::ZERO, simd).unwrap();
             moves += usize::from(payload.bytes.capacity() != capacity);

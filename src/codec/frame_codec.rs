@@ -7,6 +7,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::MIN_READ;
 use crate::{
+    budget::Share,
     config::Config,
     error::Error,
     frame::{Frame, FrameHeader, MAX_CONTROL_PAYLOAD, ProtocolError, Role, Rsv, SendError},
@@ -65,7 +66,7 @@ impl FrameCodec {
         Self {
             simd: Simd::detect(),
             frames: FrameReader::new(role.peer()),
-            payload: Payload::new(false),
+            payload: Payload::new(false, Share::UNLIMITED),
             failed: None,
             role,
             config: config.clone(),
@@ -93,7 +94,7 @@ impl FrameCodec {
         if missing > 0 && header.opcode.is_control() {
             return Ok(None);
         }
-        self.payload.reserve(piece.chunk.len(), missing);
+        self.payload.reserve(piece.chunk.len(), missing)?;
         self.payload.append(piece.chunk, piece.key, self.simd)?;
         input.advance(len);
         if missing > 0 {
@@ -103,7 +104,7 @@ impl FrameCodec {
             fin: header.fin,
             rsv: header.rsv,
             opcode: header.opcode,
-            payload: mem::replace(&mut self.payload, Payload::new(false))
+            payload: mem::replace(&mut self.payload, Payload::new(false, Share::UNLIMITED))
                 .finish()?
                 .into(),
         }))

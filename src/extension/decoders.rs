@@ -233,7 +233,7 @@ impl DecodeState {
         // The capacity doubles as needed, but does not exceed the limit.
         let there = (payload.len() + len) as u64;
         let left = room - len as u64;
-        payload.reserve(len, if left < there { left } else { u64::MAX });
+        payload.reserve(len, if left < there { left } else { u64::MAX })?;
         // The bytes within the limit are validated before the size is checked, because an error in them
         // comes first.
         payload.append(fitting, MaskingKey::ZERO, self.simd)?;

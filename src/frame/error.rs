@@ -54,6 +54,12 @@ pub enum ProtocolError {
         /// The limit when the frame arrived, in frames. The default grows with the message.
         limit: u32,
     },
+    /// The unfinished messages of all connections of a server exceed `ServerBuilder::max_unfinished_bytes`.
+    /// The connection that needs more memory fails.
+    TooManyUnfinishedBytes {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// A text message that is not UTF-8 (§8.1).
     InvalidUtf8,
     /// A Close frame whose payload is one byte (§5.5.1).
@@ -76,6 +82,7 @@ impl ProtocolError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::TooManyUnfinishedBytes { .. } => CloseCode::TRY_AGAIN_LATER,
             error if error.is_limit() => CloseCode::MESSAGE_TOO_BIG,
             Self::Extension { code, .. } if code.may_be_sent() => code,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -86,7 +93,10 @@ impl ProtocolError {
     pub const fn is_limit(self) -> bool {
         matches!(
             self,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyFragments { .. }
+            Self::FrameTooBig { .. }
+                | Self::MessageTooBig { .. }
+                | Self::TooManyFragments { .. }
+                | Self::TooManyUnfinishedBytes { .. }
         )
     }
 
@@ -136,6 +146,9 @@ impl ProtocolError {
             Self::FrameTooBig { .. } => "frame exceeds the size limit",
             Self::MessageTooBig { .. } => "message exceeds the size limit",
             Self::TooManyFragments { .. } => "message exceeds the limit of fragments",
+            Self::TooManyUnfinishedBytes { .. } => {
+                "unfinished messages of all connections exceed the limit"
+            }
             Self::InvalidUtf8 => "text message is not UTF-8",
             Self::CloseTooShort => "Close frame with a payload of one byte",
             Self::InvalidCloseCode(_) => "Close frame with an invalid code",
@@ -178,6 +191,11 @@ impl fmt::Display for ProtocolError {
             Self::TooManyFragments { limit } => write!(
                 f,
                 "message has more frames than the limit of {limit} (Config::max_fragments)"
+            ),
+            Self::TooManyUnfinishedBytes { limit } => write!(
+                f,
+                "{} of {limit} bytes (ServerBuilder::max_unfinished_bytes)",
+                self.as_str()
             ),
             _ => f.write_str(self.as_str()),
         }
@@ -279,6 +297,14 @@ mod tests {
             error.add_frame(25).to_string(),
             "message of at least 1025 bytes exceeds the limit of 1024 bytes (Config::max_message_size)"
         );
+        let error = ProtocolError::TooManyUnfinishedBytes { limit: 9 };
+        assert_eq!(
+            error.to_string(),
+            "unfinished messages of all connections exceed the limit of 9 bytes \
+             (ServerBuilder::max_unfinished_bytes)"
+        );
+        assert_eq!(error.close_code(), CloseCode::TRY_AGAIN_LATER);
+        assert!(error.is_limit());
         let error = ProtocolError::InvalidCloseCode(1005);
         assert_eq!(error.to_string(), "Close frame with an invalid code: 1005");
         assert_eq!(error.close_frame().reason(), error.as_str());

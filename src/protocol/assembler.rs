@@ -6,6 +6,7 @@ use super::{
     work::Work,
 };
 use crate::{
+    budget::Share,
     config::Settings,
     extension::{DecodeState, Decoders},
     frame::{FrameHeader, Opcode, ProtocolError},
@@ -117,7 +118,8 @@ impl Assembler {
     /// Begins a frame of a new message, or a continuation.
     fn begin(&mut self, header: &FrameHeader, settings: &Settings) -> Result<(), ProtocolError> {
         let unfinished = self.unfinished.get_or_insert_with(|| {
-            let payload = Payload::new(header.opcode == Opcode::Text);
+            let share = Share::new(settings.budget.clone());
+            let payload = Payload::new(header.opcode == Opcode::Text, share);
             Box::new(Unfinished {
                 payload,
                 fragments: 0,
@@ -155,7 +157,7 @@ impl Assembler {
     pub(super) fn end(&mut self) -> Result<(bool, Vec<u8>), ProtocolError> {
         let payload = match self.unfinished.take() {
             Some(unfinished) => unfinished.payload,
-            None => Payload::new(false),
+            None => Payload::new(false, Share::UNLIMITED),
         };
         Ok((payload.is_text(), payload.finish()?))
     }
@@ -163,7 +165,7 @@ impl Assembler {
 
 fn append(piece: &Piece<'_>, payload: &mut Payload, simd: Simd) -> Result<(), ProtocolError> {
     let missing = piece.missing_of_message();
-    payload.reserve(piece.chunk.len(), missing);
+    payload.reserve(piece.chunk.len(), missing)?;
     payload.append(piece.chunk, piece.key, simd)?;
     payload.check_end(missing)
 }
@@ -177,5 +179,176 @@ impl Assembler {
             Some(decoding) if decoding.is_active() => None,
             _ => Some(&mut self.unfinished.as_mut()?.payload),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::BytesMut;
+
+    use crate::{
+        budget::Budget,
+        config::Config,
+        frame::{CloseCode, ProtocolError, Role},
+        protocol::{Event, Receiver},
+    };
+
+    const LIMIT: usize = 100_000;
+    const FULL: ProtocolError = ProtocolError::TooManyUnfinishedBytes {
+        limit: LIMIT as u64,
+    };
+
+    fn shared() -> (Arc<Budget>, Config) {
+        let budget = Arc::new(Budget::new(LIMIT));
+        let config = Config::new().with_budget(Some(Arc::clone(&budget)));
+        (budget, config)
+    }
+
+    fn receiver(config: &Config) -> Receiver {
+        Receiver::new(Role::Client, config)
+    }
+
+    /// A frame of a server that announces `len` bytes, and `arrived` of them.
+    fn frame(first: u8, len: u64, arrived: usize) -> BytesMut {
+        let mut frame = BytesMut::from(&[first, 127][..]);
+        frame.extend_from_slice(&len.to_be_bytes());
+        frame.extend_from_slice(&vec![b'x'; arrived]);
+        frame
+    }
+
+    fn message_len(event: Option<Event>) -> usize {
+        match event {
+            Some(Event::Message(message)) => message.len(),
+            other => panic!("no message: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn connections_share_a_budget_and_a_failed_one_frees_its_part() {
+        let (budget, config) = shared();
+        let mut open = Vec::new();
+        let failed = loop {
+            let mut peer = receiver(&config);
+            let mut fragment = BytesMut::from(&[2, 126, 0x27, 0x10][..]);
+            fragment.extend_from_slice(&[0; 10_000]);
+            match peer.receive(&mut fragment) {
+                Ok(event) => assert_eq!(event, None),
+                Err(error) => break (peer, error),
+            }
+            open.push(peer);
+            assert!(open.len() < 100, "no limit");
+        };
+        assert_eq!(failed.1, FULL);
+        assert_eq!(failed.1.close_code(), CloseCode::TRY_AGAIN_LATER);
+        assert_eq!(failed.0.violation(), Some(FULL));
+        assert!(budget.used() <= LIMIT && budget.used() >= open.len() * 10_000);
+        // A message that arrives whole needs no part.
+        let whole = receiver(&config).receive(&mut frame(0x82, 70_000, 70_000));
+        assert_eq!(whole.map(message_len), Ok(70_000));
+        // A connection that is in the middle of its message fails too, and frees its part.
+        let used = budget.used();
+        let mut more = BytesMut::from(&[0, 127, 0, 0, 0, 0, 0, 1, 0, 0][..]);
+        more.extend_from_slice(&[0; 65_536]);
+        assert_eq!(open[0].receive(&mut more), Err(FULL));
+        assert!(budget.used() <= used - 10_000);
+        // The end of a message frees its part, and so does the end of a connection.
+        let used = budget.used();
+        let mut end = BytesMut::from(&[0x80, 0][..]);
+        assert_eq!(open[1].receive(&mut end).map(message_len), Ok(10_000));
+        assert!(budget.used() <= used - 10_000);
+        open.clear();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_close_frame_and_a_violation_free_the_part() {
+        for end in [&[0x88, 0][..], &[0x83, 0]] {
+            let (budget, config) = shared();
+            let mut peer = receiver(&config);
+            let mut first = BytesMut::from(&[1, 1, b'x'][..]);
+            assert_eq!(peer.receive(&mut first), Ok(None));
+            assert_eq!(budget.used(), 1);
+            assert!(!matches!(peer.receive(&mut end.into()), Ok(None)));
+            assert_eq!(budget.used(), 0);
+        }
+    }
+
+    #[test]
+    fn a_frame_within_the_budget_arrives_in_chunks_of_any_size() {
+        for size in [1, 7, 1000, 4096, 65_535, LIMIT] {
+            let (budget, config) = shared();
+            let mut peer = receiver(&config);
+            let mut input = BytesMut::new();
+            let mut received = None;
+            for chunk in frame(0x82, LIMIT as u64, LIMIT).chunks(size) {
+                assert!(received.is_none());
+                input.extend_from_slice(chunk);
+                received = peer.receive(&mut input).unwrap();
+                assert!(budget.used() <= LIMIT);
+            }
+            assert_eq!(message_len(received), LIMIT);
+            assert_eq!(budget.used(), 0);
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn direct_reads_stay_within_the_budget() {
+        let (budget, config) = shared();
+        let mut peer = receiver(&config);
+        let mut input = frame(0x82, 1 << 20, 1);
+        assert_eq!(peer.receive(&mut input), Ok(None));
+        let mut read = 1;
+        while let Some((payload, most)) = peer.destination() {
+            assert!(most > 0);
+            payload.resize(payload.len() + most, 0);
+            peer.on_arrived(most).unwrap();
+            read += most;
+            assert!(read <= budget.used() && budget.used() <= LIMIT);
+        }
+        assert!(read > LIMIT / 16, "{read}");
+        // The next bytes go through the input, and prove that the budget is exceeded.
+        input.extend_from_slice(&[0; 10]);
+        assert_eq!(peer.receive(&mut input), Err(FULL));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[cfg(feature = "deflate")]
+    #[test]
+    fn compressed_messages_count_with_their_decoded_bytes() {
+        use crate::{
+            extension::{Deflate, Extension as _, Extensions, Params},
+            frame::Rsv,
+            protocol::Sender,
+        };
+
+        let (budget, config) = shared();
+        let negotiated = || {
+            let (_, coders) = Deflate::new().accept(&Params::new()).unwrap();
+            let mut extensions = Extensions::default();
+            extensions.push("permessage-deflate", Rsv::RSV1, coders);
+            extensions.split()
+        };
+        let mut unfinished = Vec::new();
+        for (len, error) in [(30_000, None), (30_000, None), (90_000, Some(FULL))] {
+            let mut sender = Sender::new(Role::Client, &config);
+            sender.set_encoders(negotiated().0);
+            let mut wire = BytesMut::new();
+            sender.send(vec![7; len], &mut wire).unwrap();
+            assert!(wire.len() < 1000);
+            let last = wire.split_off(wire.len() - 1);
+            let mut peer = Receiver::new(Role::Server, &config);
+            peer.set_decoders(negotiated().1);
+            assert_eq!(peer.receive(&mut wire).err(), error);
+            assert!(budget.used() <= LIMIT);
+            unfinished.push((peer, last));
+        }
+        assert!(budget.used() >= 40_000, "{}", budget.used());
+        for (peer, last) in &mut unfinished[..2] {
+            assert_eq!(peer.receive(last).map(message_len), Ok(30_000));
+        }
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -287,14 +287,14 @@ impl Receiver {
 #[cfg(feature = "tokio")]
 impl Receiver {
     /// Returns the buffer to which the next bytes from the stream may be appended, and the largest number
-    /// of them; `None` unless much of a frame is missing. The bytes are then handed to
+    /// of them; `None` unless much of a frame is missing and there is a budget for it. The bytes are then handed to
     /// [`on_arrived`](Self::on_arrived).
     pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         let missing = self.frames.missing()?;
         if missing < MIN_DIRECT || self.end.is_some() {
             return None;
         }
-        Some(self.assembler.direct_payload()?.tail(missing))
+        self.assembler.direct_payload()?.tail(missing)
     }
 
     /// Takes the last `len` bytes that were appended to the [`destination`](Self::destination).

@@ -14,6 +14,7 @@ use super::{
     report::{OnError, Report},
 };
 use crate::{
+    budget::Budget,
     config::Config,
     connection::WebSocket,
     error::Error,
@@ -123,6 +124,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options_mut().limits.lifetime = limit.into();
+        self
+    }
+
+    /// Limits the memory of unfinished received messages, over all connections of a server, in bytes. Default:
+    /// 1 GiB. `None` removes the limit.
+    ///
+    /// A message is unfinished from its first bytes until its last byte has arrived. Compressed messages count
+    /// with their decompressed bytes. The memory may be larger than the bytes that have arrived, as the guide on
+    /// [`limits_and_memory`](crate::guides::limits_and_memory) says. A message in one frame without compression
+    /// that arrives in one read does not count.
+    ///
+    /// A connection that needs more than is left fails with [`ProtocolError::TooManyUnfinishedBytes`], and the client
+    /// gets 1013. The limit applies to connections of a [`Server`], not to those of [`accept`](Self::accept),
+    /// [`begin`](Self::begin) or [`negotiate`](Self::negotiate).
+    ///
+    /// [`ProtocolError::TooManyUnfinishedBytes`]: crate::ProtocolError::TooManyUnfinishedBytes
+    #[must_use]
+    pub fn max_unfinished_bytes(mut self, limit: impl Into<Option<usize>>) -> Self {
+        self.options_mut().limits.unfinished_bytes = limit.into();
         self
     }
 
@@ -260,6 +280,14 @@ impl ServerBuilder {
 
     pub(super) fn options(&self) -> Arc<Options> {
         Arc::clone(&self.options)
+    }
+
+    /// Creates the budget of a server, which its connections share.
+    pub(super) fn with_budget(mut self) -> Self {
+        let options = self.options_mut();
+        let budget = options.limits.unfinished_bytes.map(Budget::new);
+        options.config = options.config.clone().with_budget(budget.map(Arc::new));
+        self
     }
 
     fn options_mut(&mut self) -> &mut Options {

@@ -10,6 +10,8 @@ pub(super) struct Limits {
     pub(super) per_address: usize,
     pub(super) handshakes: usize,
     pub(super) lifetime: Option<Duration>,
+    /// The memory of unfinished messages, in bytes.
+    pub(super) unfinished_bytes: Option<usize>,
 }
 
 impl Default for Limits {
@@ -19,6 +21,7 @@ impl Default for Limits {
             per_address: usize::MAX,
             handshakes: 1024,
             lifetime: None,
+            unfinished_bytes: Some(1 << 30),
         }
     }
 }

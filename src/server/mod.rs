@@ -117,6 +117,7 @@ pub struct Server {
 
 impl Server {
     fn new(builder: ServerBuilder, listeners: Listeners) -> Self {
+        let builder = builder.with_budget();
         let guests = Arc::new(Guests::new(builder.options()));
         Self {
             builder,

@@ -174,7 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Opening<S> {
     /// Replaces the configuration of the server for this connection. [`Config::open_timeout`] has no effect any more.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.0.config = config.with_keepalive();
+        let budget = self.0.config.settings.budget.clone();
+        self.0.config = config.with_keepalive().with_budget(budget);
         self.0.has_own_config = true;
         self
     }

@@ -2,6 +2,7 @@
 
 mod last_bytes;
 mod serving;
+mod unfinished;
 
 use std::{net::SocketAddr, time::Duration};
 
