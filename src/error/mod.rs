@@ -191,6 +191,9 @@ fn is_temporary(response: &Response<Bytes>) -> bool {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Protocol(error @ ProtocolError::TooManyUnfinishedBytes { .. }) => {
+                write!(f, "the server is overloaded: {error}")
+            }
             Self::Protocol(error) if error.is_limit() => write!(f, "message too big: {error}"),
             Self::Protocol(error) => write!(f, "the peer violated the protocol: {error}"),
             Self::Closed(closed) => write!(f, "the connection is closed: {closed}"),
@@ -340,5 +343,15 @@ mod tests {
         assert!(Error::Timeout(Timeout::Close { limit }).is_retryable());
         assert!(!Error::from(ProtocolError::InvalidUtf8).is_retryable());
         assert!(!Error::from(SendError::Closed).is_retryable());
+    }
+
+    #[test]
+    fn a_full_budget_is_no_fault_of_the_message() {
+        let error = Error::from(ProtocolError::TooManyUnfinishedBytes { limit: 5 });
+        assert_eq!(
+            error.to_string(),
+            "the server is overloaded: unfinished messages of all connections exceed the limit of 5 \
+             bytes (ServerBuilder::max_unfinished_bytes)"
+        );
     }
 }

@@ -168,7 +168,8 @@ async fn one_slow_frame_counts_as_fragments_do() {
             break;
         }
     }
-    stream.read_exact(&mut reply).await.unwrap();
+    let read = timeout(Duration::from_secs(10), stream.read_exact(&mut reply));
+    read.await.expect("no Close frame").unwrap();
     assert_eq!(reply[0], 0x88);
     assert_eq!(
         reply[2..],
