@@ -241,7 +241,7 @@ pub(crate) async fn check_shutdown(count: usize, deadline: Duration) {
     let (stuck, deaf) = (number_of(count, Kind::Stuck), number_of(count, Kind::Deaf));
     assert_eq!(cut, stuck + deaf);
     let error = late.expect_err("a new client is refused");
-    assert!(matches!(error, Error::Io(_)), "{error:?}");
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
     server.has(0, 0).await;
     soon(&mut server.task).await.unwrap();
     let end = start.elapsed();
