@@ -32,7 +32,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::state::{Lazy, Locked, Phase, Room};
+use self::state::{Lazy, Locked, Phase, State};
 use crate::{
     config::Config,
     frame::CloseFrame,
@@ -90,7 +90,8 @@ impl Inbox {
 
     /// Puts a message into the queue if there is room and no send waits.
     pub(super) fn try_put(&self, message: Message) -> Result<(), Refused> {
-        let mut state = self.lock();
+        let mut locked = self.lock();
+        let state = &mut *locked;
         if state.is_closed() {
             return Err(Refused::Closed(state.refusal()));
         }
@@ -98,7 +99,7 @@ impl Inbox {
             return Err(Refused::Full(message));
         }
         state.used.add(message.len());
-        self.accept(state, message);
+        self.accept(locked, message);
         Ok(())
     }
 
@@ -214,22 +215,20 @@ impl Inbox {
         }
     }
 
-    /// Sets `work` after something was taken out. The guard proves that the lock is held.
-    fn update_work(&self, state: &Locked<'_>) {
+    /// Sets `work` after something was taken out, while the lock is held.
+    fn update_work(&self, state: &State) {
         let work = !state.queue.is_empty() || state.command.is_some();
         self.work.store(work, Ordering::Release);
     }
 
     /// Locks the state.
+    #[inline]
     fn lock(&self) -> Locked<'_> {
-        let limits = Room {
-            messages: self.config.settings.inbox_size,
-            bytes: self.config.settings.inbox_bytes,
-        };
-        Locked::new(self.lock_lazy(), limits)
+        Locked::new(self.lock_lazy(), &self.config)
     }
 
     /// Locks the state, which may not exist. A panic of another task has left it whole.
+    #[inline]
     fn lock_lazy(&self) -> MutexGuard<'_, Lazy> {
         match self.state.lock() {
             Ok(guard) => guard,

@@ -90,7 +90,8 @@ impl InboxOwner {
             bytes: max_bytes,
         };
         loop {
-            let mut state = self.inbox.lock();
+            let mut locked = self.inbox.lock();
+            let state = &mut *locked;
             let mut batch = [const { None }; BATCH];
             for slot in &mut batch {
                 *slot = state.pop_within(&mut allowance);
@@ -103,8 +104,8 @@ impl InboxOwner {
             }
             let is_left = !state.queue.is_empty();
             let granted = state.grant();
-            self.inbox.update_work(&state);
-            drop(state);
+            self.inbox.update_work(state);
+            drop(locked);
             granted.into_iter().for_each(Waker::wake);
             let is_full = batch[BATCH - 1].is_some();
             batch.into_iter().map_while(|it| it).for_each(&mut accept);

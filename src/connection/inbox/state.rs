@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Command, Refusal};
-use crate::{message::Message, protocol::Closed, sync::MutexGuard};
+use crate::{config::Config, message::Message, protocol::Closed, sync::MutexGuard};
 
 /// The number of entries whose memory an empty queue keeps.
 const KEPT: usize = 4;
@@ -48,15 +48,26 @@ impl Lazy {
     pub(super) fn is_closed(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.is_closed())
     }
+
+    #[cold]
+    fn create(&mut self, config: &Config) {
+        let limits = Room {
+            messages: config.settings.inbox_size,
+            bytes: config.settings.inbox_bytes,
+        };
+        self.state = Some(Box::new(State::new(limits)));
+    }
 }
 
 /// The state of an inbox, while its lock is held.
 pub(super) struct Locked<'a>(MutexGuard<'a, Lazy>);
 
 impl<'a> Locked<'a> {
-    pub(super) fn new(mut lazy: MutexGuard<'a, Lazy>, limits: Room) -> Self {
-        lazy.state
-            .get_or_insert_with(|| Box::new(State::new(limits)));
+    #[inline]
+    pub(super) fn new(mut lazy: MutexGuard<'a, Lazy>, config: &Config) -> Self {
+        if lazy.state.is_none() {
+            lazy.create(config);
+        }
         Self(lazy)
     }
 
@@ -69,6 +80,7 @@ impl<'a> Locked<'a> {
 impl Deref for Locked<'_> {
     type Target = State;
 
+    #[inline]
     fn deref(&self) -> &State {
         match &self.0.state {
             Some(state) => state,
@@ -78,6 +90,7 @@ impl Deref for Locked<'_> {
 }
 
 impl DerefMut for Locked<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut State {
         match &mut self.0.state {
             Some(state) => state,
