@@ -9,7 +9,6 @@ mod opening;
 mod report;
 mod response;
 mod serving;
-mod slots;
 #[cfg(feature = "tracing")]
 mod trace;
 #[cfg(not(feature = "tracing"))]

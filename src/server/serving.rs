@@ -152,7 +152,7 @@ enum Phase {
     /// The client has no answer.
     Opening(Box<Watch>),
     Open,
-    /// The handler goes on without its connection.
+    /// The handler has dropped its connection and still runs.
     Closing(Box<Closing>),
 }
 

@@ -31,9 +31,10 @@ pub(super) fn closed(ws: &WebSocket<Stream>) {
     }
 }
 
-/// An error of a client, or of the server itself.
+/// An error of a client, or of the server itself. The end of a connection is no warning, because clients come and go.
 pub(super) fn error(error: &Error, peer: Option<SocketAddr>) {
     match peer {
+        _ if error.is_closed() => tracing::debug!(%error, "the connection has ended"),
         Some(peer) => tracing::warn!(%error, %peer, "a client failed"),
         None => tracing::warn!(%error, "the server failed"),
     }

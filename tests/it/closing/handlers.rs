@@ -52,7 +52,7 @@ enum Place {
     Rebuilt,
     /// The handler has taken the connection apart, and drops the parts.
     Parts,
-    /// The handler has dropped the connection, and goes on for a while.
+    /// The handler has dropped the connection, and still runs for a while.
     Dropped,
 }
 
@@ -215,7 +215,7 @@ impl Handling {
         Ok(())
     }
 
-    /// Ends the handler, which drops what it holds.
+    /// Ends the handler, which drops its connection.
     fn end<T>(self, _held: T) -> Result<(), Error> {
         match self.ending {
             Ending::Ok => Ok(()),

@@ -1,4 +1,4 @@
-//! Sources of streams: addresses, unix sockets, listeners of one's own, and wrapped streams.
+//! Sources of streams: addresses, unix sockets, other listeners, and wrapped streams.
 
 use std::{
     io,

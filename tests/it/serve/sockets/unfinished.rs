@@ -106,7 +106,7 @@ async fn unfinished_messages_stay_within_the_limit(replaces: bool) {
         limit: LIMIT as u64,
     };
     assert!(errors.lock().unwrap().iter().all(|error| *error == full));
-    // Others go on.
+    // The others still work.
     let mut ws = server.client().await;
     ws.send("small").await.unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some("small".into()));

@@ -3,6 +3,9 @@
 //! A client is first an opening, and then an open connection. Each kind has a limit of its own. The set is locked
 //! only when a client comes, opens its connection, or leaves.
 
+mod place;
+mod slots;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
@@ -16,21 +19,16 @@ use std::{
 
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, timeout},
+    time::Instant,
 };
 
-use super::{
-    builder::Options,
-    report::Report,
-    slots::{Id, Slots},
-};
-use crate::{
-    connection::Handle, frame::CloseFrame, handshake::HandshakeError, net::served::TaskWaker,
-};
+pub(super) use self::place::{Key, Place};
+use self::slots::{Id, Slots};
+use super::{builder::Options, report::Report};
+use crate::{connection::Handle, frame::CloseFrame, net::served::TaskWaker};
 
-/// How long a client waits for another one to leave, if there is no place. A client that has closed its connection
-/// may connect again before the server has removed it.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// The number of ends of lifetimes that are kept in any case.
+const MIN_LIFETIMES: usize = 64;
 
 /// All clients of a server.
 pub(super) struct Guests {
@@ -65,14 +63,6 @@ pub(super) enum Cut {
     Crowded,
     /// The server stops.
     Stopping,
-}
-
-/// A client's place among the guests. Dropping it removes the client.
-pub(super) struct Place {
-    guests: Arc<Guests>,
-    id: Id,
-    /// The address of the client, if a report or a limit needs it.
-    peer: Option<Box<SocketAddr>>,
 }
 
 impl Guests {
@@ -256,133 +246,24 @@ impl Guests {
 }
 
 impl State {
+    /// Adds the end of a lifetime. Removes those of clients that have left, once they are the larger part.
+    fn add_lifetime(&mut self, end: Instant, id: Id) {
+        let Self {
+            lifetimes,
+            slots,
+            open,
+            ..
+        } = self;
+        if lifetimes.len() >= 2 * *open + MIN_LIFETIMES {
+            lifetimes.retain(|&(_, id)| slots.get_mut(id).is_some());
+        }
+        lifetimes.push_back((end, id));
+    }
+
     /// Returns the tasks of the open connections.
     fn open_tasks(&self) -> Vec<TaskWaker> {
         let open = self.slots.iter().filter(|slot| slot.is_open);
         open.filter_map(|slot| slot.task.clone()).collect()
-    }
-}
-
-impl Place {
-    pub(super) const fn guests(&self) -> &Arc<Guests> {
-        &self.guests
-    }
-
-    /// Returns a key with which the opening of this client changes its state.
-    pub(super) fn key(&self) -> Key {
-        Key {
-            guests: Arc::clone(&self.guests),
-            id: self.id,
-            address: self.guests.counted(self.peer.as_deref()),
-        }
-    }
-
-    /// Returns the address of the client, if it was kept.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.peer.as_deref().copied()
-    }
-
-    /// Sets the task to wake when every handler has to end.
-    pub(super) fn set_task(&self, task: TaskWaker) {
-        let mut state = self.guests.lock();
-        let slot = state.slots.get_mut(self.id);
-        let replaced = slot.and_then(|slot| slot.task.replace(task));
-        drop(state);
-        drop(replaced);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut state = self.guests.lock();
-        let opening = state.openings.remove(&self.id);
-        let slot = state.slots.remove(self.id);
-        state.open -= usize::from(slot.is_open);
-        if let Some(address) = self.guests.counted(self.peer.as_deref())
-            && let Some(clients) = state.per_address.get_mut(&address)
-        {
-            *clients -= 1;
-            if *clients == 0 {
-                state.per_address.remove(&address);
-            }
-        }
-        drop(state);
-        drop((opening, slot));
-        // Others wait for a place, or for the last client to leave.
-        self.guests.changed.notify_waiters();
-    }
-}
-
-/// The key of a client in the opening handshake.
-pub(super) struct Key {
-    guests: Arc<Guests>,
-    id: Id,
-    address: Option<IpAddr>,
-}
-
-impl Key {
-    /// Gives the client a place among the open connections, before the 101 response is written. Waits for
-    /// [`PATIENCE`] while there is none.
-    pub(super) async fn admit(&self) -> Result<(), HandshakeError> {
-        let mut full = Ok(());
-        let admitted = self.guests.until(|state| {
-            full = self.try_admit(state);
-            full.is_ok() || state.stop.is_some()
-        });
-        let _ = timeout(PATIENCE, admitted).await;
-        full
-    }
-
-    fn try_admit(&self, state: &mut State) -> Result<(), HandshakeError> {
-        let limits = &self.guests.options.limits;
-        let of_address = self.address.and_then(|it| state.per_address.get(&it));
-        let reason = if state.stop.is_some() {
-            "the server is shutting down"
-        } else if state.open >= limits.connections {
-            "the server has too many connections"
-        } else if of_address.is_some_and(|clients| *clients > limits.per_address) {
-            "there are too many connections from this address"
-        } else {
-            state.openings.remove(&self.id);
-            if let Some(slot) = state.slots.get_mut(self.id) {
-                slot.is_open = true;
-                state.open += 1;
-            }
-            if let Some(lifetime) = limits.lifetime
-                && let Some(end) = Instant::now().checked_add(lifetime)
-            {
-                state.lifetimes.push_back((end, self.id));
-                self.guests.changed.notify_waiters();
-            }
-            return Ok(());
-        };
-        Err(HandshakeError::Unavailable { reason })
-    }
-
-    /// Adds the connection that is now open.
-    pub(super) fn on_open(&self, task: TaskWaker) {
-        let mut state = self.guests.lock();
-        let stop = state.stop.clone();
-        if let Some(slot) = state.slots.get_mut(self.id) {
-            slot.task = Some(task.clone());
-        }
-        drop(state);
-        if let Some(frame) = stop {
-            self.guests.handle(&task).request_close(frame);
-        }
-    }
-
-    /// Ends the watch over the handshake: the client has its answer.
-    pub(super) fn on_answer(&self) {
-        let opening = self.guests.lock().openings.remove(&self.id);
-        drop(opening);
-    }
-
-    /// Returns whether the handshake was cut short.
-    pub(super) fn is_cut(&self) -> bool {
-        let mut state = self.guests.lock();
-        let is_open = state.slots.get_mut(self.id).is_some_and(|it| it.is_open);
-        !is_open && !state.openings.contains_key(&self.id)
     }
 }
 
@@ -393,5 +274,28 @@ impl fmt::Debug for Guests {
             .field("openings", &openings)
             .field("open", &open)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_that_have_left_leave_no_lifetimes_behind() {
+        let mut options = Options::default();
+        options.limits.lifetime = Some(Duration::from_secs(3600));
+        let guests = Arc::new(Guests::new(Arc::new(options)));
+        let mut places = Vec::new();
+        for number in 0..10_000 {
+            let (place, _cut) = guests.enter(None);
+            place.key().admit().await.unwrap();
+            if number % 100 == 0 {
+                places.push(place);
+            }
+        }
+        assert_eq!(guests.count(), (0, 100));
+        let kept = guests.lock().lifetimes.len();
+        assert!((100..=2 * 100 + MIN_LIFETIMES).contains(&kept), "{kept}");
     }
 }
