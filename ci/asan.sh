@@ -30,7 +30,7 @@ tests() {
 # In a copy, with new times: cargo cannot tell its files from those of a run before by their paths.
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-tar -cf - --exclude=target Cargo.toml Cargo.lock README.md src benches | tar -xmf - -C "$copy"
+tar -cf - --exclude=target Cargo.toml Cargo.lock README.md src benches examples | tar -xmf - -C "$copy"
 cd "$copy"
 
 echo "asan: the tests of src/simd" >&2

@@ -22,7 +22,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/original" "$scratch/mutant"
 # With new times: cargo cannot tell these files from those of a run before by their paths.
-tar -cf - --exclude=target Cargo.toml Cargo.lock README.md src benches |
+tar -cf - --exclude=target Cargo.toml Cargo.lock README.md src benches examples |
     tar -xmf - -C "$scratch/mutant"
 cp -R "$scratch/mutant/src" "$scratch/original"
 cd "$scratch/mutant"

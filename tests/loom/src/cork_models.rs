@@ -22,9 +22,12 @@ use crate::{
 /// A connection that its last owner has dropped.
 struct Left(Stream);
 
+/// Mail of the server for the connection.
+type Mail = &'static str;
+
 /// The same as `net::Stream`, with its pending bytes.
 struct Stream {
-    cork: Cork<Socket, Left>,
+    cork: Cork<Socket, Left, Mail>,
     queue: &'static str,
 }
 
@@ -65,7 +68,7 @@ impl Drop for Stream {
 }
 
 /// Runs a handler like `serve`, for a peer that reads within `close_timeout`.
-fn serve(cork: HandlerTask<Socket, Left>, handler: impl Future) {
+fn serve(cork: HandlerTask<Socket, Left, Mail>, handler: impl Future) {
     {
         let mut handler = pin!(handler);
         let _ = wait(|cx| cork.poll(handler.as_mut(), cx).0);
@@ -73,7 +76,7 @@ fn serve(cork: HandlerTask<Socket, Left>, handler: impl Future) {
     assert!(wait(|cx| cork.poll_left(cx)).is_none());
 }
 
-fn connection() -> (Stream, HandlerTask<Socket, Left>, Peer) {
+fn connection() -> (Stream, HandlerTask<Socket, Left, Mail>, Peer) {
     let socket = Socket::default();
     let peer = socket.peer();
     let cork = Cork::new(socket);
@@ -350,5 +353,30 @@ fn a_connection_that_comes_back_too_late_closes_its_socket() {
         task.join().unwrap();
         other.join().unwrap();
         assert_eq!(peer.got(), (String::new(), true));
+    });
+}
+
+/// The server writes mail and wakes the task that polls the connection.
+#[test]
+fn mail_reaches_the_connection() {
+    check(|| {
+        let (stream, cork, _peer) = connection();
+        let server = stream.cork.clone();
+        let server = thread::spawn(move || {
+            server.write_mail(|mail| {
+                *mail = Some("close");
+                ((), true)
+            });
+            server.wake_task();
+        });
+        let mail = wait(|cx| {
+            cork.set_task(cx.waker());
+            match stream.cork.has_mail() {
+                true => Poll::Ready(stream.cork.read_mail(Option::take)),
+                false => Poll::Pending,
+            }
+        });
+        assert_eq!(mail, Some("close"));
+        server.join().unwrap();
     });
 }
