@@ -120,7 +120,8 @@ impl ServerBuilder {
 
     /// Limits the age of a connection. Default: no limit.
     ///
-    /// The server then closes the connection with 1001. A client that connects again may reach another server.
+    /// The server then closes the connection with 1001, while the future of `serve` is polled. A client that connects
+    /// again may reach another server.
     #[must_use]
     pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options_mut().limits.lifetime = limit.into();
