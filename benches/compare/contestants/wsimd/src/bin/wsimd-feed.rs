@@ -12,7 +12,7 @@ use wsimd::{Error, ServerBuilder, WebSocket};
 struct Adapter;
 
 async fn echo(builder: Arc<ServerBuilder>, stream: TcpStream) -> Result<(), Error> {
-    let mut ws = Box::pin(builder.accept(stream)).await?;
+    let mut ws = builder.accept(stream).await?;
     while let Some(message) = ws.recv().await? {
         ws.feed(message).await?;
     }
