@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
 use super::Stream;
 
 /// The number of clients that may wait to be accepted. The system may have a lower limit.
-const BACKLOG: u32 = 4096;
+const BACKLOG: u32 = 1024;
 
 /// A source of streams for a server: a `TcpListener`, a `UnixListener`, or a type of your own.
 ///

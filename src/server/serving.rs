@@ -50,7 +50,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The number of clients that are accepted without a pause for other tasks.
-const BATCH: u32 = 8;
+const BATCH: u32 = 16;
 
 /// The reason of the Close frame at the end of the lifetime of a connection.
 const LIFETIME_ENDED: &str = "the lifetime of the connection has ended";
@@ -116,7 +116,12 @@ where
 
     fn spawn(&self, stream: Stream) {
         let shared = Arc::clone(&self.shared);
-        let peer = stream.peer_addr().ok();
+        let peer = match stream.peer_addr() {
+            Ok(peer) => Some(peer),
+            // A port scanner has reset the connection.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => return,
+            Err(_) => None,
+        };
         let (place, cut) = shared.guests.enter(peer);
         let deadline = deadline(Role::Server, &shared.options.config);
         let watch = Watch {

@@ -281,3 +281,46 @@ async fn an_address_without_a_port_is_shown_as_it_was_given() {
         "cannot listen on localhost:99999: invalid port value",
     );
 }
+
+/// The text of an invalid URI names its fault.
+#[tokio::test]
+async fn an_invalid_uri_names_its_fault() {
+    let cases = [
+        ("localhost:8765", "ws://"),
+        ("http://localhost", "ws://"),
+        ("ws://", "host"),
+        ("ws://h:99999", "port"),
+        ("ws://h/#part", "fragment"),
+        ("ws://h/a b", "byte 8"),
+        ("ws://b\u{fc}cher.example/", "punycode"),
+    ];
+    for (uri, part) in cases {
+        let text = connect_error(uri).await.to_string();
+        assert!(
+            text.starts_with("invalid URI: ") && text.contains(part),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_unusable_setting_names_its_value() {
+    let offer = || wsimd::Offer::new();
+    let twice = offer().subprotocols(["a", "a"]).unwrap_err().to_string();
+    assert!(
+        twice.contains("\"a\"") && twice.contains("twice"),
+        "{twice}"
+    );
+    let no_token = offer().subprotocols(["a b"]).unwrap_err().to_string();
+    assert!(
+        no_token.contains("\"a b\"") && no_token.contains("token"),
+        "{no_token}"
+    );
+    let origin = wsimd::Origins::list(["https://example.com/"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        origin.contains("https://example.com/") && origin.contains("path"),
+        "{origin}"
+    );
+}

@@ -36,6 +36,8 @@ impl Answer {
             head: head.to_owned(),
             body: body.to_owned(),
         };
+        let date = answer.header("date").expect("a date");
+        assert_eq!(date.len(), "Sun, 06 Nov 1994 08:49:37 GMT".len(), "{what}");
         let connection = answer.header("connection").unwrap_or_default();
         assert!(
             connection.split(", ").any(|it| it == "close"),

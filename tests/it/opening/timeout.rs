@@ -141,3 +141,13 @@ async fn a_slow_handshake_within_the_timeout_succeeds_and_the_timeout_ends_with_
         .unwrap();
     assert_eq!(ws.recv().await.unwrap(), Some("Hello".into()));
 }
+
+/// A task that accepts a client itself keeps no memory of the handshake.
+#[test]
+fn the_futures_of_accept_and_upgrade_are_small() {
+    let (_near, far) = duplex(1);
+    let builder = ServerBuilder::new();
+    assert!(size_of_val(&builder.accept(far)) <= 64);
+    let (_near, far) = duplex(1);
+    assert!(size_of_val(&wsimd::accept(far)) <= 128);
+}

@@ -92,7 +92,7 @@ async fn an_address_has_a_limit_of_its_own() {
 
 #[tokio::test]
 async fn silent_clients_do_not_keep_others_out() {
-    let builder = ServerBuilder::new().max_handshakes(8);
+    let builder = ServerBuilder::new().max_handshakes(8).max_connections(1);
     let mut server = Served::start(builder, echo).await;
     let (mut silent, mut addresses) = (Vec::new(), Vec::new());
     for number in 0..8 {
