@@ -237,7 +237,8 @@ impl ServerBuilder {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        Opening::begin(io, Arc::clone(&self.options), None).await
+        // Boxed, as in `accept`.
+        Box::pin(Opening::begin(io, Arc::clone(&self.options), None)).await
     }
 
     /// Checks a request that an HTTP server has read, and creates the 101 response. [`Accepted::open`] creates the

@@ -144,10 +144,12 @@ async fn a_slow_handshake_within_the_timeout_succeeds_and_the_timeout_ends_with_
 
 /// A task that accepts a client itself keeps no memory of the handshake.
 #[test]
-fn the_futures_of_accept_and_upgrade_are_small() {
+fn the_futures_of_accept_and_begin_are_small() {
     let (_near, far) = duplex(1);
     let builder = ServerBuilder::new();
     assert!(size_of_val(&builder.accept(far)) <= 64);
+    let (_near, far) = duplex(1);
+    assert!(size_of_val(&builder.begin(far)) <= 64);
     let (_near, far) = duplex(1);
     assert!(size_of_val(&wsimd::accept(far)) <= 128);
 }
