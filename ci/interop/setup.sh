@@ -23,7 +23,7 @@ works() { "$home/$1" -v >/dev/null 2>&1; }
 unpack() {
     command -v apt-get >/dev/null || { say "install nginx and HAProxy: this machine has no apt"; exit 1; }
     [ "$(id -u)" -ne 0 ] || timeout 60 apt-get update -qq >/dev/null 2>&1 || true
-    local new=$home/root.new packages
+    local new=$home/unpacked.new packages
     packages=$(apt-get install --simulate --no-install-recommends "$@" | awk '/^Inst / { print $2 }')
     rm -rf "$new"
     mkdir -p "$new/debs"
@@ -32,8 +32,8 @@ unpack() {
     for deb in "$new/debs"/*.deb; do
         dpkg-deb -x "$deb" "$new"
     done
-    rm -rf "$new/debs" "$home/root"
-    mv "$new" "$home/root"
+    rm -rf "$new/debs" "$home/unpacked"
+    mv "$new" "$home/unpacked"
     say "unpacked" $packages
 }
 
@@ -45,10 +45,10 @@ link() {
         ln -s "$path" "$home/$1"
         return
     fi
-    [ -x "$home/root/usr/sbin/$1" ] || unpack nginx haproxy
+    [ -x "$home/unpacked/usr/sbin/$1" ] || unpack nginx haproxy
     cat >"$home/$1" <<END
 #!/bin/sh
-LD_LIBRARY_PATH=\$(echo '$home'/root/usr/lib/*-linux-gnu) exec '$home/root/usr/sbin/$1' "\$@"
+LD_LIBRARY_PATH=\$(echo '$home'/unpacked/usr/lib/*-linux-gnu) exec '$home/unpacked/usr/sbin/$1' "\$@"
 END
     chmod +x "$home/$1"
 }

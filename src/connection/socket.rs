@@ -154,6 +154,8 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if let Some(queued) = message {
+            // A task that only sends may never wait.
+            self.take_inbox();
             if !self.link.accepts() {
                 ready!(self.poll_met(Want::Room, cx))?;
             }

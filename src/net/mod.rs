@@ -197,6 +197,6 @@ impl AsyncWrite for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.with_io(|io| io.is_write_vectored()).unwrap_or(true)
+        self.0.is_write_vectored()
     }
 }

@@ -168,6 +168,7 @@ struct Watch {
     deadline: Deadline,
 }
 
+/// In a box of its own in [`Phase`], so that the task of each client stays small.
 type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Why the handler of a client has ended.

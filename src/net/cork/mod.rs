@@ -44,6 +44,7 @@ pub(crate) struct Cork<S, C, M>(Arc<Inner<S, C, M>>);
 struct Inner<S, C, M> {
     /// Whether there is mail that the connection has not seen. Changes under the lock only.
     has_mail: AtomicBool,
+    is_write_vectored: bool,
     shared: Mutex<Shared<S, C, M>>,
 }
 
@@ -95,6 +96,7 @@ impl<S, C, M> Clone for Cork<S, C, M> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Cork<S, C, M> {
     pub(super) fn new(io: S) -> Self {
+        let is_write_vectored = io.is_write_vectored();
         let shared = Mutex::new(Shared {
             io: Some(io),
             dropped: false,
@@ -108,6 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Cork<S, C, M> {
         });
         Self(Arc::new(Inner {
             has_mail: AtomicBool::new(false),
+            is_write_vectored,
             shared,
         }))
     }
@@ -121,6 +124,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Cork<S, C, M> {
     /// Returns whether bytes or a writer wait for the socket.
     pub(super) fn is_busy(&self) -> bool {
         self.shared().rest.is_some()
+    }
+
+    /// Returns whether the socket has vectored writes. Takes no lock.
+    pub(super) fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored
     }
 
     /// Calls `look` with the socket; `None` once the socket is closed.

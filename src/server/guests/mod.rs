@@ -113,11 +113,11 @@ impl Guests {
         (place, receiver)
     }
 
-    /// Tells all clients that the server stops. Returns `false` if it has stopped before.
-    pub(super) fn stop(&self, frame: CloseFrame) -> bool {
+    /// Tells all clients that the server stops. The first call counts.
+    pub(super) fn stop(&self, frame: CloseFrame) {
         let mut state = self.lock();
         if state.stop.is_some() {
-            return false;
+            return;
         }
         state.stop = Some(frame.clone());
         let openings = std::mem::take(&mut state.openings);
@@ -130,7 +130,6 @@ impl Guests {
             self.handle(&task).request_close(frame.clone());
         }
         self.changed.notify_waiters();
-        true
     }
 
     /// Ends every handler that still runs. Returns the number of clients that are left.
@@ -297,5 +296,18 @@ mod tests {
         assert_eq!(guests.count(), (0, 100));
         let kept = guests.lock().lifetimes.len();
         assert!((100..=2 * 100 + MIN_LIFETIMES).contains(&kept), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_gave_way_is_not_admitted() {
+        let mut options = Options::default();
+        options.limits.handshakes = 1;
+        let guests = Arc::new(Guests::new(Arc::new(options)));
+        let (oldest, mut cut) = guests.enter(None);
+        let (next, _cut) = guests.enter(None);
+        assert_eq!(cut.try_recv(), Ok(Cut::Crowded));
+        assert!(oldest.key().admit().await.is_err());
+        assert!(next.key().admit().await.is_ok());
+        assert_eq!(guests.count(), (0, 1));
     }
 }

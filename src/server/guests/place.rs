@@ -98,6 +98,8 @@ impl Key {
         let of_address = self.address.and_then(|it| state.per_address.get(&it));
         let reason = if state.stop.is_some() {
             "the server is shutting down"
+        } else if !state.openings.contains_key(&self.id) {
+            "too many clients are in the opening handshake"
         } else if state.open >= limits.connections {
             "the server has too many connections"
         } else if of_address.is_some_and(|clients| *clients > limits.per_address) {

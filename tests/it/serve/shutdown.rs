@@ -210,3 +210,33 @@ async fn handshakes_in_every_step_get_503() {
     }
     soon(&mut server.task).await.unwrap();
 }
+
+/// The sends of such a handler never wait.
+#[tokio::test]
+async fn a_handler_that_only_sends_is_closed_at_once() {
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("ws://{}", server.local_addr().unwrap());
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve(async |mut ws| {
+        loop {
+            ws.send("tick").await?;
+            sleep(Duration::from_millis(2)).await;
+        }
+    }));
+    let mut ws = wsimd::connect(&uri).await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some("tick".into()));
+    let client = tokio::spawn(async move {
+        while ws.recv().await.unwrap().is_some() {}
+        ws.closed().unwrap().code()
+    });
+    let start = Instant::now();
+    let cut = handle.shutdown(CloseCode::GOING_AWAY, "", Duration::from_secs(30));
+    assert_eq!(cut.await.unwrap(), 0);
+    assert!(
+        start.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(client.await.unwrap(), CloseCode::GOING_AWAY);
+    serving.await.unwrap();
+}
