@@ -168,9 +168,9 @@ pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
 #[doc(inline)]
 pub use handshake::{Origins, client::Offer, server::Policy};
 #[doc(inline)]
-pub use message::Message;
+pub use message::{Message, MessageRef};
 #[doc(inline)]
-pub use protocol::{Closed, Event};
+pub use protocol::{Closed, Event, EventRef};
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use server::{Accepted, Opening, Serve, Server, ServerBuilder, ServerHandle, accept, serve};

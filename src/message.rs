@@ -1,7 +1,10 @@
 //! [`Message`]: the unit that an application sends and receives.
 
+mod message_ref;
+
 use bytes::Bytes;
 
+pub use self::message_ref::MessageRef;
 use crate::text::Text;
 
 /// A text or binary message (RFC 6455 §5.6). Clones share the payload.

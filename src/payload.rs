@@ -53,6 +53,24 @@ impl Payload {
         }
     }
 
+    /// Unmasks a whole payload in place, which is `masked` with `key`.
+    #[inline]
+    pub(crate) fn unmask_whole(
+        is_text: bool,
+        masked: &mut [u8],
+        key: MaskingKey,
+        simd: Simd,
+    ) -> Result<(), ProtocolError> {
+        if !is_text {
+            simd.mask(masked, key);
+            return Ok(());
+        }
+        match simd.unmask_validate(masked, key, Carry::NONE) {
+            Ok(carry) if carry.is_none() => Ok(()),
+            _ => Err(ProtocolError::InvalidUtf8),
+        }
+    }
+
     /// Returns whether the payload is text.
     pub(crate) const fn is_text(&self) -> bool {
         self.is_text

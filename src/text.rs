@@ -41,14 +41,8 @@ impl Text {
     }
 
     /// Returns the text as `str`.
-    #[expect(
-        unsafe_code,
-        reason = "the one place that turns validated bytes into a str"
-    )]
     pub fn as_str(&self) -> &str {
-        // SAFETY: every constructor establishes the invariant that `bytes` is valid UTF-8. The bytes are
-        // immutable, and callers of `payload_mut` leave them unchanged or empty.
-        unsafe { str::from_utf8_unchecked(&self.bytes) }
+        validated_str(&self.bytes)
     }
 
     /// Returns the bytes for `mem::take`. The caller must leave them unchanged or empty.
@@ -60,6 +54,20 @@ impl Text {
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
+}
+
+/// Returns validated bytes as `str`.
+///
+/// The callers are [`Text::as_str`] and [`MessageRef::as_text`](crate::MessageRef::as_text), whose types have the
+/// invariant that their bytes are valid UTF-8.
+#[expect(
+    unsafe_code,
+    reason = "the one place that turns validated bytes into a str"
+)]
+pub(crate) fn validated_str(bytes: &[u8]) -> &str {
+    // SAFETY: the constructors of both callers establish the invariant. A `Text` is immutable, and callers of
+    // `payload_mut` leave it unchanged or empty. A `MessageRef` that lends its bytes for changes is consumed.
+    unsafe { str::from_utf8_unchecked(bytes) }
 }
 
 impl Deref for Text {

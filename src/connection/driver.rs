@@ -94,14 +94,13 @@ impl<'a, S: Io> Driver<'a, S> {
                 return MET;
             }
             if looks && (want.takes_messages() || !self.session().is_parked()) {
-                match self.link.session_mut().receive(&mut self.turn) {
-                    Some(message) if want == Want::Message => {
-                        return Poll::Ready(Outcome::Message(message));
+                match self.link.session_mut().receive(want, &mut self.turn) {
+                    Some(outcome) if want == Want::Message => return Poll::Ready(outcome),
+                    Some(Outcome::Message(message)) if want != Want::Ended => {
+                        self.session_mut().park(message);
                     }
-                    Some(_) if want == Want::Ended => continue,
-                    Some(message) => self.session_mut().park(message),
                     None if self.session().step() == Step::Continue => {}
-                    None => continue,
+                    _ => continue,
                 }
             }
             let wrote = match self.wrote.take() {

@@ -183,6 +183,7 @@ impl Link {
     /// Reads once, unless a message is parked.
     pub(super) fn read<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
         if self.session.is_parked() {
+            self.session.wire_mut().miss_read();
             return Attempt::Blocked;
         }
         if turn.work.is_done() && !(self.session.is_starved() && turn.may_read()) {

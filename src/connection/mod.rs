@@ -14,6 +14,7 @@ mod ending;
 mod handle;
 mod inbox;
 mod intake;
+mod lend;
 mod link;
 mod owned;
 mod parts;

@@ -11,8 +11,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::message::MessageRef;
 
 /// The size of a read buffer, in bytes.
 const SIZE: usize = 512 << 10;
@@ -29,6 +31,12 @@ impl ReadBuffer {
     /// Returns the bytes, so that some can be consumed; `None` when there are none.
     pub(super) fn bytes(&mut self) -> Option<&mut BytesMut> {
         self.0.as_deref_mut()
+    }
+
+    /// Returns the bytes; `None` when there are none.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<&BytesMut> {
+        self.0.as_deref()
     }
 
     /// Returns whether there are no bytes.
@@ -64,7 +72,10 @@ impl ReadBuffer {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let mut buffer = self.lease();
-        let read = pin!(io.read_buf(&mut *buffer)).poll(cx);
+        // A message at the end of the buffer can be padded in place.
+        let room = buffer.capacity() - buffer.len();
+        let most = room.saturating_sub(MessageRef::PADDING).max(1);
+        let read = pin!(io.read_buf(&mut (&mut *buffer).limit(most))).poll(cx);
         if matches!(read, Poll::Ready(Ok(1..))) {
             self.0 = Some(buffer);
         } else if buffer.is_empty() {

@@ -1,5 +1,7 @@
 //! [`Session`]: everything of a connection but its stream, its tasks and its clock.
 
+mod receiving;
+
 use std::{
     io,
     task::{Poll, ready},
@@ -23,7 +25,7 @@ use crate::{
     extension::Compress,
     frame::{CloseFrame, SendError},
     message::Message,
-    protocol::{Closed, Endpoint, Event, Received, Step, Work, text},
+    protocol::{Closed, Endpoint, Step, Work},
 };
 
 /// The endpoint of a connection, its buffers, and the reason of its end.
@@ -238,57 +240,6 @@ impl Session {
         self.pings.on_end(&self.endpoint.close_frames());
     }
 
-    /// Keeps a message for the task that receives.
-    pub(super) fn park(&mut self, message: Message) {
-        self.parked = Some(Box::new(message));
-    }
-
-    /// Takes the parked message.
-    pub(super) fn take_parked(&mut self) -> Option<Message> {
-        Some(*self.parked.take()?)
-    }
-
-    /// Returns whether a message is parked.
-    #[inline]
-    pub(super) const fn is_parked(&self) -> bool {
-        self.parked.is_some()
-    }
-
-    /// Returns the next message if the input begins with all of it, and no message is parked. Nothing
-    /// else of the connection changes, so that this needs no poll.
-    #[inline(always)]
-    pub(super) fn receive_whole(&mut self) -> Option<Message> {
-        if self.parked.is_some() {
-            return None;
-        }
-        match self.wire.receive_whole(&mut self.endpoint)? {
-            Received::Text(payload) => Some(text(payload)),
-            Received::Binary(payload) => Some(payload.into()),
-            Received::Control(_) => None,
-        }
-    }
-
-    /// Returns the parked message, or the next one in the input. Answers to control frames are queued.
-    #[inline(always)]
-    pub(super) fn receive<S>(&mut self, turn: &mut Turn<'_, S>) -> Option<Message> {
-        if self.parked.is_some() {
-            return self.take_parked();
-        }
-        loop {
-            match self.wire.receive(&mut self.endpoint, turn)? {
-                Received::Text(payload) => return Some(text(payload)),
-                Received::Binary(payload) => return Some(payload.into()),
-                Received::Control(event) => self.on_control(&event),
-            }
-        }
-    }
-
-    /// Returns whether nothing is received without another read.
-    #[inline]
-    pub(super) fn is_starved(&self) -> bool {
-        self.wire.is_starved(&self.endpoint)
-    }
-
     /// Reads once.
     pub(super) fn read<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Attempt {
         let read = self.wire.read(&mut self.endpoint, turn);
@@ -374,9 +325,9 @@ impl Session {
 
     /// Returns the last result of `recv`: the same each time, but an I/O error only once.
     #[cold]
-    pub(super) fn report(&mut self) -> Result<Option<Message>, Error> {
+    pub(super) fn report(&mut self) -> Result<(), Error> {
         match self.refusal() {
-            Error::Closed(closed) if closed.is_clean() => Ok(None),
+            Error::Closed(closed) if closed.is_clean() => Ok(()),
             error => Err(error),
         }
     }
@@ -385,12 +336,6 @@ impl Session {
         match self.is_open() {
             true => Ok(()),
             false => Err(self.refusal()),
-        }
-    }
-
-    fn on_control(&mut self, event: &Event) {
-        if let Event::Pong(payload) = event {
-            self.pings.on_pong(payload);
         }
     }
 

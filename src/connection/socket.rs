@@ -7,14 +7,20 @@ use tokio::time::Instant;
 use super::{
     driver::Driver,
     handle::Handle,
+    lend::Lent,
     link::Link,
+    read::ReadBuffer,
     session::Session,
     transport::Transport,
     turn::Io,
     waiters::{Side, Waiters},
     want::{Outcome, View, Want},
 };
-use crate::{error::Error, frame::CloseFrame, message::Message};
+use crate::{
+    error::Error,
+    frame::{CloseFrame, WholeFrame},
+    message::Message,
+};
 
 /// A connection with its stream.
 pub(super) struct Socket<S> {
@@ -52,6 +58,16 @@ impl<S> Socket<S> {
 }
 
 impl<S> Socket<S> {
+    /// Continues with the rest of an input that was lent. Returns the waker of a task that has waited for it. Wake
+    /// it once no lock is held.
+    #[inline]
+    pub(super) fn give_back(&mut self, input: ReadBuffer) -> Option<Waker> {
+        match self.session_mut().give_back(input) {
+            true => self.waiters.take(Side::Write),
+            false => None,
+        }
+    }
+
     /// Returns a handle that sends from elsewhere.
     pub(super) fn handle(&mut self) -> Handle {
         self.claim_inbox();
@@ -98,14 +114,35 @@ impl<S: Io> Socket<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
+        self.poll_next(|session, frame| session.take_whole(frame), cx)
+    }
+
+    /// Receives a message that is to be lent; `None` after a clean end.
+    #[inline]
+    pub(super) fn poll_lend(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Lent>, Error>> {
+        self.poll_next(|session, frame| Lent::new(session, frame), cx)
+    }
+
+    /// Receives a message. `take` takes a whole one out of the input, unless it is a violation.
+    #[inline(always)]
+    fn poll_next<T: From<Message>>(
+        &mut self,
+        take: impl Fn(&mut Session, WholeFrame) -> Option<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<T>, Error>> {
         ready!(self.poll_proceed(cx));
         self.session_mut().wire_mut().only_sends(false);
-        if let Some(message) = self.session_mut().receive_whole() {
-            return Poll::Ready(Ok(Some(message)));
-        }
-        match ready!(self.poll(Want::Message, cx)) {
-            Outcome::Message(message) => Poll::Ready(Ok(Some(message))),
-            Outcome::Met | Outcome::Over => Poll::Ready(self.session_mut().report()),
+        loop {
+            if let Some(frame) = self.session().find_whole()
+                && let Some(message) = take(self.session_mut(), frame)
+            {
+                return Poll::Ready(Ok(Some(message)));
+            }
+            match ready!(self.poll(Want::Message, cx)) {
+                Outcome::Message(message) => return Poll::Ready(Ok(Some(message.into()))),
+                Outcome::Met => {}
+                Outcome::Over => return Poll::Ready(self.session_mut().report().map(|()| None)),
+            }
         }
     }
 

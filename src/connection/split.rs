@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -12,14 +12,14 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    PongWaiter, TrySendError, WebSocket, owned::Owned, ping, socket::Socket, waiters::lock,
-    want::Want,
+    PongWaiter, TrySendError, WebSocket, lend::call_once, owned::Owned, ping, socket::Socket,
+    waiters::lock, want::Want,
 };
 use crate::{
     error::Error,
     extension::Compress,
     frame::{CloseCode, CloseFrame},
-    message::Message,
+    message::{Message, MessageRef},
     protocol::Closed,
     sync::Mutex,
     text::Text,
@@ -128,6 +128,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
     /// As [`WebSocket::recv`].
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         poll(&self.0, |it| it.poll_recv(cx))
+    }
+
+    /// Receives the next message and lends it to `f`, as [`WebSocket::recv_with`].
+    ///
+    /// The connection is not locked while `f` runs, so that `f` may call [`WriteHalf::try_feed`]. The other half
+    /// reads nothing meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::recv_with`].
+    pub fn recv_with<R>(
+        &mut self,
+        f: impl FnOnce(MessageRef<'_>) -> R,
+    ) -> impl Future<Output = Result<Option<R>, Error>> {
+        let mut f = Some(f);
+        poll_fn(move |cx| self.poll_recv_with(cx, |message| call_once(&mut f, message)))
+    }
+
+    /// Polls for the next message, and lends it as [`recv_with`](Self::recv_with) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::recv`].
+    pub fn poll_recv_with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(MessageRef<'_>) -> R,
+    ) -> Poll<Result<Option<R>, Error>> {
+        let Some(lent) = ready!(poll(&self.0, |it| it.poll_lend(cx)))? else {
+            return Poll::Ready(Ok(None));
+        };
+        let give_back = |input| {
+            let writer = lock(&self.0).give_back(input);
+            writer.into_iter().for_each(Waker::wake);
+        };
+        Poll::Ready(Ok(Some(lent.call(f, give_back))))
     }
 }
 

@@ -96,7 +96,9 @@ impl View {
 
 /// The end of a wait.
 pub(super) enum Outcome {
+    /// A message that was assembled or parked.
     Message(Message),
+    /// The want is met: for [`Want::Message`], the input begins with a whole message.
     Met,
     /// The want cannot be met any more.
     Over,

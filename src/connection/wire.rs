@@ -1,7 +1,7 @@
 //! [`Wire`]: the bytes of a connection between its endpoint and its stream, in both directions.
 
 use std::{
-    io,
+    io, mem,
     pin::{Pin, pin},
     task::{Poll, ready},
 };
@@ -14,7 +14,10 @@ use super::{
     turn::{Debt, Io, Turn},
     write::WriteQueue,
 };
-use crate::protocol::{Endpoint, Output, Received, Step};
+use crate::{
+    frame::WholeFrame,
+    protocol::{Endpoint, Output, Received, Step},
+};
 
 /// The outcome of an attempt to move bytes.
 #[derive(Debug)]
@@ -41,6 +44,16 @@ impl From<Poll<io::Result<usize>>> for Attempt {
     }
 }
 
+/// Whether the input is lent to a closure of the application.
+#[derive(Clone, Copy, Debug, Default)]
+enum Lent {
+    #[default]
+    No,
+    Out,
+    /// It is, and another task would have read.
+    Missed,
+}
+
 /// The buffers of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
@@ -55,6 +68,7 @@ pub(super) struct Wire {
     debt: Debt,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
     received: bool,
+    lent: Lent,
     /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
     written: bool,
 }
@@ -137,28 +151,69 @@ impl Wire {
     /// one was last asked for.
     #[inline]
     pub(super) const fn only_sends(&mut self, sends: bool) -> bool {
-        std::mem::replace(&mut self.only_sends, sends)
+        mem::replace(&mut self.only_sends, sends)
     }
 
     /// Returns whether bytes have arrived since the last call.
     pub(super) const fn take_received(&mut self) -> bool {
-        std::mem::replace(&mut self.received, false)
+        mem::replace(&mut self.received, false)
     }
 
     /// Returns whether the stream has taken bytes since the last call.
     pub(super) const fn take_written(&mut self) -> bool {
-        std::mem::replace(&mut self.written, false)
+        mem::replace(&mut self.written, false)
     }
 
-    /// Receives the next message if the input begins with all of it.
+    /// Returns the place of the next message if the input begins with all of it.
     #[inline(always)]
-    pub(super) fn receive_whole(&mut self, endpoint: &mut Endpoint) -> Option<Received> {
-        let input = self.input.bytes()?;
-        let received = endpoint.next_whole(input, &mut self.output);
-        if received.is_some() {
-            self.input.release_empty();
-        }
+    pub(super) fn find_whole(&self, endpoint: &Endpoint) -> Option<WholeFrame> {
+        endpoint.receiver().find_whole(self.input.peek()?)
+    }
+
+    /// Copies a whole message out of the input. `None` after a violation.
+    #[inline(always)]
+    pub(super) fn take_whole(
+        &mut self,
+        frame: WholeFrame,
+        endpoint: &mut Endpoint,
+    ) -> Option<Received> {
+        let received = endpoint.take_whole(frame, self.input.bytes()?, &mut self.output);
+        self.input.release_empty();
         received
+    }
+
+    /// Unmasks a whole message in place, and takes the input. `None` after a violation.
+    #[inline(always)]
+    pub(super) fn lend_whole(
+        &mut self,
+        frame: WholeFrame,
+        endpoint: &mut Endpoint,
+    ) -> Option<ReadBuffer> {
+        let input = self.input.bytes()?;
+        endpoint.open_whole(frame, input, &mut self.output).ok()?;
+        self.lent = Lent::Out;
+        Some(mem::take(&mut self.input))
+    }
+
+    /// Returns whether the input is lent.
+    #[inline]
+    pub(super) const fn is_lent(&self) -> bool {
+        !matches!(self.lent, Lent::No)
+    }
+
+    /// Records that another task would read if the input were not lent.
+    pub(super) const fn miss_read(&mut self) {
+        if self.is_lent() {
+            self.lent = Lent::Missed;
+        }
+    }
+
+    /// Continues with the rest of the input. Returns whether another task would have read meanwhile.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, input: ReadBuffer) -> bool {
+        self.input = input;
+        self.input.release_empty();
+        matches!(mem::replace(&mut self.lent, Lent::No), Lent::Missed)
     }
 
     /// Receives the next message or pong in the input. Answers go to the output.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Closed, Closing, Event, Output, Receiver, Sender, Step, receiver::Received, work::Work,
+    Closed, Closing, Event, EventRef, Output, Receiver, Sender, Step,
+    receiver::{Received, lend},
+    work::Work,
 };
 use crate::{
     config::Config,
     extension::{Compress, Extensions},
-    frame::{ProtocolError, Role},
+    frame::{ProtocolError, Role, WholeFrame},
 };
 
 /// One side of an open WebSocket connection, without I/O, clock or task (RFC 6455 §5.5, §7).
@@ -97,6 +99,28 @@ impl Endpoint {
         Ok(received.map(Received::into_event))
     }
 
+    /// Receives the next event as [`receive`](Self::receive) does, and lends it to `f` as
+    /// [`Receiver::receive_with`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_with<R>(
+        &mut self,
+        input: &mut BytesMut,
+        output: &mut impl Output,
+        f: impl FnOnce(EventRef<'_>) -> R,
+    ) -> Result<Option<R>, ProtocolError> {
+        if self.step == Step::Continue
+            && let Some(frame) = self.receiver.find_whole(input)
+        {
+            self.open_whole(frame, input, output)?;
+            return Ok(Some(lend(frame, input, f)));
+        }
+        let event = self.receive(input, output)?;
+        Ok(event.map(|event| event.lend(f)))
+    }
+
     /// Receives before the end, as [`receive`](Self::receive). The payload of a message is not a message yet.
     #[inline]
     pub(crate) fn next(
@@ -114,21 +138,31 @@ impl Endpoint {
         received
     }
 
-    /// Receives the next message if `input` begins with all of it, as [`Receiver::next_whole`].
+    /// Takes a whole message out of the input, as [`Receiver::take_whole`]. `None` after a violation.
     #[cfg(feature = "tokio")]
-    #[inline]
-    pub(crate) fn next_whole(
+    #[inline(always)]
+    pub(crate) fn take_whole(
         &mut self,
+        frame: WholeFrame,
         input: &mut BytesMut,
         output: &mut impl Output,
     ) -> Option<Received> {
-        match self.receiver.next_whole(input)? {
-            Ok(received) => Some(received),
-            Err(error) => {
-                self.on_violation(error, output);
-                None
-            }
-        }
+        let received = self.receiver.take_whole(frame, input);
+        received
+            .map_err(|error| self.on_violation(error, output))
+            .ok()
+    }
+
+    /// Unmasks a whole message in place, as [`Receiver::open_whole`].
+    #[inline]
+    pub(crate) fn open_whole(
+        &mut self,
+        frame: WholeFrame,
+        input: &mut BytesMut,
+        output: &mut impl Output,
+    ) -> Result<(), ProtocolError> {
+        let opened = self.receiver.open_whole(frame, input);
+        opened.inspect_err(|error| self.on_violation(*error, output))
     }
 
     /// Reports the end of the stream. Without the peer's Close frame the end is abnormal, 1006.

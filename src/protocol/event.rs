@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::{frame::CloseFrame, message::Message};
+use crate::{
+    frame::CloseFrame,
+    message::{Message, MessageRef},
+};
 
 /// A message or a control frame, received or to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,5 +38,30 @@ impl Event {
 impl<M: Into<Message>> From<M> for Event {
     fn from(message: M) -> Self {
         Self::Message(message.into())
+    }
+}
+
+/// A received message or control frame. The message is lent.
+#[derive(Debug)]
+pub enum EventRef<'a> {
+    /// A whole message, its fragments put together.
+    Message(MessageRef<'a>),
+    /// A ping, as [`Event::Ping`].
+    Ping(Bytes),
+    /// A pong, as [`Event::Pong`].
+    Pong(Bytes),
+    /// A Close frame, as [`Event::Close`].
+    Close(CloseFrame),
+}
+
+impl Event {
+    /// Lends the event.
+    pub(super) fn lend<R>(self, f: impl FnOnce(EventRef<'_>) -> R) -> R {
+        match self {
+            Self::Message(message) => message.lend(|message| f(EventRef::Message(message))),
+            Self::Ping(payload) => f(EventRef::Ping(payload)),
+            Self::Pong(payload) => f(EventRef::Pong(payload)),
+            Self::Close(frame) => f(EventRef::Close(frame)),
+        }
     }
 }

@@ -34,7 +34,7 @@ mod work;
 
 pub use closing::{Closed, Closing};
 pub use endpoint::Endpoint;
-pub use event::Event;
+pub use event::{Event, EventRef};
 pub use keepalive::{Duty, Keepalive};
 pub use keys::random_masking_key;
 pub use output::Output;

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
-    Event,
+    Event, EventRef,
     assembler::Assembler,
     frame_reader::{FrameReader, Piece},
     work::Work,
@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     extension::Decoders,
     frame::{CloseFrame, Opcode, ProtocolError, Role, WholeFrame},
-    message::Message,
+    message::{Message, MessageRef},
     payload::Payload,
     simd::Simd,
     text::Text,
@@ -145,6 +145,41 @@ impl Receiver {
         Ok(received.map(Received::into_event))
     }
 
+    /// Receives the next event as [`receive`](Self::receive) does, and lends it to `f`. The payload of a message in
+    /// one frame that `input` holds whole is neither copied nor allocated.
+    ///
+    /// If `f` panics, the event is lost, and the receiver can be used further.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use wsimd::{Config, EventRef, Role, protocol::Receiver};
+    ///
+    /// let mut receiver = Receiver::new(Role::Client, &Config::new());
+    /// let mut input = BytesMut::from(&b"\x81\x05Hello"[..]);
+    /// let len = receiver.receive_with(&mut input, |event| match event {
+    ///     EventRef::Message(message) => message.len(),
+    ///     _ => 0,
+    /// })?;
+    /// assert_eq!(len, Some(5));
+    /// # Ok::<(), wsimd::ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_with<R>(
+        &mut self,
+        input: &mut BytesMut,
+        f: impl FnOnce(EventRef<'_>) -> R,
+    ) -> Result<Option<R>, ProtocolError> {
+        if let Some(frame) = self.find_whole(input) {
+            self.open_whole(frame, input)?;
+            return Ok(Some(lend(frame, input, f)));
+        }
+        let received = self.next_piece(input, &mut Work::unlimited())?;
+        Ok(received.map(|received| received.into_event().lend(f)))
+    }
+
     /// Returns the next event, as [`receive`](Self::receive), or `None` when the work is done. Counts the work of
     /// events that arrive in pieces.
     #[inline]
@@ -153,28 +188,25 @@ impl Receiver {
         input: &mut BytesMut,
         work: &mut Work,
     ) -> Result<Option<Received>, ProtocolError> {
-        match self.next_whole(input) {
-            Some(received) => received.map(Some),
+        match self.find_whole(input) {
+            Some(frame) => self.take_whole(frame, input).map(Some),
             None => self.next_piece(input, work),
         }
     }
 
-    /// Returns the next message if `input` begins with all of it, in one frame: the common case. A call
-    /// of [`next`](Self::next) takes anything else.
+    /// Returns the place of the next message if `input` begins with all of it, in one frame: the common case. The
+    /// caller passes it to [`take_whole`](Self::take_whole) or [`open_whole`](Self::open_whole). A call of
+    /// [`next`](Self::next) takes anything else.
     #[inline]
-    pub(crate) fn next_whole(
-        &mut self,
-        input: &mut BytesMut,
-    ) -> Option<Result<Received, ProtocolError>> {
+    pub(crate) fn find_whole(&self, input: &[u8]) -> Option<WholeFrame> {
         let settings = &self.config.settings;
         let max = settings.max_frame_size.min(settings.max_message_size);
-        let frame = self.frames.whole_message(input, max)?;
-        Some(self.take_whole(frame, input))
+        self.frames.whole_message(input, max)
     }
 
-    /// Takes a whole message out of the input. Its frame was recognised as a legal one.
-    #[inline]
-    fn take_whole(
+    /// Copies a whole message out of the input.
+    #[inline(always)]
+    pub(crate) fn take_whole(
         &mut self,
         frame: WholeFrame,
         input: &mut BytesMut,
@@ -187,6 +219,19 @@ impl Receiver {
             Ok(payload) => Ok(Received::message(frame.is_text, payload)),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Unmasks a whole message in place. The input then begins with its payload.
+    #[inline]
+    pub(crate) fn open_whole(
+        &mut self,
+        frame: WholeFrame,
+        input: &mut BytesMut,
+    ) -> Result<(), ProtocolError> {
+        input.advance(frame.header_len);
+        let masked = &mut input[..frame.payload_len];
+        Payload::unmask_whole(frame.is_text, masked, frame.masking_key, self.simd)
+            .map_err(|error| self.fail(error))
     }
 
     /// Takes a message or a control frame that may arrive in pieces.
@@ -315,6 +360,18 @@ impl Receiver {
     pub(crate) fn has_more(&self) -> bool {
         self.frames.missing() == Some(0) || self.assembler.is_paused()
     }
+}
+
+/// Lends a message that was unmasked in place.
+#[inline]
+pub(super) fn lend<R>(
+    frame: WholeFrame,
+    input: &mut BytesMut,
+    f: impl FnOnce(EventRef<'_>) -> R,
+) -> R {
+    MessageRef::lend(frame.is_text, frame.payload_len, input, |message| {
+        f(EventRef::Message(message))
+    })
 }
 
 /// Creates the event of a control frame; `None` while the frame is incomplete. A Close frame is judged

@@ -11,6 +11,7 @@ mod inbox;
 mod keepalive;
 mod keepalive_seams;
 mod large;
+mod lending;
 mod model;
 mod reserving;
 mod shared_tasks;

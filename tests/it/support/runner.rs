@@ -1,12 +1,12 @@
 //! Runs a stream of bytes whole, byte by byte and cut at every point through `Receiver`, `Codec` and
-//! `WebSocket`, and demands the same outcome every time.
+//! `WebSocket`, which take and lend messages, and demands the same outcome every time.
 
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use tokio_util::codec::Framed;
 use wsimd::{
-    Codec, Config, Error, Event, Message, Parts, ProtocolError, Role, WebSocket,
-    extension::Extensions, protocol::Receiver,
+    Codec, Config, Error, Event, EventRef, Message, MessageRef, Parts, ProtocolError, Role,
+    WebSocket, extension::Extensions, protocol::Receiver,
 };
 
 use super::{
@@ -91,9 +91,11 @@ impl Vector {
     }
 
     pub(crate) fn check_chunks(&self, runtime: &tokio::runtime::Runtime, chunks: &[&[u8]]) {
-        self.check_receiver(chunks);
+        self.check_receiver(chunks, Receiver::receive);
+        self.check_receiver(chunks, |receiver, input| receiver.receive_with(input, copy));
         runtime.block_on(self.check_codec(chunks));
-        runtime.block_on(self.check_connection(chunks));
+        runtime.block_on(self.check_connection(chunks, async |ws| ws.recv().await));
+        runtime.block_on(self.check_connection(chunks, async |ws| ws.recv_with(overwrite).await));
     }
 
     /// The extensions that were negotiated with a peer of the same configuration.
@@ -111,7 +113,11 @@ impl Vector {
         (1..len).filter(move |split| len < 2000 || *split < 32 || split % 4999 == 0)
     }
 
-    fn check_receiver(&self, chunks: &[&[u8]]) {
+    fn check_receiver(
+        &self,
+        chunks: &[&[u8]],
+        receive: impl Fn(&mut Receiver, &mut BytesMut) -> Result<Option<Event>, ProtocolError>,
+    ) {
         let mut receiver = Receiver::new(self.role, &self.config);
         receiver.set_decoders(self.extensions().split().1);
         let mut input = BytesMut::new();
@@ -120,11 +126,15 @@ impl Vector {
         for chunk in chunks {
             input.extend_from_slice(chunk);
             loop {
-                match receiver.receive(&mut input) {
+                match receive(&mut receiver, &mut input) {
                     Ok(Some(event)) => events.push(event),
                     Ok(None) => break,
                     Err(violation) => {
-                        assert_eq!(receiver.receive(&mut input), Err(violation), "not sticky");
+                        assert_eq!(
+                            receive(&mut receiver, &mut input),
+                            Err(violation),
+                            "not sticky"
+                        );
                         assert!(input.is_empty(), "bytes pile up after a violation");
                         error = Some(violation);
                         break;
@@ -169,14 +179,18 @@ impl Vector {
         }
     }
 
-    async fn check_connection(&self, chunks: &[&[u8]]) {
+    async fn check_connection(
+        &self,
+        chunks: &[&[u8]],
+        recv: impl AsyncFn(&mut WebSocket<Script>) -> Result<Option<Message>, Error>,
+    ) {
         let script = Script::chunks(chunks.iter().copied());
         let seen = script.seen.clone();
         let parts = Parts::new(script, self.role, &self.config);
         let mut ws = WebSocket::from_parts(parts.extensions(self.extensions()));
         let mut messages = Vec::new();
         let end = loop {
-            match ws.recv().await {
+            match recv(&mut ws).await {
                 Ok(Some(message)) => messages.push(message),
                 end => break end,
             }
@@ -184,7 +198,7 @@ impl Vector {
         assert_eq!(messages, self.messages(), "connection");
         assert_eq!(seen.written(), self.wire(), "bytes on the wire");
         assert!(seen.shut_down(), "the stream was not shut down");
-        let again = ws.recv().await;
+        let again = recv(&mut ws).await;
         assert_eq!(format!("{again:?}"), format!("{end:?}"), "not repeated");
         match (self.error, end) {
             (Some(expected), Err(Error::Protocol(error))) => assert_eq!(error, expected),
@@ -245,6 +259,22 @@ impl Vector {
             Some(Event::Close(close)) => Some(close.code().map(u16::from)),
             _ => None,
         }
+    }
+}
+
+/// Copies a lent message, and overwrites it and the bytes behind it.
+pub(crate) fn overwrite(message: MessageRef<'_>) -> Message {
+    let copy = message.to_message();
+    message.with_padding(|bytes, _| bytes.fill(0xFF));
+    copy
+}
+
+fn copy(event: EventRef<'_>) -> Event {
+    match event {
+        EventRef::Message(message) => Event::Message(overwrite(message)),
+        EventRef::Ping(payload) => Event::Ping(payload),
+        EventRef::Pong(payload) => Event::Pong(payload),
+        EventRef::Close(frame) => Event::Close(frame),
     }
 }
 
