@@ -42,6 +42,7 @@
 //! | you have | use |
 //! | --- | --- |
 //! | one task that receives and sends | [`WebSocket`] |
+//! | messages that are parsed and dropped | [`WebSocket::recv_with`], which lends them; [`json`] |
 //! | many tasks that send, a broadcast | [`Handle`], cloned |
 //! | one task that receives, one that sends a lot | [`WebSocket::split`] |
 //! | a program on `Stream` and `Sink` | [`Codec`] in `tokio_util::codec::Framed` |
@@ -100,6 +101,7 @@
 //! | `server` | yes | [`serve`], [`accept`], [`ServerBuilder`] |
 //! | `codec` | yes | [`Codec`], [`FrameCodec`] |
 //! | `deflate` | yes | [`extension::Deflate`] |
+//! | `json` | no | [`json`]: `recv_json`, `send_json`, documents parsed in place by simd-json |
 //! | `tracing` | no | events and a span for each connection under [`serve`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
 //!
@@ -131,6 +133,8 @@ pub mod frame;
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guides;
 pub mod handshake;
+#[cfg(feature = "json")]
+pub mod json;
 mod message;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod net;
@@ -162,7 +166,7 @@ pub use connection::{
     Handle, Parts, Permit, PongWaiter, ReadHalf, TrySendError, WebSocket, WriteHalf,
 };
 #[doc(inline)]
-pub use error::{AddressError, Error, Fault, Timeout};
+pub use error::{AddressError, Error, Fault, JsonError, JsonErrorKind, Timeout};
 #[doc(inline)]
 pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
 #[doc(inline)]

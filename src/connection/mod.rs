@@ -14,6 +14,8 @@ mod ending;
 mod handle;
 mod inbox;
 mod intake;
+#[cfg(feature = "json")]
+mod json;
 mod lend;
 mod link;
 mod owned;
@@ -236,7 +238,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Queues a message. The next `flush` or `send` writes it, or a `recv` that is about to wait.
-    ///
     /// Waits first while more than [`Config::write_high_water`] bytes are queued, as [`send`](Self::send)
     /// does. Otherwise it neither writes nor reads.
     ///
@@ -268,7 +269,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Waits until the stream has taken all queued bytes and is flushed, with the bound of [`send`](Self::send).
-    ///
     /// Under [`serve`](crate::serve), the bytes are written to the socket at once.
     ///
     /// # Errors

@@ -153,6 +153,21 @@ impl Session {
         Ok(self.endpoint.queue(message, self.wire.output())?)
     }
 
+    /// Queues the JSON document of a value on a connection that is known to be open.
+    #[cfg(feature = "json")]
+    pub(super) fn accept_json<T: serde::Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), Error> {
+        let output = self.wire.output();
+        let queued = self.endpoint.queue_json(value, output);
+        if output.is_empty() {
+            // An idle connection owns no buffer, also after an error.
+            output.clear();
+        }
+        queued
+    }
+
     /// Returns whether the connection goes on, and this side has not decided to end it.
     #[inline]
     pub(super) const fn is_plain(&self) -> bool {

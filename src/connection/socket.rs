@@ -22,6 +22,19 @@ use crate::{
     message::Message,
 };
 
+/// A message to be queued.
+pub(super) trait Content {
+    /// Queues the message on a connection that is known to be open. The content may be taken.
+    fn queue(&mut self, session: &mut Session) -> Result<(), Error>;
+}
+
+impl Content for Message {
+    #[inline]
+    fn queue(&mut self, session: &mut Session) -> Result<(), Error> {
+        session.accept(self)
+    }
+}
+
 /// A connection with its stream.
 pub(super) struct Socket<S> {
     pub(super) transport: Transport<S>,
@@ -120,7 +133,7 @@ impl<S: Io> Socket<S> {
     /// Receives a message that is to be lent; `None` after a clean end.
     #[inline]
     pub(super) fn poll_lend(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Lent>, Error>> {
-        self.poll_next(|session, frame| Lent::new(session, frame), cx)
+        self.poll_next(Lent::new, cx)
     }
 
     /// Receives a message. `take` takes a whole one out of the input, unless it is a violation.
@@ -156,15 +169,15 @@ impl<S: Io> Socket<S> {
         self.poll_accept(message, cx)
     }
 
-    /// Waits for room, queues the message and waits until the stream has taken it. `message` is `None`
+    /// Waits for room, queues the message and waits until the stream has taken it. `content` is `None`
     /// once it is queued.
     pub(super) fn poll_send(
         &mut self,
-        message: &mut Option<Message>,
+        content: &mut Option<impl Content>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_proceed(cx));
-        ready!(self.poll_accept(message, cx))?;
+        ready!(self.poll_accept(content, cx))?;
         if self.waiters.is_alone(cx.waker())
             && Driver::new(Want::Sent, &mut self.link, &mut self.transport, cx.waker())
                 .send_at_once()
@@ -187,17 +200,17 @@ impl<S: Io> Socket<S> {
     #[inline]
     fn poll_accept(
         &mut self,
-        message: &mut Option<Message>,
+        content: &mut Option<impl Content>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if let Some(queued) = message {
+        if let Some(message) = content {
             // A task that only sends may never wait.
             self.take_inbox();
             if !self.link.accepts() {
                 ready!(self.poll_met(Want::Room, cx))?;
             }
-            self.session_mut().accept(queued)?;
-            *message = None;
+            message.queue(self.session_mut())?;
+            *content = None;
         }
         Poll::Ready(Ok(()))
     }

@@ -1,6 +1,7 @@
 //! [`Error`]: an enum of all errors of a connection and its opening handshake.
 
 mod address;
+mod json;
 mod timeout;
 
 use std::{error, fmt, io};
@@ -8,7 +9,11 @@ use std::{error, fmt, io};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-pub use self::{address::AddressError, timeout::Timeout};
+pub use self::{
+    address::AddressError,
+    json::{JsonError, JsonErrorKind},
+    timeout::Timeout,
+};
 use crate::{
     frame::{CloseCode, CloseFrame, ProtocolError, Role, SendError},
     handshake::HandshakeError,
@@ -59,6 +64,8 @@ pub enum Error {
     Timeout(Timeout),
     /// The transport failed. A stream that ends without a Close frame is [`Closed`](Self::Closed).
     Io(io::Error),
+    /// A received message is not the expected JSON, or a value cannot be sent as JSON. The connection is unchanged.
+    Json(Box<JsonError>),
     /// The operation needs a feature that this build or version lacks.
     Unsupported(&'static str),
     /// An error of the application, from [`other`](Self::other).
@@ -100,23 +107,25 @@ impl Error {
         matches!(self, Self::Closed(_) | Self::Send(SendError::Closed))
     }
 
-    /// Returns the close code of the connection's end: the code that this side sends after a violation, or
-    /// the peer's code for [`Closed`](Self::Closed).
+    /// Returns the close code of the connection's end: the code of [`close_frame`](Self::close_frame), or the
+    /// peer's code for [`Closed`](Self::Closed).
     pub fn close_code(&self) -> Option<CloseCode> {
         match self {
             Self::Protocol(error) => Some(error.close_code()),
             Self::Closed(closed) => Some(closed.code()),
-            _ => None,
+            error => error.close_frame()?.code(),
         }
     }
 
     /// Returns the Close frame that reports this error to the peer, or `None` if there is no such frame.
     ///
-    /// A [`WebSocket`](crate::WebSocket) has sent the frame before it returns the error. A program that
-    /// uses a [`Codec`](crate::Codec) sends it itself.
+    /// A [`WebSocket`](crate::WebSocket) has sent the frame before it returns a violation. A program that
+    /// uses a [`Codec`](crate::Codec) sends it itself. After [`Json`](Self::Json) the program may close with it, and
+    /// [`serve`](crate::serve) does so if the handler returns the error.
     pub const fn close_frame(&self) -> Option<CloseFrame> {
         match self {
             Self::Protocol(error) => Some(error.close_frame()),
+            Self::Json(error) => error.close_frame(),
             _ => None,
         }
     }
@@ -163,7 +172,7 @@ impl Error {
             ),
             Self::Handshake(error) => error.response().is_some_and(is_temporary),
             Self::Protocol(_) | Self::Send(_) | Self::Listen(_) => false,
-            Self::Unsupported(_) | Self::Other(_) => false,
+            Self::Json(_) | Self::Unsupported(_) | Self::Other(_) => false,
         }
     }
 
@@ -172,10 +181,11 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Protocol(_) => Fault::Peer,
+            Self::Json(error) if error.kind != JsonErrorKind::Serialize => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
             Self::Handshake(_) | Self::Send(_) | Self::Listen(_) => Fault::Local,
-            Self::Unsupported(_) | Self::Other(_) => Fault::Local,
+            Self::Json(_) | Self::Unsupported(_) | Self::Other(_) => Fault::Local,
             Self::Resolve(_) | Self::Connect(_) | Self::ClosedInHandshake(_) => Fault::Transport,
             Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
         }
@@ -210,6 +220,7 @@ impl fmt::Display for Error {
             Self::Listen(address) => write!(f, "cannot listen on {address}"),
             Self::Timeout(timeout) => timeout.fmt(f),
             Self::Io(error) => write!(f, "transport failed: {error}"),
+            Self::Json(error) => error.fmt(f),
             Self::Unsupported(what) => f.write_str(what),
             Self::Other(error) => error.fmt(f),
         }
@@ -252,6 +263,12 @@ impl From<SendError> for Error {
 impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         Self::Handshake(Box::new(error))
+    }
+}
+
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        Self::Json(Box::new(error))
     }
 }
 

@@ -266,6 +266,31 @@ impl FrameHeader {
         output.truncate(output.len() - (bytes.len() - len));
     }
 
+    /// Returns the usual length of the header of a text from `role`, in bytes: 126 to 65,535 bytes of payload.
+    #[cfg(feature = "json")]
+    pub(crate) const fn room(role: Role) -> usize {
+        match role {
+            Role::Client => 4 + size_of::<MaskingKey>(),
+            Role::Server => 4,
+        }
+    }
+
+    /// Writes the header of a payload that lies behind `room` bytes at `start`. Moves the payload if the header has
+    /// another length. Returns the place of the payload.
+    #[cfg(feature = "json")]
+    pub(crate) fn insert(&self, buffer: &mut BytesMut, start: usize, room: usize) -> usize {
+        let (bytes, len) = self.to_bytes();
+        let (from, to) = (start + room, start + len);
+        let payload_len = buffer.len() - from;
+        buffer.resize(buffer.len().max(to + payload_len), 0);
+        if from != to {
+            buffer.copy_within(from..from + payload_len, to);
+        }
+        buffer.truncate(to + payload_len);
+        buffer[start..to].copy_from_slice(&bytes[..len]);
+        to
+    }
+
     /// Returns the bytes of the header, and their number.
     #[inline]
     #[expect(

@@ -1,5 +1,8 @@
 //! [`Sender`]: the sending half of an endpoint.
 
+#[cfg(feature = "json")]
+mod writing;
+
 use std::mem;
 
 use bytes::Bytes;

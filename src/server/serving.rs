@@ -42,6 +42,7 @@ use crate::{
         opening::{Deadline, deadline},
         served::HandlerTask,
     },
+    text::Text,
 };
 
 /// The first pause after `accept(2)` failed, for example because no descriptors are left.
@@ -287,7 +288,7 @@ impl Client {
             Poll::Pending => {}
         }
         if is_left && let Poll::Ready(Some(left)) = self.task.poll_left(cx) {
-            let closing = close(left.into(), CloseCode::NORMAL, Arc::clone(guests));
+            let closing = close(left.into(), frame(CloseCode::NORMAL), Arc::clone(guests));
             self.phase = Phase::Closing(Box::new(Box::pin(closing)));
         }
         if let Phase::Closing(closing) = &mut self.phase
@@ -302,9 +303,12 @@ impl Client {
     async fn finish(self, end: End) {
         let Self { task, place, phase } = self;
         let guests = place.guests();
-        let code = match &end {
-            End::Returned(Ok(())) | End::Cancelled | End::Unanswered(_) => CloseCode::NORMAL,
-            End::Returned(Err(_)) | End::Panicked(_) => CloseCode::INTERNAL_ERROR,
+        let closing_frame = match &end {
+            End::Returned(Ok(())) | End::Cancelled | End::Unanswered(_) => frame(CloseCode::NORMAL),
+            End::Returned(Err(error)) => error
+                .close_frame()
+                .unwrap_or_else(|| frame(CloseCode::INTERNAL_ERROR)),
+            End::Panicked(_) => frame(CloseCode::INTERNAL_ERROR),
         };
         if let End::Returned(Err(error)) | End::Panicked(error) | End::Unanswered(error) = end {
             guests.report().error(&error, place.peer());
@@ -313,7 +317,7 @@ impl Client {
         if let Phase::Closing(closing) = phase {
             closing.await;
         } else if let Some(ws) = left_connection(&task, guests).await {
-            close(ws, code, Arc::clone(guests)).await;
+            close(ws, closing_frame, Arc::clone(guests)).await;
         }
         task.abandon();
     }
@@ -336,13 +340,15 @@ async fn left_connection(task: &HandlerTask, guests: &Guests) -> Option<WebSocke
     }
 }
 
-/// Closes a connection with `code`, or as the server that stops. If every handler has to end now, makes one
+/// Returns a Close frame without a reason.
+fn frame(code: CloseCode) -> CloseFrame {
+    CloseFrame::from_static(code, Text::default())
+}
+
+/// Closes a connection with `frame`, or as the server that stops. If every handler has to end now, makes one
 /// attempt.
-async fn close(mut ws: WebSocket<Stream>, code: CloseCode, guests: Arc<Guests>) {
-    let frame = match guests.stop_frame() {
-        Some(frame) => frame,
-        None => CloseFrame::new(code, "").unwrap_or_default(),
-    };
+async fn close(mut ws: WebSocket<Stream>, frame: CloseFrame, guests: Arc<Guests>) {
+    let frame = guests.stop_frame().unwrap_or(frame);
     {
         let mut closing = pin!(ws.close_with(frame));
         let closed = poll_fn(|cx| match closing.as_mut().poll(cx) {

@@ -9,6 +9,8 @@ mod codec;
 mod connection;
 mod endpoint;
 mod errors;
+#[cfg(feature = "json")]
+mod json;
 mod opening;
 mod rfc6455;
 mod rfc7692;

@@ -1,6 +1,8 @@
 //! The sending direction of an [`Endpoint`].
 
 use bytes::Bytes;
+#[cfg(feature = "json")]
+use bytes::BytesMut;
 
 use super::{Endpoint, Event, Output, Work};
 use crate::{
@@ -36,6 +38,17 @@ impl Endpoint {
     ) -> Result<(), SendError> {
         self.check_open()?;
         self.sender.begin(message, output)
+    }
+
+    /// Queues a text message, which `write` appends to a buffer as valid UTF-8.
+    #[cfg(feature = "json")]
+    pub(crate) fn queue_text<E: From<SendError>>(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+        output: &mut impl Output,
+    ) -> Result<(), E> {
+        self.check_open()?;
+        self.sender.begin_text(write, output)
     }
 
     /// Appends a ping with a payload of at most 125 bytes to `output`.

@@ -1,0 +1,3 @@
+//! JSON over connections.
+
+mod connection;
