@@ -159,8 +159,8 @@ impl<T: Serialize + ?Sized> Content for Document<'_, T> {
 
 /// Parses a lent message. The message is copied only if it is not the expected document.
 fn parse<T: DeserializeOwned>(message: MessageRef<'_>) -> Result<T, JsonError> {
-    message.json().map_err(|error| JsonError {
-        message: Some(message.to_message()),
-        ..error
+    message.json().map_err(|mut error: JsonError| {
+        error.0.message = Some(message.to_message());
+        error
     })
 }

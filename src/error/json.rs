@@ -22,7 +22,11 @@ pub enum JsonErrorKind {
 
 /// An error of the feature `json`.
 #[derive(Debug)]
-pub struct JsonError {
+pub struct JsonError(pub(crate) Box<JsonFault>);
+
+/// The content of a [`JsonError`], whose size is that of a pointer, because values are returned beside it.
+#[derive(Debug)]
+pub(crate) struct JsonFault {
     pub(crate) kind: JsonErrorKind,
     /// The text of the parser, without control characters.
     pub(crate) text: String,
@@ -34,35 +38,35 @@ pub struct JsonError {
 impl JsonError {
     /// Returns the kind of the error.
     pub const fn kind(&self) -> JsonErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Returns the path of the value that is not of the expected type, for example `trades[3].price`. `None` for
     /// the whole document, and where the parser does not know the path.
     pub fn path(&self) -> Option<&str> {
-        self.path.as_deref()
+        self.0.path.as_deref()
     }
 
     /// Returns the number of bytes of the document before the place of the error; `None` where the parser does not
     /// know the place.
     pub const fn offset(&self) -> Option<usize> {
-        self.offset
+        self.0.offset
     }
 
     /// Returns the message that was received, from the methods that receive a value of a type.
     pub const fn message(&self) -> Option<&Message> {
-        self.message.as_ref()
+        self.0.message.as_ref()
     }
 
     /// Returns the message that was received, as [`message`](Self::message).
     pub fn into_message(self) -> Option<Message> {
-        self.message
+        self.0.message
     }
 
     /// Returns the Close frame that reports the error to the peer: 1007 for a document that is not JSON, 1008 for
     /// a value of another type. `None` if the error is this side's.
     pub(super) const fn close_frame(&self) -> Option<CloseFrame> {
-        let (code, reason) = match self.kind {
+        let (code, reason) = match self.0.kind {
             JsonErrorKind::Syntax => (CloseCode::INVALID_PAYLOAD, "invalid JSON"),
             JsonErrorKind::Data => (CloseCode::POLICY_VIOLATION, "unexpected JSON"),
             JsonErrorKind::Serialize => return None,
@@ -73,18 +77,18 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
+        f.write_str(match self.0.kind {
             JsonErrorKind::Syntax => "invalid JSON",
             JsonErrorKind::Data => "unexpected JSON",
             JsonErrorKind::Serialize => "the value is no JSON",
         })?;
-        if let Some(path) = &self.path {
+        if let Some(path) = &self.0.path {
             write!(f, " in {path}")?;
         }
-        if let Some(offset) = self.offset {
+        if let Some(offset) = self.0.offset {
             write!(f, " at byte {offset}")?;
         }
-        write!(f, ": {}", self.text)
+        write!(f, ": {}", self.0.text)
     }
 }
 

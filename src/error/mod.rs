@@ -9,6 +9,8 @@ use std::{error, fmt, io};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
+#[cfg(feature = "json")]
+pub(crate) use self::json::JsonFault;
 pub use self::{
     address::AddressError,
     json::{JsonError, JsonErrorKind},
@@ -65,7 +67,7 @@ pub enum Error {
     /// The transport failed. A stream that ends without a Close frame is [`Closed`](Self::Closed).
     Io(io::Error),
     /// A received message is not the expected JSON, or a value cannot be sent as JSON. The connection is unchanged.
-    Json(Box<JsonError>),
+    Json(JsonError),
     /// The operation needs a feature that this build or version lacks.
     Unsupported(&'static str),
     /// An error of the application, from [`other`](Self::other).
@@ -181,7 +183,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Protocol(_) => Fault::Peer,
-            Self::Json(error) if error.kind != JsonErrorKind::Serialize => Fault::Peer,
+            Self::Json(error) if error.kind() != JsonErrorKind::Serialize => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
             Self::Handshake(_) | Self::Send(_) | Self::Listen(_) => Fault::Local,
@@ -268,7 +270,7 @@ impl From<HandshakeError> for Error {
 
 impl From<JsonError> for Error {
     fn from(error: JsonError) -> Self {
-        Self::Json(Box::new(error))
+        Self::Json(error)
     }
 }
 

@@ -18,7 +18,7 @@ mod value;
 pub use value::{Kind, Value};
 
 use crate::{
-    error::{JsonError, JsonErrorKind},
+    error::{JsonError, JsonErrorKind, JsonFault},
     message::{Message, MessageRef},
 };
 
@@ -72,7 +72,7 @@ impl Message {
     }
 }
 
-impl JsonError {
+impl JsonFault {
     fn new(kind: JsonErrorKind, text: &str) -> Self {
         Self {
             kind,
@@ -81,6 +81,12 @@ impl JsonError {
             offset: None,
             message: None,
         }
+    }
+}
+
+impl From<JsonFault> for JsonError {
+    fn from(fault: JsonFault) -> Self {
+        Self(Box::new(fault))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{cell::Cell, mem};
 
 use simd_json::{Buffers, ErrorType, Node, Tape, fill_tape_padded};
 
-use super::{JsonError, JsonErrorKind, MAX_DEPTH, Value};
+use super::{JsonError, JsonErrorKind, JsonFault, MAX_DEPTH, Value};
 use crate::message::MessageRef;
 
 /// The longest document after which the thread keeps the memory of the parser, in bytes. The buffers of simd-json
@@ -102,10 +102,11 @@ fn syntax(error: &simd_json::Error) -> JsonError {
         ErrorType::DepthLimitExceeded => format!("more than {MAX_DEPTH} levels"),
         kind => words(&format!("{kind:?}")),
     };
-    JsonError {
+    let fault = JsonFault {
         offset,
-        ..JsonError::new(JsonErrorKind::Syntax, &text)
-    }
+        ..JsonFault::new(JsonErrorKind::Syntax, &text)
+    };
+    fault.into()
 }
 
 /// Returns the words of a name, for example `unterminated string` of `UnterminatedString`.

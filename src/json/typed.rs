@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use super::{JsonError, JsonErrorKind, printable};
+use super::{JsonError, JsonErrorKind, JsonFault, printable};
 use crate::{
     error::Error,
     message::{Message, MessageRef},
@@ -103,34 +103,35 @@ fn parse<'a, T: Deserialize<'a>>(text: Option<&'a str>, bytes: &'a [u8]) -> Resu
 #[cold]
 fn unexpected<'a, T: Deserialize<'a>>(error: &serde_json::Error, bytes: &'a [u8]) -> JsonError {
     if error.classify() != Category::Data {
-        return of_document(JsonErrorKind::Syntax, error, bytes);
+        return fault(JsonErrorKind::Syntax, error, bytes).into();
     }
     let mut document = serde_json::Deserializer::from_slice(bytes);
     let path = match serde_path_to_error::deserialize::<_, T>(&mut document) {
         Err(error) if error.path().iter().next().is_some() => Some(error.path().to_string()),
         _ => None,
     };
-    JsonError {
+    let fault = JsonFault {
         path: path.map(|path| printable(&path)),
-        ..of_document(JsonErrorKind::Data, error, bytes)
-    }
+        ..fault(JsonErrorKind::Data, error, bytes)
+    };
+    fault.into()
 }
 
-fn of_document(kind: JsonErrorKind, error: &serde_json::Error, bytes: &[u8]) -> JsonError {
+fn fault(kind: JsonErrorKind, error: &serde_json::Error, bytes: &[u8]) -> JsonFault {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let place = format!(" at line {line} column {column}");
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
-    JsonError {
+    JsonFault {
         offset: (line > 0).then(|| before + column.saturating_sub(1)),
-        ..JsonError::new(kind, text.strip_suffix(&place).unwrap_or(&text))
+        ..JsonFault::new(kind, text.strip_suffix(&place).unwrap_or(&text))
     }
 }
 
 #[cold]
 fn unsendable(error: &serde_json::Error) -> JsonError {
-    JsonError::new(JsonErrorKind::Serialize, &error.to_string())
+    JsonFault::new(JsonErrorKind::Serialize, &error.to_string()).into()
 }
 
 #[cfg(test)]
