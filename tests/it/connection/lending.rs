@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     task::unconstrained,
 };
-use wsimd::{Config, Message, MessageRef, Role, TrySendError, WebSocket};
+use wsimd::{Config, Message, MessageRef, Role, ServerBuilder, TrySendError, WebSocket};
 
 use crate::support::{
     connection,
@@ -300,4 +300,19 @@ async fn a_message_may_be_lent_from_within_another() {
         inner.recv().await.unwrap(),
         Some(Message::from(b"second".as_slice()))
     );
+}
+
+#[tokio::test]
+async fn under_serve_a_closure_that_panics_closes_with_1011() {
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("ws://{}", server.local_addr().unwrap());
+    let serving = tokio::spawn(server.serve(async |mut ws| {
+        ws.recv_with(|_| panic!("as the test wants it")).await?;
+        Ok(())
+    }));
+    let mut ws = wsimd::connect(&uri).await.unwrap();
+    ws.send("a message").await.unwrap();
+    let error = ws.recv().await.unwrap_err();
+    assert_eq!(error.close_code().map(u16::from), Some(1011));
+    serving.abort();
 }
