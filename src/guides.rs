@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`getting_started`] | a first server and a first client |
 //! | [`which_api`] | `WebSocket`, handle, split, codec or endpoint; broadcast and slow consumers |
+//! | [`lent_messages`] | receiving without an allocation |
+//! | [`json`] | typed values and any document, with the feature `json` |
 //! | [`keepalive`] | pings, dead peers, latency |
 //! | [`closing_and_errors`] | the end of a connection, errors, retries |
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
@@ -24,6 +26,11 @@
 pub mod getting_started {}
 #[doc = include_str!("guides/which_api.md")]
 pub mod which_api {}
+#[doc = include_str!("guides/lent_messages.md")]
+pub mod lent_messages {}
+#[cfg(feature = "json")]
+#[doc = include_str!("guides/json.md")]
+pub mod json {}
 #[doc = include_str!("guides/keepalive.md")]
 pub mod keepalive {}
 #[doc = include_str!("guides/closing_and_errors.md")]

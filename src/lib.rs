@@ -62,6 +62,8 @@
 //!
 //! [Getting started](guides::getting_started) ·
 //! [Which API](guides::which_api) ·
+//! [Lent messages](guides::lent_messages) ·
+//! [JSON](guides::json) ·
 //! [Keepalive](guides::keepalive) ·
 //! [Closing and errors](guides::closing_and_errors) ·
 //! [Limits and memory](guides::limits_and_memory) ·

@@ -40,7 +40,7 @@ impl MessageRef<'_> {
     /// ```
     ///
     /// simd-json parses the whole document before `f` runs. The thread keeps the memory of the parser for the next
-    /// document, at most 2 MiB. A document takes up to 30 times its size meanwhile.
+    /// document, at most 2 MiB. A document takes up to 40 times its size meanwhile.
     ///
     /// # Errors
     ///

@@ -196,3 +196,28 @@ async fn compressed_documents_are_the_plain_ones() {
     }
     serving.abort();
 }
+
+#[test]
+fn a_document_takes_at_most_40_times_its_size_and_a_thread_keeps_at_most_2_mib() {
+    let mut most = 0;
+    for unit in [
+        "1,",
+        "\"\",",
+        "{},",
+        "\"a long string without any escape\",",
+    ] {
+        for len in [1 << 10, 32 << 10, 42 << 10, 64 << 10, 127 << 10, 1 << 20] {
+            let count = len / unit.len();
+            let document = format!("[{}1]", unit.repeat(count)).into_bytes();
+            let message = Message::from(document.into_boxed_slice().into_vec());
+            let len = message.len() as isize;
+            let before = memory::held() - len;
+            let (parsed, peak) = memory::peak(|| message.json_with(|it| it.len()));
+            assert_eq!(parsed.unwrap(), count + 1);
+            assert!(peak <= 40 * len + 2048, "{unit}: {peak} bytes of {len}");
+            // The parser of the last document was held before.
+            most = most.max(memory::held() - before);
+        }
+    }
+    assert!(most > 512 << 10 && most <= 2 << 20, "{most} bytes are kept");
+}
