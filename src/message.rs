@@ -26,7 +26,8 @@ use crate::text::Text;
 /// All methods that send take everything that converts to a message. A conversion from `String`, [`Text`],
 /// `Vec<u8>` or [`Bytes`] keeps the memory. A conversion from `&str` or `&[u8]` copies the bytes.
 ///
-/// For JSON, send `serde_json::to_string(&value)?`, and read `serde_json::from_slice(message.as_bytes())?`.
+/// For JSON, use the feature `json`, or send `serde_json::to_string(&value)?` and read
+/// `serde_json::from_slice(message.as_bytes())?`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text message, which is valid UTF-8.
