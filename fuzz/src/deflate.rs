@@ -5,12 +5,15 @@ use tokio_util::codec::Decoder;
 use wsimd::{
     Config, Event, Frame, FrameCodec, Offer, Policy, ProtocolError,
     extension::{Deflate, Extensions},
-    frame::{Opcode, Role, Rsv},
+    frame::{FrameHeader, Opcode, Role, Rsv},
     handshake::{Target, client, server},
     protocol::Receiver,
 };
 
-use super::model::inflater::{Fault, Inflater};
+use super::{
+    masking_key,
+    model::inflater::{Fault, Inflater},
+};
 
 /// The parameters for the messages of one side.
 #[derive(Clone, Copy)]
@@ -53,7 +56,7 @@ pub(crate) fn negotiate(role: Role, deflate: &Deflate) -> Extensions {
         Role::Client => [at_client, at_server],
         Role::Server => [at_server, at_client],
     };
-    assert!(!theirs.extensions().is_empty(), "nothing was agreed on");
+    assert!(!theirs.extensions().is_empty(), "nothing was negotiated");
     ours.into_extensions()
 }
 
@@ -168,4 +171,53 @@ pub(crate) fn messages(role: Role, wire: &[u8]) -> (Vec<Sent>, bool) {
         message.ended = fin;
         message.frames.push(payload);
     }
+}
+
+/// Writes the frames of the records, as the peer of this role sends them.
+///
+/// A record is the kind, the length and the payload of a frame. The kind is 1 binary (of a first frame),
+/// 2 not compressed, 4 more frames follow, 8 RSV1 on a continuation, 16 a ping before the frame, and the
+/// high bits of the length.
+pub(crate) fn frames(role: Role, mut records: &[u8]) -> Vec<u8> {
+    let masking_key = match role.peer() {
+        Role::Client => Some(masking_key()),
+        Role::Server => None,
+    };
+    let mut wire = BytesMut::new();
+    let mut write = |fin, rsv, opcode, payload: &[u8]| {
+        let header = FrameHeader {
+            fin,
+            rsv,
+            opcode,
+            masking_key,
+            payload_len: payload.len() as u64,
+        };
+        header.write(&mut wire);
+        let key = masking_key.map_or([0; 4], |key| key.to_bytes());
+        let key = key.into_iter().cycle();
+        wire.extend(payload.iter().zip(key).map(|(byte, key)| byte ^ key));
+    };
+    let mut begins = true;
+    while let Some((&[kind, len], rest)) = records.split_first_chunk::<2>() {
+        let len = usize::from(kind >> 5) << 8 | usize::from(len);
+        let (payload, rest) = rest.split_at(len.min(rest.len()));
+        records = rest;
+        if kind & 16 != 0 {
+            write(true, Rsv::NONE, Opcode::Ping, b"?");
+        }
+        let opcode = match (begins, kind & 1) {
+            (false, _) => Opcode::Continuation,
+            (true, 0) => Opcode::Text,
+            (true, _) => Opcode::Binary,
+        };
+        let unmarked = if begins { 2 } else { 8 };
+        let rsv = if (kind & unmarked == 0) == begins {
+            Rsv::RSV1
+        } else {
+            Rsv::NONE
+        };
+        begins = kind & 4 == 0;
+        write(begins, rsv, opcode, payload);
+    }
+    wire.to_vec()
 }

@@ -1,16 +1,12 @@
 //! permessage-deflate: arbitrary compressed messages from a peer.
 
-use bytes::BytesMut;
 use wsimd::{
-    CloseCode, Config, Event, Message, ProtocolError,
-    extension::Deflate,
-    frame::{FrameHeader, Opcode, Role, Rsv},
+    CloseCode, Config, Event, Message, ProtocolError, extension::Deflate, frame::Role,
     protocol::Receiver,
 };
 
 use super::{
     deflate::{self, Direction, Inflated, Sent},
-    masking_key,
     model::inflater::Fault,
     role,
     split::splits,
@@ -37,9 +33,7 @@ const BURST: usize = 1000;
 ///    client, 128 the rest is the wire;
 /// 2. a byte of window bits: four for the server, four for the client;
 /// 3. two lengths of pieces;
-/// 4. with flag 128 the bytes of the wire, otherwise a record for each frame: its kind, the length, the
-///    payload. The kind is 1 binary (of a first frame), 2 not compressed, 4 more frames follow, 8 RSV1
-///    on a continuation, 16 a ping before the frame, and the high bits of the length.
+/// 4. with flag 128 the bytes of the wire, otherwise the records of `deflate::frames`.
 ///
 /// Properties:
 /// - The events and the error depend only on the bytes, and not on the pieces or on `tidy`.
@@ -54,7 +48,7 @@ pub fn inflate(data: &[u8]) {
     let wire = if flags & 128 != 0 {
         rest.to_vec()
     } else {
-        frames(case.role, rest)
+        deflate::frames(case.role, rest)
     };
     let expected = deflate::receive(case.receiver(), &[&wire], 0);
     let is_judged = case.judge(&wire, &expected.0, expected.1.err());
@@ -230,49 +224,4 @@ impl Case {
             message.frames
         );
     }
-}
-
-/// Writes the frames of the records, as the peer of this role sends them.
-fn frames(role: Role, mut records: &[u8]) -> Vec<u8> {
-    let masking_key = match role.peer() {
-        Role::Client => Some(masking_key()),
-        Role::Server => None,
-    };
-    let mut wire = BytesMut::new();
-    let mut write = |fin, rsv, opcode, payload: &[u8]| {
-        let header = FrameHeader {
-            fin,
-            rsv,
-            opcode,
-            masking_key,
-            payload_len: payload.len() as u64,
-        };
-        header.write(&mut wire);
-        let key = masking_key.map_or([0; 4], |key| key.to_bytes());
-        let key = key.into_iter().cycle();
-        wire.extend(payload.iter().zip(key).map(|(byte, key)| byte ^ key));
-    };
-    let mut begins = true;
-    while let Some((&[kind, len], rest)) = records.split_first_chunk::<2>() {
-        let len = usize::from(kind >> 5) << 8 | usize::from(len);
-        let (payload, rest) = rest.split_at(len.min(rest.len()));
-        records = rest;
-        if kind & 16 != 0 {
-            write(true, Rsv::NONE, Opcode::Ping, b"?");
-        }
-        let opcode = match (begins, kind & 1) {
-            (false, _) => Opcode::Continuation,
-            (true, 0) => Opcode::Text,
-            (true, _) => Opcode::Binary,
-        };
-        let unmarked = if begins { 2 } else { 8 };
-        let rsv = if (kind & unmarked == 0) == begins {
-            Rsv::RSV1
-        } else {
-            Rsv::NONE
-        };
-        begins = kind & 4 == 0;
-        write(begins, rsv, opcode, payload);
-    }
-    wire.to_vec()
 }

@@ -22,6 +22,11 @@ fn receive() {
 }
 
 #[test]
+fn lend() {
+    replay("lend", wsimd_fuzz::lend);
+}
+
+#[test]
 fn request() {
     replay("request", wsimd_fuzz::request);
 }
