@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JsonErrorKind {
-    /// A received document is not JSON, or has more levels than 128.
+    /// A received document is not JSON, or has more levels than 127.
     Syntax,
     /// A received document is JSON, but not a value of the expected type.
     Data,

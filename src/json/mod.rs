@@ -9,7 +9,7 @@
 //!
 //! [`Message::json`] reads text that is validated already, so that serde_json does not validate the text again.
 //! [`MessageRef::json_with`] lets simd-json work in place: the payload is changed and neither copied nor allocated.
-//! Both parsers accept at most 128 levels of arrays and objects.
+//! Both parsers accept at most 127 levels of arrays and objects.
 
 mod parser;
 mod typed;
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The largest number of nested arrays and objects that a document may have. It is serde_json's limit, too.
-const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 127;
 
 /// The number of characters of a text or path in an error. The peer may have chosen them.
 const MAX_TEXT: usize = 200;

@@ -161,7 +161,7 @@ mod tests {
         let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
         assert!(parse(&deep[1..deep.len() - 1]).is_ok());
         let error = parse(&deep).unwrap_err().to_string();
-        assert!(error.ends_with("more than 128 levels"), "{error}");
+        assert!(error.ends_with("more than 127 levels"), "{error}");
         assert_eq!(parse("").unwrap_err().offset(), None);
     }
 
