@@ -1,3 +1,4 @@
 //! JSON over connections.
 
 mod connection;
+mod parsers;
