@@ -69,6 +69,7 @@ fn print_info(info: &Info) {
             "raw": info.raw,
             "in_memory": info.in_memory,
             "takeover": info.takeover,
+            "lends": info.lends,
             "note": info.note,
         })
     );

@@ -49,6 +49,8 @@ pub struct Info {
     pub in_memory: bool,
     /// Whether it compresses with context takeover, or only without. `None`: it does not compress.
     pub takeover: Option<bool>,
+    /// Whether it lends messages: it decodes in memory and does nothing else.
+    pub lends: bool,
     /// The setup, and its limits.
     pub note: &'static str,
 }
@@ -62,6 +64,7 @@ impl Info {
             raw: false,
             in_memory: true,
             takeover: None,
+            lends: false,
             note,
         }
     }
@@ -73,6 +76,14 @@ impl Info {
             ..self
         }
     }
+
+    /// Describes a contestant that lends messages.
+    pub const fn lending(self) -> Self {
+        Self {
+            lends: true,
+            ..self
+        }
+    }
 }
 
 /// One library, driven the way its own documentation advises for speed.
@@ -81,7 +92,9 @@ pub trait Contestant {
     const INFO: Info;
 
     /// Listens, [`announce`]s the port and echoes until the process is killed.
-    fn serve(deflate: Option<Settings>) -> impl Future<Output = ()>;
+    fn serve(_: Option<Settings>) -> impl Future<Output = ()> {
+        async { panic!("{} does not serve", Self::INFO.note) }
+    }
 
     /// Decodes the messages of a job from `io`, after the opening handshake.
     fn decode(_: &Job, _: MemoryTransport) -> impl Future<Output = Result<Measured, BoxError>> {

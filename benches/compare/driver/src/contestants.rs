@@ -10,7 +10,7 @@ use std::{
 use contestant::Settings;
 use serde::Deserialize;
 
-use crate::Outcome;
+use crate::{Outcome, scenario::Scenario};
 
 /// The floor: plain TCP on loopback, malloc + memcpy or zlib in C in memory.
 pub const FLOOR: &str = "tcp-tokio";
@@ -42,6 +42,7 @@ pub struct Info {
     pub raw: bool,
     pub in_memory: bool,
     pub takeover: Option<bool>,
+    pub lends: bool,
     pub note: String,
 }
 
@@ -50,10 +51,12 @@ impl Contestant {
         self.name.ends_with(AGAIN)
     }
 
-    /// Returns whether it decodes and encodes in memory with these parameters.
-    pub fn in_memory(&self, deflate: Option<&Settings>) -> bool {
+    /// Returns whether it takes part in a scenario in memory.
+    pub fn in_memory(&self, scenario: &Scenario) -> bool {
         let ours_again = self.again() && !self.info.raw;
-        self.info.in_memory && self.compresses(deflate) && !ours_again
+        let fits = self.compresses(scenario.deflate.as_ref());
+        let too_much = self.info.lends && scenario.op == "encode";
+        self.info.in_memory && fits && !too_much && !ours_again
     }
 
     /// Returns whether it serves with these parameters. The floor does not compress, so that ours stands
@@ -61,7 +64,7 @@ impl Contestant {
     pub fn serves(&self, deflate: Option<&Settings>) -> bool {
         match deflate {
             Some(_) => self.compresses(deflate) && !self.info.raw,
-            None => !self.again() || self.info.raw,
+            None => !self.info.lends && (!self.again() || self.info.raw),
         }
     }
 

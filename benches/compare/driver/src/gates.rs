@@ -20,6 +20,8 @@ const GATES: &str = include_str!("../../gates.txt");
 /// No demand speaks of them.
 const LEFT_OUT: [&str; 2] = ["tcp-epoll", "wsimd-framed"];
 const FEED: &str = "wsimd-feed";
+/// The end of the names of ours that lend messages.
+const LENT: &str = "-lent";
 const FRAMED: &str = "wsimd-framed-batched";
 /// A peer takes part in every so many rounds on loopback.
 const PEERS_EVERY: u32 = 3;
@@ -161,9 +163,9 @@ fn takes_part(place: &Place<'_>) -> bool {
     let is_limit = who.starts_with(FLOOR);
     match place.part {
         "idle" => [OURS, FLOOR].contains(&who),
-        // Decoding is the same for all of ours. `send` writes at once, so that `feed` is judged.
+        // `send` writes at once, so that `feed` is judged. Owned messages are decoded the same way by all of ours.
         "memory" if place.scenario.starts_with("encode") => who == FEED || !is_ours(who),
-        "memory" => who == OURS || !is_ours(who),
+        "memory" => who == OURS || who.ends_with(LENT) || !is_ours(who),
         "instructions" => who != FRAMED && !who.ends_with(AGAIN),
         "loopback" => is_ours(who) || is_limit || place.round.is_multiple_of(PEERS_EVERY),
         _ => true,

@@ -77,7 +77,7 @@ pub fn jobs<'a>(scenarios: &'a [Scenario], contestants: &'a [Contestant]) -> Vec
     let fits = |(scenario, contestant): &Job<'_>| match scenario {
         it if it.in_flight > 0 => contestant.serves(None) && !contestant.extra,
         it if is_own(it) => contestant.name.starts_with(GUARD),
-        _ => contestant.in_memory(None),
+        it => contestant.in_memory(it),
     };
     pairs.filter(fits).collect()
 }

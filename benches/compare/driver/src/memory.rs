@@ -24,7 +24,7 @@ pub fn run(session: &mut Session) {
     session.rounds(
         ("memory", rounds),
         &scenarios,
-        |it, scenario| it.in_memory(scenario.deflate.as_ref()),
+        Contestant::in_memory,
         |_, contestant, scenario, known| {
             let messages = match *known {
                 Some(messages) => messages,

@@ -8,6 +8,7 @@ use crate::{
     contestants::{Contestant, FLOOR, Field, is_ours},
     load::Load,
     memory,
+    scenario::Scenario,
     server::{Server, Start},
     traffic::Traffic,
 };
@@ -32,9 +33,10 @@ const COMPRESSED: [(usize, Content); 4] = [
 ];
 const SETTINGS: [&str; 3] = ["6:15:takeover:0", "6:10:takeover:0", "6:15:alone:0"];
 const IN_MEMORY: [&str; 2] = [
-    "decode:server:1024:json:4096:0:2000",
-    "encode:client:16384:binary:65536:0:200",
+    "decode server 1 KiB json chunk 4 KiB",
+    "encode client 16 KiB binary",
 ];
+const MESSAGES: u64 = 1000;
 
 /// Returns whether all contestants that were built work, and ours and the floors were built.
 pub fn run(field: &Field) -> bool {
@@ -56,7 +58,8 @@ pub fn run(field: &Field) -> bool {
 }
 
 fn check(contestant: &Contestant) -> Outcome<()> {
-    for runtime in ["current", "multi2"] {
+    let runtimes = ["current", "multi2"].into_iter();
+    for runtime in runtimes.filter(|_| contestant.serves(None)) {
         let start = Start {
             runtime,
             ..Start::CURRENT
@@ -74,10 +77,11 @@ fn check(contestant: &Contestant) -> Outcome<()> {
             echo(contestant, start, &COMPRESSED).map_err(|reason| format!("{text}, {reason}"))?;
         }
     }
-    for scenario in IN_MEMORY {
-        if contestant.in_memory(None) {
-            memory::ask(contestant, scenario, None)
-                .map_err(|reason| format!("{scenario}: {reason}"))?;
+    for name in IN_MEMORY {
+        let scenario = Scenario::parse(name)?;
+        if contestant.in_memory(&scenario) {
+            memory::ask(contestant, &scenario.argument(MESSAGES), None)
+                .map_err(|reason| format!("{name}: {reason}"))?;
         }
     }
     Ok(())

@@ -44,7 +44,7 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Row {
     pub contestant: String,
-    /// Whether it is a library that validates text.
+    /// Whether it is a library that validates text and returns owned messages.
     pub is_ranked: bool,
     pub samples: HashMap<&'static str, Rounds>,
     pub main: f64,
@@ -104,9 +104,9 @@ impl Table {
             let info = field.find(&contestant).map(|it| &it.info);
             let raw = info.is_some_and(|it| it.raw);
             let limit = raw || contestant.ends_with(AGAIN) || contestant == floor;
-            let careless = info.is_some_and(|it| !it.raw && !it.validates_text);
+            let other_work = info.is_some_and(|it| it.lends || !it.raw && !it.validates_text);
             Some(Row {
-                is_ranked: (!limit || contestant == OURS) && !careless,
+                is_ranked: (!limit || contestant == OURS) && !other_work,
                 to_floor: stats::ratio(&samples[main], first.as_ref()?),
                 main: stats::median_of(samples.get(main)?)?,
                 contestant,

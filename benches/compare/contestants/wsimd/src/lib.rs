@@ -2,12 +2,14 @@
 
 mod framed;
 
-use std::future::Future;
+use std::{future::Future, io};
 
+use bytes::BytesMut;
 use contestant::{
     BoxError, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings, announce,
     deflate::MEMORY_LEVEL,
 };
+use tokio::io::AsyncReadExt;
 use wsimd::{
     Config, Error, Message, Offer, Parts, Policy, Role, ServerBuilder, WebSocket,
     extension::{Deflate, Extensions},
@@ -16,6 +18,9 @@ use wsimd::{
 };
 
 pub use framed::FramedAdapter;
+
+/// The capacity of a read buffer without a connection: that of the crate's own.
+pub const READ_BUFFER: usize = 512 << 10;
 
 /// The defaults, but for the size of messages.
 pub fn config() -> Config {
@@ -85,6 +90,12 @@ pub fn connection(job: &Job, io: MemoryTransport) -> Result<WebSocket<MemoryTran
         parts = parts.extensions(negotiate(settings)?);
     }
     Ok(WebSocket::from_parts(parts))
+}
+
+/// Reads once, behind the bytes that are in the buffer.
+pub async fn read(io: &mut MemoryTransport, input: &mut BytesMut) -> io::Result<()> {
+    input.reserve(READ_BUFFER - input.len());
+    io.read_buf(input).await.map(drop)
 }
 
 /// Creates the messages that an encoder sends.
