@@ -15,7 +15,7 @@ FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 # The steps of `make check`, in this order.
 CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test frameworks bench-smoke autobahn \
 	peers interop claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
-COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-instructions compare-deflate
+COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-json compare-instructions compare-deflate
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
@@ -141,6 +141,8 @@ compare-loopback: ## (1-6 min) part of it: echo servers under load
 compare-idle: ## (1-6 min) part of it: memory of idle connections
 
 compare-kernels: ## (1-6 min) part of it: masking and UTF-8 validation
+
+compare-json: ## (1-6 min) part of it: JSON received and parsed
 
 compare-instructions: ## (1-6 min) part of it: instructions per message
 

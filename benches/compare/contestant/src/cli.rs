@@ -106,7 +106,7 @@ fn run_once<C: Contestant>(op: Op, job: &Job) -> Result<Measured, BoxError> {
 
 /// Polls a future until it is ready. The future may use the runtime's timer. It runs outside of the
 /// scheduler, so that there is no budget and no system call.
-fn drive<T>(future: impl Future<Output = T>) -> T {
+pub fn drive<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

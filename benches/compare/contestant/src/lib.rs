@@ -11,6 +11,7 @@ mod echo;
 pub mod http;
 mod meter;
 pub mod random;
+pub mod rounds;
 mod scenario;
 mod serve;
 mod stories;
@@ -19,7 +20,7 @@ pub mod wire;
 
 use std::{error::Error, future::Future};
 
-pub use cli::run;
+pub use cli::{drive, run};
 pub use deflate::Settings;
 pub use echo::{decode, echo, echo_batched, encode};
 pub use meter::{Job, Measured, Meter, Mode};

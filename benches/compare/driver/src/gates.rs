@@ -182,7 +182,10 @@ mod tests {
         for line in lines.flat_map(expand) {
             let demand = demand(&line).unwrap_or_else(|| panic!("{line}"));
             assert!(demand.bound == "noise" || demand.bound.parse::<f64>().is_ok());
-            assert!(demand.part == "kernels" || Scenario::parse(demand.scenario).is_ok());
+            assert!(
+                ["kernels", "json"].contains(&demand.part)
+                    || Scenario::parse(demand.scenario).is_ok()
+            );
         }
     }
 }

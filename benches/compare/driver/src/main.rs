@@ -9,13 +9,13 @@ mod gates;
 mod guard;
 mod idle;
 mod instructions;
-mod kernels;
 mod load;
 mod loopback;
 mod machine;
 mod memory;
 mod options;
 mod plan;
+mod programs;
 mod report;
 mod scenario;
 mod server;
@@ -95,7 +95,7 @@ fn measure(workspace: &Path, field: Field, plan: Plan, options: &Options) -> Out
     memory::run(&mut session);
     loopback::run(&mut session);
     idle::run(&mut session);
-    kernels::run(&mut session)?;
+    programs::run(&mut session)?;
     instructions::run(&mut session)?;
     Ok(Summary::new(
         machine::describe(workspace),

@@ -39,6 +39,7 @@ pub enum Part {
     Loopback,
     Idle,
     Kernels,
+    Json,
     Instructions,
     Deflate,
 }

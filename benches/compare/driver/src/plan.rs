@@ -5,6 +5,7 @@ use indexmap::IndexSet;
 use crate::{
     Outcome,
     options::{Options, Part},
+    programs::PARTS,
     scenario::{Scenario, expand},
 };
 
@@ -26,7 +27,8 @@ pub struct Plan {
     pub loopback: Vec<Scenario>,
     pub idle: Vec<Scenario>,
     pub instructions: Vec<Scenario>,
-    pub kernels: bool,
+    /// The packages of parts that are a program each.
+    pub programs: Vec<&'static str>,
     pub rounds: Rounds,
     /// Whether a contestant is measured at a place. The gates leave some out.
     pub takes_part: fn(&Place<'_>) -> bool,
@@ -40,7 +42,7 @@ pub struct Rounds {
     pub memory: u32,
     pub loopback: u32,
     pub idle: u32,
-    pub kernels: u32,
+    pub programs: u32,
 }
 
 impl Plan {
@@ -58,7 +60,7 @@ impl Plan {
             memory: rounds(5, 7),
             loopback: rounds(5, 7),
             idle: rounds(2, 5),
-            kernels: rounds(3, 7),
+            programs: rounds(3, 7),
         };
         if options.full {
             (plan.seconds, plan.warm_up) = (0.8, 0.15);
@@ -77,24 +79,27 @@ impl Plan {
             scenarios.retain(|it| options.wants_part(part_of(it)));
             Ok(scenarios)
         };
+        let programs = PARTS
+            .into_iter()
+            .filter(|(part, _)| options.wants_part(*part));
         let plan = Self {
             memory: scenarios(Part::Memory, "memory")?,
             loopback: scenarios(Part::Loopback, "loopback")?,
             idle: scenarios(Part::Idle, "idle")?,
             instructions: scenarios(Part::Instructions, "instructions")?,
-            kernels: options.wants_part(Part::Kernels),
+            programs: programs.map(|(_, package)| package).collect(),
             rounds: Rounds {
                 memory: 5,
                 loopback: 9,
                 idle: 2,
-                kernels: 3,
+                programs: 3,
             },
             takes_part: |_| true,
             seconds: 0.25,
             warm_up: 0.05,
         };
         let parts = [&plan.memory, &plan.loopback, &plan.idle, &plan.instructions];
-        if !plan.kernels && parts.iter().all(|part| part.is_empty()) {
+        if plan.programs.is_empty() && parts.iter().all(|part| part.is_empty()) {
             return Err("no scenario has these words (--part, --scenario)".into());
         }
         Ok(plan)

@@ -1,9 +1,9 @@
 //! The tables in Markdown and the figures as CSV.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use crate::{
-    contestants::{Contestant, OURS, is_ours},
+    contestants::{AGAIN, Contestant, OURS, is_ours},
     stats,
     summary::{Row, Summary, Table},
 };
@@ -35,20 +35,40 @@ idle; 1000 connections no takeover 15 bits; idle bytes, alone";
 const COMPRESSED_WORDS: &str = "Echo on loopback with permessage-deflate, level 6, 32 connections with 4 \
     messages in flight (HTML to 1 MiB: 4 with one): server CPU per message, as a multiple of wsimd. Idle: \
     resident bytes of a connection after one message. Alone: without context takeover.";
+
+const TYPED: &str = "\
+json; typed trade 125 B; trade 125 B
+json; typed book 800 B; book 800 B
+json; typed book 15 KB; book 15 KB
+json; typed posts 580 B; posts 580 B
+json; typed posts 5.8 KB; posts 5.8 KB
+json; typed posts 58 KB; posts 58 KB";
+const TYPED_WORDS: &str = "JSON received in memory and parsed into a type: time per message, as a multiple of \
+    tokio-tungstenite with serde_json. sonic-rs chooses its instructions at compile time, here those of the \
+    default target.";
+const DYNAMIC_WORDS: &str = "JSON received in memory and parsed into a tree of values, a few fields read: time \
+    per message, as above.";
 const LEGEND: &str = "**Bold** is the least of a column, ≈ a tie with it. † does not validate text: not \
-    ranked.";
+    ranked. Lent messages are not ranked beside owned ones.";
 
 /// Writes the latest results.
 pub fn latest(summary: &Summary) -> String {
     let label = &summary.label;
     let mut text = format!("<!-- Written by `compare`; do not edit. -->\n{label}.\n");
-    for (words, columns) in [(USUAL_WORDS, USUAL), (COMPRESSED_WORDS, COMPRESSED)] {
+    let dynamic = TYPED.replace("typed", "dynamic");
+    for (words, columns) in [
+        (USUAL_WORDS, USUAL),
+        (COMPRESSED_WORDS, COMPRESSED),
+        (TYPED_WORDS, TYPED),
+        (DYNAMIC_WORDS, &dynamic),
+    ] {
         overview(&mut text, summary, words, columns);
     }
     text.push_str("\n## Every scenario\n\n");
     text.push_str(
         "Medians over interleaved rounds. The floor is plain TCP on loopback, malloc + memcpy or zlib in \
-         memory, memcpy for kernels, and wsimd for compressed echoes. Sizes are those of a compressed \
+         memory, memcpy for kernels, and wsimd for compressed echoes. For JSON it is tokio-tungstenite with \
+         serde_json. Sizes are those of a compressed \
          message, as a multiple of zlib's.\n\n\
          | part | scenario | × floor | × best peer | best peer | ties up to | × size |\n\
          | --- | --- | ---: | ---: | --- | ---: | ---: |\n",
@@ -97,18 +117,18 @@ fn overview(text: &mut String, summary: &Summary, words: &str, columns: &str) {
     let headings: Vec<&str> = tables.iter().map(|(_, heading)| *heading).collect();
     let _ = writeln!(text, "\n{words} {LEGEND}\n\n| | {} |", headings.join(" | "));
     let _ = writeln!(text, "| --- |{}", " ---: |".repeat(headings.len()));
-    let mut contestants: Vec<&Contestant> = named(summary).collect();
-    contestants.sort_by_key(|it| (it.info.raw, !is_ours(&it.name), it.name.clone()));
-    for contestant in contestants {
-        let Contestant { name, info, .. } = contestant;
-        let rows = tables.iter().map(|(table, _)| table.row(name));
-        if rows.clone().all(|row| row.is_none()) {
-            continue;
-        }
-        let cells = tables.iter().zip(rows);
-        let cells = cells.map(|((table, _), row)| row.map_or("–".into(), |row| cell(table, row)));
+    let rows = tables.iter().flat_map(|(table, _)| &table.rows);
+    let names = rows.map(|row| row.contestant.as_str());
+    let names = names.filter(|name| !name.ends_with(AGAIN));
+    let info = |name: &str| summary.field.find(name).map(|it| &it.info);
+    let is_raw = |name: &str| info(name).is_some_and(|it| it.raw);
+    let rank = |name: &str| (is_raw(name), !is_ours(name));
+    let names: BTreeSet<_> = names.map(|name| (rank(name), name)).collect();
+    for (_, name) in names {
+        let rows = tables.iter().map(|(table, _)| (table, table.row(name)));
+        let cells = rows.map(|(table, row)| row.map_or("–".into(), |row| cell(table, row)));
         let cells: Vec<String> = cells.collect();
-        let dagger = match info.raw || info.validates_text {
+        let dagger = match info(name).is_none_or(|it| it.raw || it.validates_text) {
             true => "",
             false => " †",
         };

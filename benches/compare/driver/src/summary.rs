@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::{
     contestants::{AGAIN, FLOOR, Field, OURS, is_ours},
-    kernels,
+    programs,
     session::{Results, Samples},
     stats::{self, Rounds},
 };
@@ -91,9 +91,10 @@ impl Table {
             _ => "ns",
         };
         let rounds = |name: &str| figures.get(name)?.get(main).cloned();
-        // Plain TCP does not compress, so that ours is the reference there.
+        // Plain TCP does not compress, so that ours is the reference there. JSON has no floor, but a usual way.
         let floor = match part {
-            kernels::PART => "memcpy",
+            programs::KERNELS => "memcpy",
+            programs::JSON => "tokio-tungstenite + serde_json",
             _ if rounds(FLOOR).is_some() => FLOOR,
             _ => OURS,
         };
@@ -103,10 +104,10 @@ impl Table {
         let rows = figures.into_iter().filter_map(|(contestant, samples)| {
             let info = field.find(&contestant).map(|it| &it.info);
             let raw = info.is_some_and(|it| it.raw);
-            let limit = raw || contestant.ends_with(AGAIN) || contestant == floor;
+            let limit = raw || contestant.ends_with(AGAIN) || contestant.starts_with("memcpy");
             let other_work = info.is_some_and(|it| it.lends || !it.raw && !it.validates_text);
             Some(Row {
-                is_ranked: (!limit || contestant == OURS) && !other_work,
+                is_ranked: !limit && !other_work,
                 to_floor: stats::ratio(&samples[main], first.as_ref()?),
                 main: stats::median_of(samples.get(main)?)?,
                 contestant,

@@ -7,7 +7,9 @@
 mod contender;
 mod pool;
 
-use std::{hint::black_box, time::Instant};
+use std::{convert::Infallible, hint::black_box, time::Instant};
+
+use contestant::rounds::{self, median};
 
 use contender::{Contender, Kernel, contenders};
 use pool::{Pool, xor};
@@ -48,22 +50,18 @@ fn run_sizes(content: &str, small: Kernel, kernels: &[Kernel]) {
     }
 }
 
-/// Measures all contenders of a scenario. Each round begins with another contender.
+/// Measures all contenders of a scenario.
 fn run(scenario: &str, kernel: Kernel, simd: Simd, pool: &mut Pool) {
     let contenders = contenders(kernel, simd);
     let mut output = Vec::with_capacity(OUTPUT.max(pool.longest()));
     for contender in &contenders {
         verify(pool, kernel, contender, &mut output);
     }
-    let mut rounds = vec![Vec::new(); contenders.len()];
-    for round in 0..ROUNDS {
-        for turn in 0..contenders.len() {
-            let turn = (turn + round) % contenders.len();
-            rounds[turn].push(time(pool, &contenders[turn], &mut output));
-        }
-    }
-    for (contender, rounds) in contenders.iter().zip(rounds) {
-        println!("{scenario}\t{}\t{:.2}", contender.name, median(rounds));
+    let Ok(medians) = rounds::medians(contenders.len(), ROUNDS, |turn| {
+        Ok::<_, Infallible>([time(pool, &contenders[turn], &mut output)])
+    });
+    for (contender, [ns]) in contenders.iter().zip(medians) {
+        println!("{scenario}\t{}\t{ns:.2}", contender.name);
     }
 }
 
@@ -113,9 +111,4 @@ fn verify(pool: &mut Pool, kernel: Kernel, contender: &Contender, output: &mut V
         assert_eq!(right, pool.count(window), "{}: wrong", contender.name);
         assert!(pool.is_intact(window), "{}: wrong", contender.name);
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

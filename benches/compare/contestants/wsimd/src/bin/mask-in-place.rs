@@ -8,7 +8,11 @@ use wsimd::simd::{MaskingKey, Simd};
 struct Adapter;
 
 impl Contestant for Adapter {
-    const INFO: Info = Info::new("wsimd", "masks in the read buffer, parses no header").lending();
+    const INFO: Info = Info {
+        raw: true,
+        validates_text: false,
+        ..Info::new("wsimd", "masks in the read buffer, parses no header").lending()
+    };
 
     async fn decode(job: &Job, mut io: MemoryTransport) -> Result<Measured, BoxError> {
         let frame = job.wire.len() / job.pool.len();
