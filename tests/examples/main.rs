@@ -6,10 +6,13 @@
 
 mod chat;
 mod gate;
+#[cfg(feature = "json")]
+mod ticker;
 
 use std::{
     env,
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -18,6 +21,13 @@ use tokio::time::timeout;
 
 /// The time for one step of a test.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Returns the path of an example.
+fn path(name: &str) -> PathBuf {
+    let tests = env::current_exe().unwrap();
+    let directory = tests.parent().unwrap().with_file_name("examples");
+    directory.join(name)
+}
 
 /// A running example.
 struct Example {
@@ -29,9 +39,7 @@ struct Example {
 impl Example {
     /// Starts an example, and reads the address from its first line.
     fn start(name: &str) -> Self {
-        let tests = env::current_exe().unwrap();
-        let path = tests.parent().unwrap().with_file_name("examples");
-        let mut child = Command::new(path.join(name))
+        let mut child = Command::new(path(name))
             .arg("127.0.0.1:0")
             .stdout(Stdio::piped())
             .spawn()
