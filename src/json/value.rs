@@ -33,8 +33,8 @@ pub enum Kind {
 /// # Ok::<(), JsonError>(())
 /// ```
 ///
-/// Methods for another type return `None`, or an empty iterator. Access to a field or an element takes time in
-/// proportion to the values before it.
+/// Methods for another type return `None`, or an empty iterator. [`get`](Self::get) takes time in proportion to the
+/// fields of the object, and [`at`](Self::at) to the elements before the element.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a>(tape::Value<'a, 'a>);
 
@@ -55,9 +55,10 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns the field of an object. Of several fields with this name, returns the first.
+    /// Returns the field of an object. Of several fields with this name, returns the last, as serde_json does.
     pub fn get(self, name: &str) -> Option<Self> {
-        self.0.get(name).map(Self)
+        let fields = self.entries().filter(|(field, _)| *field == name);
+        fields.last().map(|(_, value)| value)
     }
 
     /// Returns the element of an array.
@@ -171,10 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn of_several_fields_of_a_name_the_first_is_read() {
+    fn of_several_fields_of_a_name_the_last_is_read() {
         assert_eq!(
             read(r#"{"a":1,"a":2}"#, |it| it.get("a")?.as_i64()),
-            Some(1)
+            Some(2)
         );
     }
 }
