@@ -27,6 +27,11 @@ fn lend() {
 }
 
 #[test]
+fn json() {
+    replay("json", wsimd_fuzz::json);
+}
+
+#[test]
 fn request() {
     replay("request", wsimd_fuzz::request);
 }
