@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use contestant::{MemoryTransport, alloc, drive};
 use futures_util::StreamExt;
 use simd_json::Buffers;
-use tokio_tungstenite::tungstenite;
-use tokio_websockets::ServerBuilder;
+use tokio_tungstenite::{WebSocketStream as Tungstenite, tungstenite::protocol};
+use tokio_websockets::{ServerBuilder, WebSocketStream as Websockets};
 use wsimd::{Config, JsonError, MessageRef, Role, WebSocket};
 
 use crate::{
@@ -28,74 +28,88 @@ pub struct Contender {
 }
 
 impl Contender {
-    fn new(name: &'static str, run: impl AsyncFn(&Pool) -> Outcome<Figures> + 'static) -> Self {
-        let run = Box::new(move |pool: &Pool| drive(run(pool)));
-        Self { name, run }
+    /// Creates a contender that opens a connection, and receives a message and returns the sum of its document.
+    fn new<W>(
+        name: &'static str,
+        open: impl Fn(&Pool) -> W + 'static,
+        receive: impl AsyncFn(&mut W) -> Outcome<u64> + 'static,
+    ) -> Self {
+        let run = move |pool: &Pool| drive(receive_all(pool, open(pool), &receive));
+        Self {
+            name,
+            run: Box::new(run),
+        }
+    }
+
+    fn tungstenite(name: &'static str, parse: impl Fn(&str) -> Outcome<u64> + 'static) -> Self {
+        Self::new(name, tungstenite, async move |ws| {
+            let message = ws.next().await.ok_or(CLOSED)??;
+            parse(message.to_text()?)
+        })
+    }
+
+    fn websockets(name: &'static str, parse: impl Fn(&str) -> Outcome<u64> + 'static) -> Self {
+        Self::new(name, websockets, async move |ws| {
+            let message = ws.next().await.ok_or(CLOSED)??;
+            parse(message.as_text().ok_or("no text")?)
+        })
     }
 }
 
-/// Lists the contenders that parse into a type. Most programs do today as the first of others does, which takes
-/// part twice.
+const CLOSED: &str = "the connection is closed";
+const MISSING: &str = "a field is missing";
+
+/// Lists the contenders that parse into a type. tokio-tungstenite with serde_json is the usual way, and takes part
+/// twice.
 pub fn typed<D: Document>() -> Vec<Contender> {
     let owned = |text: &str| Ok(serde_json::from_str::<D>(text)?.sum());
-    let borrowed = |text: &str| Ok(serde_json::from_str::<D::Lent<'_>>(text)?.sum());
+    let borrowed = |text: &str| Ok(serde_json::from_str::<D::Borrowed<'_>>(text)?.sum());
     let sonic = |text: &str| Ok(sonic_rs::from_str::<D>(text)?.sum());
     vec![
-        Contender::new("wsimd", async |pool| {
-            receive_all(pool, wsimd(pool), async |ws| {
-                let document = ws.recv_json::<D>().await?;
-                Ok(document.ok_or("closed")?.sum())
-            })
-            .await
+        Contender::new("wsimd", wsimd, async |ws| {
+            Ok(ws.recv_json::<D>().await?.ok_or(CLOSED)?.sum())
         }),
-        Contender::new("wsimd borrowed", async |pool| {
-            receive_all(pool, wsimd(pool), async |ws| {
-                let sum = ws.recv_with(sum_lent::<D>).await?;
-                Ok(sum.ok_or("closed")??)
-            })
-            .await
+        Contender::new("wsimd borrowed", wsimd, async |ws| {
+            Ok(ws.recv_with(sum_borrowed::<D>).await?.ok_or(CLOSED)??)
         }),
-        tungstenite("tokio-tungstenite + serde_json", owned),
-        tungstenite("tokio-tungstenite + serde_json (again)", owned),
-        websockets("tokio-websockets + serde_json", owned),
-        websockets("tokio-websockets + serde_json borrowed", borrowed),
-        websockets("tokio-websockets + sonic-rs", sonic),
+        Contender::tungstenite("tokio-tungstenite + serde_json", owned),
+        Contender::tungstenite("tokio-tungstenite + serde_json (again)", owned),
+        Contender::websockets("tokio-websockets + serde_json", owned),
+        Contender::websockets("tokio-websockets + serde_json borrowed", borrowed),
+        Contender::websockets("tokio-websockets + sonic-rs", sonic),
     ]
 }
 
-/// Lists the contenders that parse any document, as [`typed`].
+/// Lists the contenders that parse into a tree of values, as [`typed`].
 pub fn dynamic<D: Document>() -> Vec<Contender> {
-    let value = |text: &str| {
+    let serde = |text: &str| {
         let root: serde_json::Value = serde_json::from_str(text)?;
-        Ok(D::sum_of(&root).ok_or("a field is missing")?)
+        Ok(D::sum_of(&root).ok_or(MISSING)?)
     };
     let sonic = |text: &str| {
         let root: sonic_rs::Value = sonic_rs::from_str(text)?;
-        Ok(D::sum_of(&root).ok_or("a field is missing")?)
+        Ok(D::sum_of(&root).ok_or(MISSING)?)
     };
+    let with_buffers = |pool: &Pool| (websockets(pool), Buffers::default());
     vec![
-        Contender::new("wsimd", async |pool| {
-            receive_all(pool, wsimd(pool), async |ws| {
-                let sum = ws.recv_json_with(|root| D::sum_of(root)).await?;
-                Ok(sum.flatten().ok_or("closed, or a field is missing")?)
-            })
-            .await
+        Contender::new("wsimd", wsimd, async |ws| {
+            let sum = ws.recv_json_with(|root| D::sum_of(root)).await?;
+            Ok(sum.ok_or(CLOSED)?.ok_or(MISSING)?)
         }),
-        tungstenite("tokio-tungstenite + serde_json", value),
-        tungstenite("tokio-tungstenite + serde_json (again)", value),
-        websockets("tokio-websockets + serde_json", value),
-        websockets("tokio-websockets + sonic-rs", sonic),
-        Contender::new("tokio-websockets + simd-json", async |pool| {
-            let mut buffers = Buffers::default();
-            let ws = ServerBuilder::new().serve(pool.io());
-            receive_all(pool, ws, async |ws| {
-                let message = ws.next().await.ok_or("closed")??;
+        Contender::tungstenite("tokio-tungstenite + serde_json", serde),
+        Contender::tungstenite("tokio-tungstenite + serde_json (again)", serde),
+        Contender::websockets("tokio-websockets + serde_json", serde),
+        Contender::websockets("tokio-websockets + sonic-rs", sonic),
+        Contender::new(
+            "tokio-websockets + simd-json",
+            with_buffers,
+            async |(ws, buffers)| {
+                let message = ws.next().await.ok_or(CLOSED)??;
                 let mut bytes = BytesMut::from(message.into_payload());
-                let root = simd_json::borrowed::to_value_with_buffers(&mut bytes, &mut buffers)?;
-                Ok(D::sum_of(&root).ok_or("a field is missing")?)
-            })
-            .await
-        }),
+                let root = simd_json::borrowed::to_value_with_buffers(&mut bytes, buffers)?;
+                Ok(D::sum_of(&root).ok_or(MISSING)?)
+            },
+        ),
     ]
 }
 
@@ -103,47 +117,26 @@ fn wsimd(pool: &Pool) -> WebSocket<MemoryTransport> {
     WebSocket::new(pool.io(), Role::Server, &Config::new())
 }
 
-fn sum_lent<D: Document>(message: MessageRef<'_>) -> Result<u64, JsonError> {
-    message.json().map(|document: D::Lent<'_>| document.sum())
+fn sum_borrowed<D: Document>(message: MessageRef<'_>) -> Result<u64, JsonError> {
+    message
+        .json()
+        .map(|document: D::Borrowed<'_>| document.sum())
 }
 
-/// Creates a contender that receives by tokio-tungstenite.
-fn tungstenite(
-    name: &'static str,
-    parse: impl Fn(&str) -> Outcome<u64> + Copy + 'static,
-) -> Contender {
-    Contender::new(name, async move |pool| {
-        let role = tungstenite::protocol::Role::Server;
-        let ws = tokio_tungstenite::WebSocketStream::from_raw_socket(pool.io(), role, None).await;
-        receive_all(pool, ws, async |ws| {
-            let message = ws.next().await.ok_or("closed")??;
-            parse(message.to_text()?)
-        })
-        .await
-    })
+fn tungstenite(pool: &Pool) -> Tungstenite<MemoryTransport> {
+    let role = protocol::Role::Server;
+    drive(Tungstenite::from_raw_socket(pool.io(), role, None))
 }
 
-/// Creates a contender that receives by tokio-websockets.
-fn websockets(
-    name: &'static str,
-    parse: impl Fn(&str) -> Outcome<u64> + Copy + 'static,
-) -> Contender {
-    Contender::new(name, async move |pool| {
-        let ws = ServerBuilder::new().serve(pool.io());
-        receive_all(pool, ws, async |ws| {
-            let message = ws.next().await.ok_or("closed")??;
-            parse(message.as_text().ok_or("no text")?)
-        })
-        .await
-    })
+fn websockets(pool: &Pool) -> Websockets<MemoryTransport> {
+    ServerBuilder::new().serve(pool.io())
 }
 
-/// Receives a few messages to warm up, and then as many as the pool has. Checks that the fields have the sum of the
-/// pool.
+/// Receives some messages to warm up, and then as many as the pool has. Checks their sum.
 async fn receive_all<W>(
     pool: &Pool,
     mut ws: W,
-    mut receive: impl AsyncFnMut(&mut W) -> Outcome<u64>,
+    receive: impl AsyncFn(&mut W) -> Outcome<u64>,
 ) -> Outcome<Figures> {
     for _ in 0..pool.count / 8 {
         receive(&mut ws).await?;
@@ -157,7 +150,7 @@ async fn receive_all<W>(
     let elapsed = started.elapsed();
     let (allocations, _) = alloc::stop();
     if sum != pool.sum {
-        return Err("another sum of the fields".into());
+        return Err("another sum".into());
     }
     let each = |value: f64| value / pool.count as f64;
     Ok([each(elapsed.as_nanos() as f64), each(allocations as f64)])

@@ -1,17 +1,21 @@
-//! The documents, as types and as trees of values.
+//! The documents: made, parsed into a type, and read as trees of values.
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use contestant::random::Random;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::node::Node;
 
 /// A document that owns its strings.
-pub trait Document: DeserializeOwned + Sum {
+pub trait Document: Serialize + DeserializeOwned + Sum {
     /// The same document, with strings that borrow from the message.
-    type Lent<'a>: Deserialize<'a> + Sum;
+    type Borrowed<'a>: Deserialize<'a> + Sum;
 
-    /// Returns the sum of the same fields of a tree of values.
+    /// Creates a document of so many parts.
+    fn new(random: &mut Random, parts: usize) -> Self;
+
+    /// Returns the sum of a tree of values.
     fn sum_of(root: impl Node) -> Option<u64>;
 }
 
@@ -23,16 +27,16 @@ pub trait Sum {
 /// A string that borrows from the message, unless it has an escape.
 #[derive(Deserialize)]
 #[serde(transparent)]
-pub struct Lent<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Borrowed<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl AsRef<str> for Lent<'_> {
+impl AsRef<str> for Borrowed<'_> {
     fn as_ref(&self) -> &str {
         &self.0
     }
 }
 
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "fields are parsed, and some are read")]
+/// A trade of an exchange: about 125 bytes.
+#[derive(Deserialize, Serialize)]
 pub struct Trade<S> {
     symbol: S,
     id: u64,
@@ -40,66 +44,88 @@ pub struct Trade<S> {
     size: f64,
     side: S,
     time: u64,
-    maker: bool,
+    is_maker: bool,
 }
 
 impl<S: AsRef<str>> Sum for Trade<S> {
     fn sum(&self) -> u64 {
-        text(self.symbol.as_ref()) + self.id + number(self.price)
+        text(self.symbol.as_ref()) + self.id + hundredths(self.price)
     }
 }
 
 impl Document for Trade<String> {
-    type Lent<'a> = Trade<Lent<'a>>;
+    type Borrowed<'a> = Trade<Borrowed<'a>>;
+
+    fn new(random: &mut Random, _: usize) -> Self {
+        Self {
+            symbol: pick(random, "BTC-USD ETH-USD SOL-USD XRP-USD BTC-EUR AVAX-EUR"),
+            id: 881_000_000 + u64::from(random.below(1_000_000)),
+            price: decimal(random, 10_000_000, 100.0),
+            size: decimal(random, 100_000, 10_000.0),
+            side: pick(random, "buy sell"),
+            time: time(random),
+            is_maker: random.below(2) == 0,
+        }
+    }
 
     fn sum_of(root: impl Node) -> Option<u64> {
         let symbol = text(root.get("symbol")?.text()?);
-        let price = number(root.get("price")?.number()?);
+        let price = hundredths(root.get("price")?.number()?);
         Some(symbol + root.get("id")?.integer()? + price)
     }
 }
 
-/// Price and size of each level.
-type Levels = Vec<(f64, f64)>;
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "fields are parsed, and some are read")]
+/// An order book: levels of price and size on each side, of about 18 bytes each.
+#[derive(Deserialize, Serialize)]
 pub struct Book<S> {
     symbol: S,
-    sequence: u64,
     time: u64,
-    bids: Levels,
-    asks: Levels,
+    bids: Vec<(f64, f64)>,
+    asks: Vec<(f64, f64)>,
 }
 
 impl<S: AsRef<str>> Sum for Book<S> {
     fn sum(&self) -> u64 {
-        let best = |levels: &Levels| levels.first().map_or(0, |(price, _)| number(*price));
-        text(self.symbol.as_ref()) + self.sequence + best(&self.bids) + best(&self.asks)
+        let best = |side: &[(f64, f64)]| side.first().map_or(0, |level| hundredths(level.0));
+        text(self.symbol.as_ref()) + self.time + best(&self.bids) + best(&self.asks)
     }
 }
 
 impl Document for Book<String> {
-    type Lent<'a> = Book<Lent<'a>>;
+    type Borrowed<'a> = Book<Borrowed<'a>>;
+
+    fn new(random: &mut Random, levels: usize) -> Self {
+        let mut side = || {
+            let price = |random: &mut Random| decimal(random, 10_000_000, 100.0);
+            let levels = (0..levels).map(|_| (price(random), decimal(random, 100_000, 10_000.0)));
+            levels.collect()
+        };
+        Self {
+            bids: side(),
+            asks: side(),
+            symbol: pick(random, "BTC-USD ETH-USD SOL-USD XRP-USD BTC-EUR AVAX-EUR"),
+            time: time(random),
+        }
+    }
 
     fn sum_of(root: impl Node) -> Option<u64> {
         let best = |side| {
             let level = root.get(side)?.items().next()?;
             let price = level.items().next()?.number()?;
-            Some(number(price))
+            Some(hundredths(price))
         };
         let symbol = text(root.get("symbol")?.text()?);
-        Some(symbol + root.get("sequence")?.integer()? + best("bids")? + best("asks")?)
+        Some(symbol + root.get("time")?.integer()? + best("bids")? + best("asks")?)
     }
 }
 
-#[derive(Deserialize)]
+/// Posts, of about 290 bytes each.
+#[derive(Deserialize, Serialize)]
 pub struct Posts<S> {
     posts: Vec<Post<S>>,
 }
 
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "fields are parsed, and some are read")]
+#[derive(Deserialize, Serialize)]
 struct Post<S> {
     id: u64,
     author: S,
@@ -110,15 +136,29 @@ struct Post<S> {
 
 impl<S: AsRef<str>> Sum for Posts<S> {
     fn sum(&self) -> u64 {
-        let posts = self.posts.iter();
-        let sums =
-            posts.map(|post| text(post.author.as_ref()) + text(post.text.as_ref()) + post.likes);
+        let texts = |post: &Post<S>| text(post.author.as_ref()) + text(post.text.as_ref());
+        let sums = self.posts.iter().map(|post| texts(post) + post.likes);
         sums.sum()
     }
 }
 
 impl Document for Posts<String> {
-    type Lent<'a> = Posts<Lent<'a>>;
+    type Borrowed<'a> = Posts<Borrowed<'a>>;
+
+    fn new(random: &mut Random, posts: usize) -> Self {
+        let post = |_| {
+            let words = 22 + random.below(26);
+            Post {
+                id: random.next() >> 16,
+                author: pick(random, "amelie carlos dana jürgen søren wen"),
+                text: (0..words).map(|_| pick(random, WORDS) + " ").collect(),
+                likes: random.below(5000).into(),
+                tags: vec![pick(random, WORDS), pick(random, WORDS)],
+            }
+        };
+        let posts = (0..posts).map(post).collect();
+        Self { posts }
+    }
 
     fn sum_of(root: impl Node) -> Option<u64> {
         let posts = root.get("posts")?;
@@ -130,12 +170,29 @@ impl Document for Posts<String> {
     }
 }
 
+/// The words of posts. A few have escapes in JSON, and a few have characters beyond ASCII.
+const WORDS: &str = "the a message of to and market opened higher today because rates fell again this week we \
+    expect more news from people with long memories who remember café 日本 🙂 \"quoted\" back\\slash";
+
+fn pick(random: &mut Random, words: &str) -> String {
+    let words: Vec<&str> = words.split(' ').collect();
+    words[random.below(words.len() as u32) as usize].into()
+}
+
+fn decimal(random: &mut Random, most: u32, scale: f64) -> f64 {
+    f64::from(1 + random.below(most)) / scale
+}
+
+/// Returns a time of a certain day, in milliseconds.
+fn time(random: &mut Random) -> u64 {
+    1_731_000_000_000 + u64::from(random.below(86_400_000))
+}
+
 fn text(text: &str) -> u64 {
     let last = text.bytes().last().unwrap_or(0);
     text.len() as u64 * 256 + u64::from(last)
 }
 
-/// Returns hundredths.
-fn number(number: f64) -> u64 {
+fn hundredths(number: f64) -> u64 {
     (number * 100.0).round() as u64
 }

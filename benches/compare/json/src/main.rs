@@ -13,7 +13,7 @@ use contestant::{BoxError, rounds};
 
 use contender::{Contender, dynamic, typed};
 use document::{Book, Document, Posts, Trade};
-use pool::{Make, Pool, book, posts, trade};
+use pool::Pool;
 
 type Outcome<T> = Result<T, BoxError>;
 
@@ -21,17 +21,17 @@ type Outcome<T> = Result<T, BoxError>;
 const ROUNDS: usize = 15;
 
 fn main() -> Outcome<()> {
-    run::<Trade<String>>("trade 125 B", trade, 1)?;
-    run::<Book<String>>("book 800 B", book, 21)?;
-    run::<Book<String>>("book 15 KB", book, 440)?;
-    run::<Posts<String>>("posts 580 B", posts, 2)?;
-    run::<Posts<String>>("posts 5.8 KB", posts, 20)?;
-    run::<Posts<String>>("posts 58 KB", posts, 200)
+    run::<Trade<String>>("trade 125 B", 125, 1)?;
+    run::<Book<String>>("book 800 B", 800, 21)?;
+    run::<Book<String>>("book 15 KB", 15_000, 440)?;
+    run::<Posts<String>>("posts 580 B", 580, 2)?;
+    run::<Posts<String>>("posts 5.8 KB", 5800, 20)?;
+    run::<Posts<String>>("posts 58 KB", 58_000, 200)
 }
 
 /// Measures all contenders with one kind of document.
-fn run<D: Document>(name: &str, make: Make, parts: usize) -> Outcome<()> {
-    let pool = Pool::new::<D>(make, parts)?;
+fn run<D: Document>(name: &str, size: usize, parts: usize) -> Outcome<()> {
+    let pool = Pool::new::<D>(size, parts)?;
     run_all(&format!("typed {name}"), &pool, &typed::<D>())?;
     run_all(&format!("dynamic {name}"), &pool, &dynamic::<D>())
 }

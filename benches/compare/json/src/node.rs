@@ -16,11 +16,11 @@ pub trait Node: Sized {
 
 impl Node for wsimd::json::Value<'_> {
     fn get(&self, name: &str) -> Option<Self> {
-        wsimd::json::Value::get(*self, name)
+        (*self).get(name)
     }
 
     fn items(&self) -> impl Iterator<Item = Self> {
-        wsimd::json::Value::items(*self)
+        (*self).items()
     }
 
     fn text(&self) -> Option<&str> {
@@ -36,68 +36,35 @@ impl Node for wsimd::json::Value<'_> {
     }
 }
 
-impl Node for &serde_json::Value {
-    fn get(&self, name: &str) -> Option<Self> {
-        serde_json::Value::get(self, name)
-    }
+/// The other parsers have methods of the same names, in traits of their own.
+macro_rules! nodes {
+    ($($value:ty),*) => {$(
+        impl Node for &$value {
+            fn get(&self, name: &str) -> Option<Self> {
+                (**self).get(name)
+            }
 
-    fn items(&self) -> impl Iterator<Item = Self> {
-        self.as_array().into_iter().flatten()
-    }
+            fn items(&self) -> impl Iterator<Item = Self> {
+                (**self).as_array().into_iter().flatten()
+            }
 
-    fn text(&self) -> Option<&str> {
-        self.as_str()
-    }
+            fn text(&self) -> Option<&str> {
+                (**self).as_str()
+            }
 
-    fn number(&self) -> Option<f64> {
-        self.as_f64()
-    }
+            fn number(&self) -> Option<f64> {
+                (**self).as_f64()
+            }
 
-    fn integer(&self) -> Option<u64> {
-        self.as_u64()
-    }
+            fn integer(&self) -> Option<u64> {
+                (**self).as_u64()
+            }
+        }
+    )*};
 }
 
-impl Node for &simd_json::BorrowedValue<'_> {
-    fn get(&self, name: &str) -> Option<Self> {
-        ValueObjectAccess::get(*self, name)
-    }
-
-    fn items(&self) -> impl Iterator<Item = Self> {
-        ValueAsArray::as_array(*self).into_iter().flatten()
-    }
-
-    fn text(&self) -> Option<&str> {
-        ValueAsScalar::as_str(*self)
-    }
-
-    fn number(&self) -> Option<f64> {
-        ValueAsScalar::as_f64(*self)
-    }
-
-    fn integer(&self) -> Option<u64> {
-        ValueAsScalar::as_u64(*self)
-    }
-}
-
-impl Node for &sonic_rs::Value {
-    fn get(&self, name: &str) -> Option<Self> {
-        JsonValueTrait::get(*self, name)
-    }
-
-    fn items(&self) -> impl Iterator<Item = Self> {
-        JsonContainerTrait::as_array(*self).into_iter().flatten()
-    }
-
-    fn text(&self) -> Option<&str> {
-        JsonValueTrait::as_str(*self)
-    }
-
-    fn number(&self) -> Option<f64> {
-        JsonValueTrait::as_f64(*self)
-    }
-
-    fn integer(&self) -> Option<u64> {
-        JsonValueTrait::as_u64(*self)
-    }
-}
+nodes!(
+    serde_json::Value,
+    simd_json::BorrowedValue<'_>,
+    sonic_rs::Value
+);
