@@ -96,10 +96,12 @@ fn parse<R>(
 
 #[cold]
 fn syntax(error: &simd_json::Error) -> JsonError {
-    // The parser reports no place for some errors, and then an index of 0 without a character.
-    let offset = (error.index() > 0 || error.character().is_some()).then(|| error.index());
+    // The parser reports an index of 0 if it does not know the place.
+    let offset = Some(error.index()).filter(|index| *index > 0);
     let text = match error.error() {
         ErrorType::DepthLimitExceeded => format!("more than {MAX_DEPTH} levels"),
+        // simd-json has no other name for most characters out of place.
+        ErrorType::InternalError => String::from("unexpected character"),
         kind => words(&format!("{kind:?}")),
     };
     let fault = JsonFault {
@@ -157,6 +159,10 @@ mod tests {
         assert_eq!(
             parse("{\"a\" 1}").unwrap_err().to_string(),
             "invalid JSON at byte 5: expected object colon"
+        );
+        assert_eq!(
+            parse("[1, x]").unwrap_err().to_string(),
+            "invalid JSON at byte 4: unexpected character"
         );
         let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
         assert!(parse(&deep[1..deep.len() - 1]).is_ok());

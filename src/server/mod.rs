@@ -155,8 +155,9 @@ impl Server {
     /// Runs `handler` for each client, in a task of its own. Completes after a shutdown.
     ///
     /// The server closes the connection that a handler leaves open: with 1000 after `Ok`, and with 1011 after `Err` or
-    /// a panic. After [`Error::Json`] it closes with [`Error::close_frame`]. All messages that were sent before are delivered first. A handler may pass its connection to other
-    /// tasks: the server closes the connection once all of them have dropped it, with the code of the handler's end.
+    /// a panic. After [`Error::Json`] it closes with [`Error::close_frame`]. All messages that were sent before are
+    /// delivered first. A handler may pass its connection to other tasks: the server closes the connection once all of
+    /// them have dropped it, with the code of the handler's end.
     ///
     /// The stream collects the bytes that a handler sends, so that a loop of `recv` and `send` answers a
     /// burst with one system call. The stream writes them to the socket when the handler next waits for
