@@ -1,4 +1,7 @@
 //! JSON over connections.
 
+mod closures;
 mod connection;
+mod limits;
 mod parsers;
+mod places;
