@@ -11,6 +11,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
+#[cfg(feature = "json")]
+use super::json::ReleaseEmpty;
 use super::{
     TrySendError,
     ending::{Cause, Ending},
@@ -159,13 +161,8 @@ impl Session {
         &mut self,
         value: &T,
     ) -> Result<(), Error> {
-        let output = self.wire.output();
-        let queued = self.endpoint.queue_json(value, output);
-        if output.is_empty() {
-            // An idle connection owns no buffer, also after an error.
-            output.clear();
-        }
-        queued
+        let output = ReleaseEmpty(self.wire.output());
+        self.endpoint.queue_json(value, output.0)
     }
 
     /// Returns whether the connection goes on, and this side has not decided to end it.

@@ -110,7 +110,8 @@ impl WriteQueue {
         Poll::Ready(Ok(written))
     }
 
-    fn release(&mut self) {
+    /// Gives the memory of an empty queue back to the thread, unless there is too much of it.
+    pub(super) fn release(&mut self) {
         if let Some(queue) = self.0.take()
             && queue.copied.capacity() <= MAX_SPARE
         {

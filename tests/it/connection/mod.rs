@@ -8,6 +8,8 @@ mod ends;
 mod fairness;
 mod handles;
 mod inbox;
+#[cfg(feature = "json")]
+mod json_attacks;
 mod keepalive;
 mod keepalive_seams;
 mod large;

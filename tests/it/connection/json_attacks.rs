@@ -1,0 +1,72 @@
+//! Implementations of `Serialize` and `Deserialize` that panic or misbehave.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
+use tokio::io::duplex;
+use wsimd::{Config, Message, Role, WebSocket};
+
+use crate::support::{
+    connection,
+    frames::{FIN, ROLES, TEXT, frame},
+    memory, poll_once,
+    script::Script,
+};
+
+/// A list whose serializer panics after this number of elements.
+struct Panics(usize);
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for _ in 0..self.0 {
+            list.serialize_element("an element")?;
+        }
+        panic!("as the test wants it")
+    }
+}
+
+/// A value whose deserializer panics.
+struct Refuses;
+
+impl<'de> Deserialize<'de> for Refuses {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("as the test wants it")
+    }
+}
+
+fn panics<T>(f: impl FnOnce() -> T) {
+    assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+}
+
+#[test]
+fn a_serializer_that_panics_leaves_an_idle_connection_without_a_buffer() {
+    for role in ROLES {
+        let (mut ws, seen) = connection(role, Config::new(), Script::new([]).silent());
+        let _ = poll_once(ws.send("warm"));
+        let sent = seen.written().len();
+        let before = memory::held();
+        panics(|| poll_once(ws.send_json(&Panics(100_000))));
+        assert_eq!((ws.buffered(), seen.written().len()), (0, sent));
+        let kept = memory::held() - before;
+        assert!(kept < 1024, "{kept} bytes");
+        assert!(poll_once(ws.send_json(&1)).is_ready());
+        assert!(seen.written().ends_with(&frame(role, FIN | TEXT, b"1")));
+    }
+}
+
+#[tokio::test]
+async fn a_deserializer_that_panics_loses_its_document_and_no_other() {
+    let (near, far) = duplex(1000);
+    let mut ws = WebSocket::new(near, Role::Server, &Config::new());
+    let mut peer = WebSocket::new(far, Role::Client, &Config::new());
+    for _ in 0..2 {
+        peer.feed("[1]").await.unwrap();
+        peer.feed("[2]").await.unwrap();
+    }
+    peer.flush().await.unwrap();
+    panics(|| poll_once(ws.recv_json::<Refuses>()));
+    assert_eq!(ws.recv_json::<[u8; 1]>().await.unwrap(), Some([2]));
+    panics(|| poll_once(ws.recv_json_with(|_| panic!("as the test wants it"))));
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::from("[2]")));
+}
