@@ -57,7 +57,8 @@ fn a_serializer_that_panics_leaves_an_idle_connection_without_a_buffer() {
         panics(|| poll_once(ws.send_json(&Panics(100_000))));
         assert_eq!((ws.buffered(), seen.written().len()), (0, sent));
         let kept = memory::held() - before;
-        assert!(kept < 1024, "{kept} bytes");
+        // The runtime keeps some memory for the report of a panic. The document takes 1.3 MB.
+        assert!(kept < 64 << 10, "{kept} bytes");
         assert!(poll_once(ws.send_json(&1)).is_ready());
         assert!(seen.written().ends_with(&frame(role, FIN | TEXT, b"1")));
     }
