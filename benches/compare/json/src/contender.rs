@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use contestant::{MemoryTransport, alloc, drive};
+use contestant::{MemoryTransport, alloc, drive, rounds::median};
 use futures_util::StreamExt;
 use simd_json::Buffers;
 use tokio_tungstenite::{WebSocketStream as Tungstenite, tungstenite::protocol};
@@ -13,7 +13,7 @@ use wsimd::{Config, JsonError, MessageRef, Role, WebSocket};
 use crate::{
     Outcome,
     document::{Document, Sum},
-    pool::Pool,
+    pool::{Pool, WINDOWS},
 };
 
 /// Nanoseconds and allocations of a message.
@@ -132,7 +132,8 @@ fn websockets(pool: &Pool) -> Websockets<MemoryTransport> {
     ServerBuilder::new().serve(pool.io())
 }
 
-/// Receives some messages to warm up, and then as many as the pool has. Checks their sum.
+/// Receives some messages to warm up, and then as many as the pool has. Checks their sum. The time is the median of the
+/// windows, so that a window in which another process had the CPU does not count.
 async fn receive_all<W>(
     pool: &Pool,
     mut ws: W,
@@ -141,17 +142,19 @@ async fn receive_all<W>(
     for _ in 0..pool.count / 8 {
         receive(&mut ws).await?;
     }
-    let mut sum = 0;
+    let window = pool.count / WINDOWS;
+    let (mut sum, mut times) = (0, Vec::with_capacity(WINDOWS));
     alloc::start();
-    let started = Instant::now();
-    for _ in 0..pool.count {
-        sum += receive(&mut ws).await?;
+    for _ in 0..WINDOWS {
+        let started = Instant::now();
+        for _ in 0..window {
+            sum += receive(&mut ws).await?;
+        }
+        times.push(started.elapsed().as_nanos() as f64 / window as f64);
     }
-    let elapsed = started.elapsed();
     let (allocations, _) = alloc::stop();
     if sum != pool.sum {
         return Err("another sum".into());
     }
-    let each = |value: f64| value / pool.count as f64;
-    Ok([each(elapsed.as_nanos() as f64), each(allocations as f64)])
+    Ok([median(times), allocations as f64 / pool.count as f64])
 }

@@ -9,13 +9,15 @@ use crate::{Outcome, document::Document};
 const POOL: usize = 4 << 20;
 const FEWEST: usize = 64;
 const MOST: usize = 16_384;
+/// A pool is a multiple of so many messages.
+pub const WINDOWS: usize = 16;
 /// The most bytes that the transport returns for one read.
 const CHUNK: usize = 64 << 10;
 
 /// Messages, and the sum of the sums of their documents.
 pub struct Pool {
     wire: Bytes,
-    pub count: u64,
+    pub count: usize,
     pub sum: u64,
 }
 
@@ -23,7 +25,7 @@ impl Pool {
     /// Creates messages of about `size` bytes. Their documents have so many parts.
     pub fn new<D: Document>(size: usize, parts: usize) -> Outcome<Self> {
         let mut random = Random::new(size as u64);
-        let count = (POOL / size).clamp(FEWEST, MOST);
+        let count = (POOL / size).clamp(FEWEST, MOST) / WINDOWS * WINDOWS;
         let documents: Vec<D> = (0..count).map(|_| D::new(&mut random, parts)).collect();
         let texts = documents.iter().map(serde_json::to_vec);
         let messages: Vec<Bytes> = texts.map(|text| Ok(text?.into())).collect::<Outcome<_>>()?;
@@ -33,7 +35,7 @@ impl Pool {
         }
         Ok(Self {
             wire: wire.into(),
-            count: count as u64,
+            count,
             sum: documents.iter().map(D::sum).sum(),
         })
     }
