@@ -12,7 +12,7 @@ pub trait Document: Serialize + DeserializeOwned + Sum {
     /// The same document, with strings that borrow from the message.
     type Borrowed<'a>: Deserialize<'a> + Sum;
 
-    /// Creates a document of so many parts.
+    /// Creates a document of `parts` parts.
     fn new(random: &mut Random, parts: usize) -> Self;
 
     /// Returns the sum of a tree of values.

@@ -9,7 +9,7 @@ use crate::{Outcome, document::Document};
 const POOL: usize = 4 << 20;
 const FEWEST: usize = 64;
 const MOST: usize = 16_384;
-/// A pool is a multiple of so many messages.
+/// The number of messages of a pool is a multiple of this number.
 pub const WINDOWS: usize = 16;
 /// The most bytes that the transport returns for one read.
 const CHUNK: usize = 64 << 10;
@@ -22,7 +22,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Creates messages of about `size` bytes. Their documents have so many parts.
+    /// Creates messages of about `size` bytes, whose documents have `parts` parts.
     pub fn new<D: Document>(size: usize, parts: usize) -> Outcome<Self> {
         let mut random = Random::new(size as u64);
         let count = (POOL / size).clamp(FEWEST, MOST) / WINDOWS * WINDOWS;
