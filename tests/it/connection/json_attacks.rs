@@ -113,3 +113,41 @@ async fn a_deserializer_that_panics_loses_its_document_and_no_other() {
     panics(|| poll_once(ws.recv_json_with(|_| panic!("as the test wants it"))));
     assert_eq!(ws.recv().await.unwrap(), Some(Message::from("[2]")));
 }
+
+/// Strings of escaped code units: the parser either refuses them or returns UTF-8.
+#[test]
+fn escaped_surrogates_never_become_a_string_that_is_not_utf_8() {
+    let units = [
+        0, 0x22, 0x41, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000,
+        0xFFFF,
+    ];
+    let mut tails: Vec<String> = [
+        "", "x", "\\n", "\\\\", "é", "\\u", "\\ud", "\\udc", "\\udc0", "\\uD8zz",
+    ]
+    .map(str::to_owned)
+    .into();
+    tails.extend(units.map(|unit| format!("\\u{unit:04x}")));
+    let mut accepted = 0;
+    for first in 0..=0xFFFF_u32 {
+        let tails = if units.contains(&first) {
+            &tails[..]
+        } else {
+            &tails[..1]
+        };
+        for tail in tails {
+            let document = format!(
+                "[\"{}\\u{first:04X}{tail}\",1]",
+                "-".repeat(first as usize % 70)
+            );
+            let typed = serde_json::from_str::<(String, u8)>(&document);
+            let dynamic = Message::from(document.clone()).json_with(|it| {
+                let text = it.at(0).and_then(|it| it.as_str()).unwrap();
+                assert!(str::from_utf8(text.as_bytes()).is_ok(), "{document}");
+                text.to_owned()
+            });
+            accepted += usize::from(dynamic.is_ok());
+            assert_eq!(dynamic.ok(), typed.ok().map(|it| it.0), "{document}");
+        }
+    }
+    assert!(accepted > 63_000);
+}

@@ -14,6 +14,7 @@ mod keepalive;
 mod keepalive_seams;
 mod large;
 mod lending;
+mod lending_attacks;
 mod model;
 mod reserving;
 mod shared_tasks;
