@@ -44,13 +44,15 @@ impl From<Poll<io::Result<usize>>> for Attempt {
     }
 }
 
-/// Whether the input is lent to a closure of the application.
+/// The place of the input.
 #[derive(Clone, Copy, Debug, Default)]
-enum Lent {
+enum InputState {
+    /// The connection has the input.
     #[default]
-    No,
-    Out,
-    /// It is, and another task would have read.
+    Held,
+    /// A closure of the application has the input.
+    Lent,
+    /// As `Lent`, and another task would have read.
     Missed,
 }
 
@@ -68,7 +70,7 @@ pub(super) struct Wire {
     debt: Debt,
     /// Whether bytes have arrived since [`take_received`](Self::take_received).
     received: bool,
-    lent: Lent,
+    input_state: InputState,
     /// Whether the stream has taken bytes since [`take_written`](Self::take_written).
     written: bool,
 }
@@ -191,20 +193,20 @@ impl Wire {
     ) -> Option<ReadBuffer> {
         let input = self.input.bytes()?;
         endpoint.open_whole(frame, input, &mut self.output).ok()?;
-        self.lent = Lent::Out;
+        self.input_state = InputState::Lent;
         Some(mem::take(&mut self.input))
     }
 
     /// Returns whether the input is lent.
     #[inline]
     pub(super) const fn is_lent(&self) -> bool {
-        !matches!(self.lent, Lent::No)
+        !matches!(self.input_state, InputState::Held)
     }
 
     /// Records that another task would read if the input were not lent.
     pub(super) const fn miss_read(&mut self) {
         if self.is_lent() {
-            self.lent = Lent::Missed;
+            self.input_state = InputState::Missed;
         }
     }
 
@@ -213,7 +215,10 @@ impl Wire {
     pub(super) fn give_back(&mut self, input: ReadBuffer) -> bool {
         self.input = input;
         self.input.release_empty();
-        matches!(mem::replace(&mut self.lent, Lent::No), Lent::Missed)
+        matches!(
+            mem::replace(&mut self.input_state, InputState::Held),
+            InputState::Missed
+        )
     }
 
     /// Receives the next message or pong in the input. Answers go to the output.
