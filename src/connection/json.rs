@@ -133,6 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// Sends the JSON document of a value, as [`WebSocket::send_json`].
     ///
+    /// The connection is locked while `value` is serialized. A `Serialize` that calls a method of the other half
+    /// deadlocks, and a large document delays the other half. [`Message::from_json`](crate::Message::from_json)
+    /// serializes without the lock.
+    ///
     /// # Errors
     ///
     /// As [`WebSocket::send_json`].

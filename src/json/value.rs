@@ -55,7 +55,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns the field of an object. Of several fields with this name, returns the last, as serde_json does.
+    /// Returns the last field of an object with this name, as serde_json does.
     pub fn get(self, name: &str) -> Option<Self> {
         let fields = self.entries().filter(|(field, _)| *field == name);
         fields.last().map(|(_, value)| value)
