@@ -26,7 +26,7 @@ use crate::{
     frame::{CloseCode, CloseFrame},
     message::{Message, MessageRef},
     protocol::Closed,
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
     text::Text,
 };
 
@@ -63,23 +63,14 @@ pub struct ReadHalf<S>(Arc<Mutex<Owned<S>>>);
 /// other half. Dropping this half does not close the connection.
 pub struct WriteHalf<S>(Arc<Mutex<Owned<S>>>);
 
-/// Polls the connection under its lock.
+/// Polls the connection under its lock, and wakes the other half after the lock is released.
 fn poll<S, T>(socket: &Mutex<Owned<S>>, poll: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
-    match &mut Locked(Some(lock(socket))).0 {
-        Some(socket) => poll(socket),
-        None => unreachable!("a connection is locked until the guard is dropped"),
-    }
-}
-
-/// A locked connection. In the end the lock is released, and then the other half is woken, also after a panic.
-struct Locked<'a, S>(Option<MutexGuard<'a, Owned<S>>>);
-
-impl<S> Drop for Locked<'_, S> {
-    fn drop(&mut self) {
-        let socket = self.0.take();
-        let other = socket.and_then(|mut socket| socket.waiters.take_due());
-        other.into_iter().for_each(Waker::wake);
-    }
+    let (polled, other) = {
+        let mut socket = lock(socket);
+        (poll(&mut socket), socket.waiters.take_due())
+    };
+    other.into_iter().for_each(Waker::wake);
+    polled
 }
 
 pub(super) fn split<S>(mut ws: WebSocket<S>) -> (ReadHalf<S>, WriteHalf<S>) {

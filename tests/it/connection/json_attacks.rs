@@ -1,24 +1,16 @@
 //! Implementations of `Serialize` and `Deserialize` that panic or misbehave.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq};
-use tokio::{io::duplex, task::unconstrained};
+use tokio::io::duplex;
 use wsimd::{Config, Message, Role, WebSocket};
 
 use crate::support::{
     connection,
     frames::{FIN, ROLES, TEXT, frame},
     memory, poll_once,
-    script::{Read, Script, Write},
+    script::Script,
 };
 
 /// A list whose serializer panics after this number of elements.
@@ -62,40 +54,6 @@ fn a_serializer_that_panics_leaves_an_idle_connection_without_a_buffer() {
         assert!(poll_once(ws.send_json(&1)).is_ready());
         assert!(seen.written().ends_with(&frame(role, FIN | TEXT, b"1")));
     }
-}
-
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// The send waits for room, parks a message meanwhile, and panics before the reader is woken.
-#[tokio::test]
-async fn a_serializer_that_panics_does_not_lose_the_wake_up_of_the_reader() {
-    let input = frame(Role::Client, FIN | TEXT, b"message");
-    let reads = [Read::Pending, Read::Data(input)];
-    let writes = [Write::Pending, Write::Pending, Write::Some(usize::MAX)];
-    let script = Script::new(reads).silent().writes(writes);
-    let config = Config::new().write_high_water(0);
-    let (ws, _) = connection(Role::Server, config, script);
-    let (mut reader, mut writer) = ws.split();
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
-    writer.try_feed("full").unwrap();
-    let mut recv = pin!(unconstrained(reader.recv()));
-    let mut cx = Context::from_waker(&waker);
-    assert!(recv.as_mut().poll(&mut cx).is_pending());
-    wakes.0.store(0, Ordering::Relaxed);
-    panics(|| poll_once(writer.send_json(&Panics(1))));
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
-    let Poll::Ready(received) = recv.as_mut().poll(&mut cx) else {
-        panic!("the message was lost")
-    };
-    assert_eq!(received.unwrap(), Some("message".into()));
 }
 
 #[tokio::test]
