@@ -9,7 +9,7 @@ use super::{ReadHalf, WebSocket, WriteHalf, session::Session, socket::Content, w
 use crate::{
     error::{Error, JsonError},
     json::Value,
-    message::MessageRef,
+    message::{Message, MessageRef},
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -133,9 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// Sends the JSON document of a value, as [`WebSocket::send_json`].
     ///
-    /// The connection is locked while `value` is serialized. A `Serialize` that calls a method of the other half
-    /// deadlocks, and a large document delays the other half. [`Message::from_json`](crate::Message::from_json)
-    /// serializes without the lock.
+    /// The value is serialized before the connection is locked, to memory of its own.
     ///
     /// # Errors
     ///
@@ -144,11 +142,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Cancel safety
     ///
     /// As [`WebSocket::send`].
-    pub fn send_json<T: Serialize + ?Sized>(
-        &mut self,
-        value: &T,
-    ) -> impl Future<Output = Result<(), Error>> {
-        self.send_content(Document(value))
+    pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.send(Message::from_json(value)?).await
     }
 }
 

@@ -12,13 +12,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    PongWaiter, TrySendError, WebSocket,
-    lend::call_once,
-    owned::Owned,
-    ping,
-    socket::{Content, Socket},
-    waiters::lock,
-    want::Want,
+    PongWaiter, TrySendError, WebSocket, lend::call_once, owned::Owned, ping, socket::Socket,
+    waiters::lock, want::Want,
 };
 use crate::{
     error::Error,
@@ -208,15 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// As [`WebSocket::send`].
     pub fn send(&mut self, message: impl Into<Message>) -> impl Future<Output = Result<(), Error>> {
-        self.send_content(message.into())
-    }
-
-    pub(super) fn send_content(
-        &mut self,
-        content: impl Content,
-    ) -> impl Future<Output = Result<(), Error>> {
-        let mut content = Some(content);
-        poll_fn(move |cx| poll(&self.0, |it| it.poll_send(&mut content, cx)))
+        let mut message = Some(message.into());
+        poll_fn(move |cx| poll(&self.0, |it| it.poll_send(&mut message, cx)))
     }
 
     /// Queues a message, as [`WebSocket::feed`]. The next `flush` or `send` writes it, or the other half
