@@ -2,14 +2,16 @@
 
 use std::future::poll_fn;
 
+use bytes::BytesMut;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{ReadHalf, WebSocket, WriteHalf, session::Session, socket::Content, write::WriteQueue};
 use crate::{
     error::{Error, JsonError},
-    json::Value,
-    message::{Message, MessageRef},
+    json::{Value, serialize},
+    message::MessageRef,
+    text::Text,
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -83,7 +85,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Json`] if the value is no JSON document, which changes nothing; otherwise as [`send`](Self::send).
+    /// [`Error::Json`] if the value is no JSON document, which changes nothing; otherwise as [`send`](Self::send). A
+    /// value that is too big is not serialized to its end, so that the size in the error is the size up to the limit.
     ///
     /// # Cancel safety
     ///
@@ -143,7 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     ///
     /// As [`WebSocket::send`].
     pub async fn send_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        self.send(Message::from_json(value)?).await
+        let limit = self.max_message_size();
+        let mut document = BytesMut::new();
+        serialize(value, limit, &mut document)?;
+        self.send(Text::from_validated(document.freeze())).await
     }
 }
 

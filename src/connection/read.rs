@@ -200,6 +200,36 @@ mod tests {
     }
 
     #[test]
+    fn a_read_leaves_room_for_the_padding_of_the_last_message() {
+        static LARGE: [u8; 2 * SIZE] = [0; 2 * SIZE];
+
+        /// Fills the whole buffer of each read.
+        struct Endless;
+
+        impl AsyncRead for Endless {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                buf: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                let room = buf.remaining();
+                buf.put_slice(&LARGE[..room]);
+                Poll::Ready(Ok(()))
+            }
+        }
+
+        let mut input = ReadBuffer::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for rest in [0, 1, 100] {
+            assert!(input.poll_read(&mut Endless, &mut cx).is_ready());
+            let bytes = bytes(&mut input);
+            assert!(bytes.len() > SIZE / 2);
+            assert!(bytes.capacity() - bytes.len() >= MessageRef::PADDING);
+            bytes::Buf::advance(bytes, bytes.len() - rest);
+        }
+    }
+
+    #[test]
     fn a_buffer_that_is_used_up_is_used_again() {
         let mut io = Chunks(vec![b"two", b"one"], || ());
         let mut input = ReadBuffer::default();

@@ -186,6 +186,13 @@ impl<S> WriteHalf<S> {
         lock(&self.0).session_mut().set_compress(compress);
     }
 
+    /// Returns the largest message that may be sent, in bytes.
+    #[cfg(feature = "json")]
+    pub(super) fn max_message_size(&self) -> usize {
+        let socket = lock(&self.0);
+        socket.session().config().settings.max_outgoing_message_size
+    }
+
     /// As [`WebSocket::buffered`].
     pub fn buffered(&self) -> usize {
         lock(&self.0).session().buffered()

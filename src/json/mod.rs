@@ -15,6 +15,8 @@ mod parser;
 mod typed;
 mod value;
 
+#[cfg(feature = "tokio")]
+pub(crate) use typed::serialize;
 pub use value::{Kind, Value};
 
 use crate::{

@@ -9,6 +9,7 @@ use serde_json::error::Category;
 use super::{JsonError, JsonErrorKind, JsonFault, printable};
 use crate::{
     error::Error,
+    frame::SendError,
     message::{Message, MessageRef},
     protocol::{Endpoint, Output},
 };
@@ -84,26 +85,54 @@ impl Endpoint {
         value: &T,
         output: &mut impl Output,
     ) -> Result<(), Error> {
-        let write = |buffer: &mut BytesMut| {
-            serde_json::to_writer(Writer(buffer), value).map_err(|error| unsendable(&error).into())
-        };
+        let limit = self.config().settings.max_outgoing_message_size;
+        let write = |buffer: &mut BytesMut| serialize(value, limit, buffer);
         self.queue_text(write, output)
     }
 }
 
+/// Appends the JSON document of a value to `buffer`. Stops at a document of more than `limit` bytes.
+pub(crate) fn serialize<T: Serialize + ?Sized>(
+    value: &T,
+    limit: usize,
+    buffer: &mut BytesMut,
+) -> Result<(), Error> {
+    let mut writer = Writer {
+        size: 0,
+        limit,
+        buffer,
+    };
+    match serde_json::to_writer(&mut writer, value) {
+        Ok(()) => Ok(()),
+        Err(_) if writer.size > limit => {
+            let size = writer.size;
+            Err(SendError::MessageTooBig { size, limit }.into())
+        }
+        Err(error) => Err(unsendable(&error).into()),
+    }
+}
+
 /// Appends to a buffer. `bytes::buf::Writer` takes twice as long for the short pieces of a document.
-struct Writer<'a>(&'a mut BytesMut);
+struct Writer<'a> {
+    size: usize,
+    limit: usize,
+    buffer: &'a mut BytesMut,
+}
 
 impl io::Write for Writer<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
+        self.write_all(bytes)?;
         Ok(bytes.len())
     }
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.extend_from_slice(bytes);
+        self.size = self.size.saturating_add(bytes.len());
+        if self.size > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -1,18 +1,19 @@
 //! Documents that are malformed, deep or huge.
 
 use std::{
+    task::Poll,
     thread,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value as Typed;
-use wsimd::{CloseCode, Config, Error, JsonErrorKind, Message};
+use wsimd::{CloseCode, Config, Error, JsonErrorKind, Message, Role, WebSocket};
 
 use crate::support::{
     connection,
     frames::{FIN, ROLES, TEXT, close, frame},
-    memory,
+    memory, poll_once,
     script::Script,
 };
 
@@ -240,4 +241,23 @@ fn the_path_of_a_deep_error_is_cut() {
     let path = error.path().unwrap();
     assert!(path.starts_with("a key of sixteen.a key"), "{path}");
     assert!(path.chars().count() <= 201 && path.ends_with('…'), "{path}");
+}
+
+#[tokio::test]
+async fn a_value_is_serialized_up_to_the_limit_of_a_message() {
+    let config = Config::new().max_outgoing_message_size(1000);
+    let (near, _far) = tokio::io::duplex(4096);
+    let mut ws = WebSocket::new(near, Role::Server, &config);
+    let value = vec!["an element"; 1_000_000];
+    let (error, peak) = memory::peak(|| poll_once(ws.send_json(&value)));
+    let Poll::Ready(Err(Error::Send(error))) = error else {
+        panic!("{error:?}")
+    };
+    assert!(error.to_string().contains("limit of 1000"), "{error}");
+    assert!(peak < 64 << 10, "{peak} bytes");
+    let (_, mut writer) = ws.split();
+    let (error, peak) = memory::peak(|| poll_once(writer.send_json(&value)));
+    assert!(matches!(error, Poll::Ready(Err(Error::Send(_)))));
+    assert!(peak < 64 << 10, "{peak} bytes");
+    writer.send_json(&vec![1; 400]).await.unwrap();
 }
