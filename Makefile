@@ -179,7 +179,7 @@ fuzz-smoke: ## (5 min) FUZZ_SECONDS=10 of each fuzz target on nightly Rust; inst
 mutants: ## (15 min) the tests of the byte kernels notice every fault of ci/mutants.txt
 	ci/mutants.sh
 
-asan: ## (1 min) the byte kernels under AddressSanitizer, which must see a planted fault (nightly Rust)
+asan: ## (5 min) the byte kernels and in-place JSON under AddressSanitizer, which must see planted faults (nightly Rust)
 	NIGHTLY=$(NIGHTLY) ci/asan.sh
 
 neon: ## (2 min) aarch64: the crate builds; the byte kernels under clippy and QEMU (downloads 300 MB once)
