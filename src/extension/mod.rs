@@ -146,6 +146,8 @@ impl Coders {
 }
 
 /// An encoder of sent messages.
+///
+/// Halves of a connection call it under their lock: it must not use the connection, and must not panic.
 pub trait Encode: fmt::Debug + Send + Sync {
     /// Encodes the next piece of a message and appends bytes to `output`, which is empty. The encoder may
     /// retain bytes until the last piece.
@@ -171,6 +173,8 @@ pub trait Encode: fmt::Debug + Send + Sync {
 }
 
 /// A decoder of received frames.
+///
+/// Halves of a connection call it under their lock: it must not use the connection, and must not panic.
 pub trait Decode: fmt::Debug + Send + Sync {
     /// Begins a frame once its header has arrived. Returns whether the payload needs decoding. If not, the
     /// payload passes unchanged.
