@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{ReadHalf, WebSocket, WriteHalf, session::Session, socket::Content, write::WriteQueue};
+use super::{ReadHalf, WebSocket, WriteHalf, session::Session, socket::Content};
 use crate::{
     error::{Error, JsonError},
     json::{Value, serialize},
@@ -159,18 +159,6 @@ struct Document<'a, T: ?Sized>(&'a T);
 impl<T: Serialize + ?Sized> Content for Document<'_, T> {
     fn queue(&mut self, session: &mut Session) -> Result<(), Error> {
         session.accept_json(self.0)
-    }
-}
-
-/// A queue to which a value is serialized. In the end the memory of an empty queue is released, also after an error or
-/// a panic of the serializer, because an idle connection owns no buffer.
-pub(super) struct ReleaseEmpty<'a>(pub(super) &'a mut WriteQueue);
-
-impl Drop for ReleaseEmpty<'_> {
-    fn drop(&mut self) {
-        if self.0.is_empty() {
-            self.0.release();
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 #[cfg(feature = "json")]
-use super::json::ReleaseEmpty;
+use super::write::ReleaseEmpty;
 use super::{
     TrySendError,
     ending::{Cause, Ending},

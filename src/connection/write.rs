@@ -111,7 +111,7 @@ impl WriteQueue {
     }
 
     /// Gives the memory of an empty queue back to the thread, unless there is too much of it.
-    pub(super) fn release(&mut self) {
+    fn release(&mut self) {
         if let Some(queue) = self.0.take()
             && queue.copied.capacity() <= MAX_SPARE
         {
@@ -122,6 +122,20 @@ impl WriteQueue {
     fn queue(&mut self) -> &mut Queue {
         self.0
             .get_or_insert_with(|| SPARE.take().unwrap_or_default())
+    }
+}
+
+/// A queue to which a value is serialized. In the end the memory of an empty queue is released, also after an error or
+/// a panic of the serializer, because an idle connection owns no buffer.
+#[cfg(feature = "json")]
+pub(super) struct ReleaseEmpty<'a>(pub(super) &'a mut WriteQueue);
+
+#[cfg(feature = "json")]
+impl Drop for ReleaseEmpty<'_> {
+    fn drop(&mut self) {
+        if self.0.is_empty() {
+            self.0.release();
+        }
     }
 }
 
