@@ -104,6 +104,7 @@
 //! | `codec` | yes | [`Codec`], [`FrameCodec`] |
 //! | `deflate` | yes | [`extension::Deflate`] |
 //! | `json` | no | [`json`]: `recv_json`, `send_json`, documents parsed in place by simd-json |
+//! | `stream` | no | `Stream` and `Sink` for [`WebSocket`], its halves and handles |
 //! | `tracing` | no | events and a span for each connection under [`serve`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
 //!
@@ -162,6 +163,9 @@ pub use client::{ClientBuilder, connect};
 pub use codec::{Codec, FrameCodec};
 #[doc(inline)]
 pub use config::Config;
+#[cfg(feature = "stream")]
+#[doc(inline)]
+pub use connection::{Events, HandleSink};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use connection::{

@@ -74,7 +74,7 @@ impl<'a, S: Io> Driver<'a, S> {
 
     fn drive(&mut self) -> Poll<Outcome> {
         let want = self.want;
-        if want == Want::Message
+        if want.receives()
             && let Some(message) = self.session_mut().take_parked()
         {
             return Poll::Ready(Outcome::Message(message));
@@ -95,7 +95,7 @@ impl<'a, S: Io> Driver<'a, S> {
             }
             if looks && (want.takes_messages() || !self.session().is_parked()) {
                 match self.link.session_mut().receive(want, &mut self.turn) {
-                    Some(outcome) if want == Want::Message => return Poll::Ready(outcome),
+                    Some(outcome) if want.receives() => return Poll::Ready(outcome),
                     Some(Outcome::Message(message)) if want != Want::Ended => {
                         self.session_mut().park(message);
                     }

@@ -25,6 +25,9 @@ pub(super) struct Ending {
     broken: bool,
     /// The number of bytes that were read after the deadline, or discarded.
     excess: usize,
+    /// Whether a stream of messages has come to its end.
+    #[cfg_attr(not(feature = "stream"), expect(dead_code, reason = "for streams"))]
+    reported: bool,
 }
 
 /// Why a stream was given up, beside Close frames and violations.
@@ -87,6 +90,18 @@ impl Ending {
     pub(super) fn is_too_much(&mut self, len: usize) -> bool {
         self.excess = self.excess.saturating_add(len.max(MIN_READ));
         self.excess > Step::MAX_DRAIN
+    }
+
+    /// Records that a stream of messages has come to its end.
+    #[cfg(feature = "stream")]
+    pub(super) const fn set_reported(&mut self) {
+        self.reported = true;
+    }
+
+    /// Returns whether a stream of messages has come to its end.
+    #[cfg(feature = "stream")]
+    pub(super) const fn has_reported(&self) -> bool {
+        self.reported
     }
 
     /// Returns the error of an operation on a connection that ended with these Close frames.

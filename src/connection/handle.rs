@@ -176,7 +176,7 @@ impl Handle {
     }
 
     /// Requests a Close frame, as [`close`](Self::close). Returns whether the request was accepted.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", feature = "stream"))]
     pub(crate) fn request_close(&self, frame: CloseFrame) -> bool {
         self.inbox.close(frame).is_ok()
     }

@@ -11,6 +11,7 @@
 
 mod driver;
 mod ending;
+mod events;
 mod handle;
 mod inbox;
 mod intake;
@@ -28,6 +29,8 @@ pub(crate) mod served;
 mod session;
 mod socket;
 mod split;
+#[cfg(feature = "stream")]
+mod stream;
 mod timer;
 mod transport;
 mod turn;
@@ -43,7 +46,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::{owned::Owned, session::Session, want::Want};
@@ -64,6 +66,8 @@ pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
 pub use split::{ReadHalf, WriteHalf};
+#[cfg(feature = "stream")]
+pub use stream::{Events, HandleSink};
 
 /// An open WebSocket connection.
 ///
@@ -282,53 +286,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.until(Want::Flushed).await
     }
 
-    /// Sends a ping with a random payload. [`PongWaiter`] is a future of the round-trip time. It completes while
-    /// the connection is polled: keep a `recv` pending beside it.
+    /// Polls for room for a message, as [`reserve`](Self::reserve). [`try_feed`](Self::try_feed) then queues one.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send). The pong of an accepted ping is ignored then.
-    pub async fn ping(&mut self) -> Result<PongWaiter, Error> {
-        self.ping_with(ping::random_payload()).await
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_until(Want::Room, cx)
     }
 
-    /// Sends a ping with a payload of at most 125 bytes, as [`ping`](Self::ping). Give each ping a payload of its
-    /// own: a pong answers the oldest ping of the same payload, and the pings before it.
+    /// Polls until all queued bytes are written, as [`flush`](Self::flush).
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a longer payload; otherwise as [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`ping`](Self::ping).
-    pub async fn ping_with(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
-        let payload = payload.into();
-        self.until(Want::Room).await?;
-        let (waiter, pong) = PongWaiter::new();
-        self.session().ping(payload, Some(waiter))?;
-        self.until(Want::Sent).await?;
-        Ok(pong)
-    }
-
-    /// Sends an unsolicited pong with a payload of at most 125 bytes, a one-way heartbeat (RFC 6455 §5.5.3).
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
-        let payload = payload.into();
-        self.until(Want::Room).await?;
-        self.session().pong(payload)?;
-        self.until(Want::Sent).await
+    /// As [`flush`](Self::flush).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_until(Want::Flushed, cx)
     }
 
     /// Sends our Close frame after all accepted messages, and waits until the stream has taken it.

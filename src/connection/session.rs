@@ -344,6 +344,18 @@ impl Session {
         }
     }
 
+    /// Records that a stream of messages has come to its end.
+    #[cfg(feature = "stream")]
+    pub(super) fn set_reported(&mut self) {
+        self.ending().set_reported();
+    }
+
+    /// Returns whether a stream of messages has come to its end.
+    #[cfg(feature = "stream")]
+    pub(super) fn has_reported(&self) -> bool {
+        self.ending.as_ref().is_some_and(|it| it.has_reported())
+    }
+
     fn check_open(&mut self) -> Result<(), Error> {
         match self.is_open() {
             true => Ok(()),

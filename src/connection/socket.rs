@@ -20,6 +20,7 @@ use crate::{
     error::Error,
     frame::{CloseFrame, WholeFrame},
     message::Message,
+    protocol::Event,
 };
 
 /// A message to be queued.
@@ -134,6 +135,36 @@ impl<S: Io> Socket<S> {
     #[inline]
     pub(super) fn poll_lend(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Lent>, Error>> {
         self.poll_next(Lent::new, cx)
+    }
+
+    /// Receives a message or a control frame; `None` after a clean end.
+    pub(super) fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Event>, Error>> {
+        ready!(self.poll_proceed(cx));
+        self.session_mut().wire_mut().only_sends(false);
+        loop {
+            if let Some(event) = self.session_mut().take_seen() {
+                return Poll::Ready(Ok(Some(event)));
+            }
+            if let Some(frame) = self.session().find_whole()
+                && let Some(message) = self.session_mut().take_whole(frame)
+            {
+                return Poll::Ready(Ok(Some(message.into())));
+            }
+            match ready!(self.poll(Want::Event, cx)) {
+                Outcome::Message(message) => return Poll::Ready(Ok(Some(message.into()))),
+                Outcome::Met => {}
+                Outcome::Over => {
+                    let close = self.session_mut().take_seen();
+                    return Poll::Ready(match close {
+                        None => self.session_mut().report().map(|()| None),
+                        close => Ok(close),
+                    });
+                }
+            }
+        }
     }
 
     /// Receives a message. `take` takes a whole one out of the input, unless it is a violation.

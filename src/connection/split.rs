@@ -96,6 +96,17 @@ impl<S> ReadHalf<S> {
         }
     }
 
+    /// Polls the connection under its lock.
+    pub(super) fn poll_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
+        poll(&self.0, f)
+    }
+
+    /// Uses the connection under its lock.
+    #[cfg(feature = "stream")]
+    pub(super) fn with_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> T) -> T {
+        f(&mut lock(&self.0))
+    }
+
     /// As [`WebSocket::closed`].
     pub fn closed(&self) -> Option<Closed> {
         lock(&self.0).link.closed()
@@ -186,6 +197,18 @@ impl<S> WriteHalf<S> {
         lock(&self.0).session_mut().set_compress(compress);
     }
 
+    /// Polls the connection under its lock.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
+        poll(&self.0, f)
+    }
+
+    /// Uses the connection under its lock.
+    #[cfg(feature = "stream")]
+    pub(super) fn with_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> T) -> T {
+        f(&mut lock(&self.0))
+    }
+
     /// Returns the largest message that may be sent, in bytes.
     #[cfg(feature = "json")]
     pub(super) fn max_message_size(&self) -> usize {
@@ -240,6 +263,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::flush`].
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
         self.until(Want::Flushed)
+    }
+
+    /// Polls for room for a message, as [`WebSocket::poll_ready`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        poll(&self.0, |it| it.poll_until(Want::Room, cx))
+    }
+
+    /// Polls until all queued bytes are written, as [`WebSocket::poll_flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::flush`].
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        poll(&self.0, |it| it.poll_until(Want::Flushed, cx))
     }
 
     /// Sends a ping with a random payload, as [`WebSocket::ping`].

@@ -8,6 +8,8 @@ use crate::{message::Message, protocol::Step};
 pub(super) enum Want {
     /// A message has arrived.
     Message,
+    /// A message or a control frame has arrived.
+    Event,
     /// The queue has room for a message.
     Room,
     /// The stream has taken all queued bytes.
@@ -23,14 +25,19 @@ pub(super) enum Want {
 impl Want {
     pub(super) const fn side(self) -> Side {
         match self {
-            Self::Message => Side::Read,
+            Self::Message | Self::Event => Side::Read,
             _ => Side::Write,
         }
     }
 
+    /// Whether the task receives messages.
+    pub(super) const fn receives(self) -> bool {
+        matches!(self, Self::Message | Self::Event)
+    }
+
     /// Whether messages are taken as they arrive.
     pub(super) const fn takes_messages(self) -> bool {
-        matches!(self, Self::Message | Self::Ended)
+        self.receives() || matches!(self, Self::Ended)
     }
 
     /// Whether the task closes the connection.
@@ -48,7 +55,7 @@ impl Want {
     pub(super) fn is_met(self, session: &Session) -> bool {
         let is_written = |backlog: bool| !backlog && !session.is_broken();
         match self {
-            Self::Message | Self::Ended => false,
+            Self::Message | Self::Event | Self::Ended => false,
             Self::Room => session.accepts(),
             Self::Sent => is_written(session.buffered() > 0),
             Self::Flushed => is_written(session.has_backlog()),
@@ -60,7 +67,7 @@ impl Want {
     #[inline]
     pub(super) fn is_hopeless(self, session: &Session) -> bool {
         match self {
-            Self::Message | Self::Ended => false,
+            Self::Message | Self::Event | Self::Ended => false,
             // The peer's Close frame is looked for, up to the first message.
             _ if session.is_broken() => session.is_parked(),
             Self::Room => !session.is_open(),
@@ -98,7 +105,7 @@ impl View {
 pub(super) enum Outcome {
     /// A message that was assembled or parked.
     Message(Message),
-    /// The want is met: for [`Want::Message`], the input begins with a whole message.
+    /// The want is met. For a task that receives, the input begins with a whole message, or a control frame was seen.
     Met,
     /// The want cannot be met any more.
     Over,

@@ -79,13 +79,16 @@ impl Session {
             return self.take_parked().map(Outcome::Message);
         }
         loop {
-            if want == Want::Message && self.find_whole().is_some() {
+            if want.receives() && self.find_whole().is_some() {
                 return Some(Outcome::Met);
             }
             match self.wire.receive(&mut self.endpoint, turn)? {
                 Received::Text(payload) => return Some(Outcome::Message(text(payload))),
                 Received::Binary(payload) => return Some(Outcome::Message(payload.into())),
-                Received::Control(event) => self.on_control(&event),
+                Received::Control(event) => self.pings.on_control(event),
+            }
+            if want == Want::Event && self.step() == Step::Continue {
+                return Some(Outcome::Met);
             }
         }
     }
@@ -96,9 +99,8 @@ impl Session {
         self.wire.is_starved(&self.endpoint)
     }
 
-    fn on_control(&mut self, event: &Event) {
-        if let Event::Pong(payload) = event {
-            self.pings.on_pong(payload);
-        }
+    /// Takes a control frame, as [`Pings::take_seen`](crate::connection::ping::Pings::take_seen).
+    pub(in crate::connection) fn take_seen(&mut self) -> Option<Event> {
+        self.pings.take_seen(self.step() == Step::Done)
     }
 }

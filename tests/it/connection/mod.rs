@@ -21,3 +21,5 @@ mod shared_tasks;
 mod slow_peers;
 mod split;
 mod split_wakers;
+#[cfg(feature = "stream")]
+mod streams;
