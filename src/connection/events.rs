@@ -49,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// while let Some(event) = ws.recv_event().await? {
     ///     match event {
     ///         Event::Message(message) => println!("{} bytes", message.len()),
-    ///         Event::Close(frame) => println!("the peer closes with {}", frame.code()),
+    ///         Event::Close(frame) => println!("the peer closes with {:?}", frame.code()),
     ///         Event::Ping(_) | Event::Pong(_) => println!("a sign of life"),
     ///     }
     /// }

@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
 ///     let mut events = ws.into_events();
 ///     while let Some(event) = events.next().await {
 ///         if let Event::Ping(_) = event? {
-///             let frame = CloseFrame::new(CloseCode::AWAY, "no pings, please")?;
+///             let frame = CloseFrame::new(CloseCode::GOING_AWAY, "no pings, please")?;
 ///             events.send(Event::Close(frame)).await?;
 ///         }
 ///     }
