@@ -66,6 +66,15 @@ impl Share {
         Self { budget, bytes: 0 }
     }
 
+    /// Returns all bytes of the share but these.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        if let Some(budget) = &self.budget {
+            let returned = self.bytes.saturating_sub(bytes);
+            budget.used.fetch_sub(returned, Ordering::Relaxed);
+            self.bytes -= returned;
+        }
+    }
+
     /// Adds `bytes` to the share.
     ///
     /// # Errors

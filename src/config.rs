@@ -34,6 +34,7 @@ const MAX_INBOX: usize = usize::MAX >> 3;
 /// | --- | --- | --- |
 /// | [`max_message_size`](Self::max_message_size) | 1 MiB | a received message that fills the memory |
 /// | [`max_frame_size`](Self::max_frame_size) | as `max_message_size` | a received frame that fills the memory |
+/// | [`max_streamed_message_size`](Self::max_streamed_message_size) | 1 GiB | a streamed message without an end |
 /// | [`max_fragments`](Self::max_fragments) | 4,096, and 1 for each 64 bytes | a message of endless tiny frames |
 /// | [`max_outgoing_message_size`](Self::max_outgoing_message_size) | 64 MiB | a message that was not meant to be sent |
 /// | [`outgoing_frame_size`](Self::outgoing_frame_size) | 256 KiB | pongs that wait behind a large frame |
@@ -61,6 +62,7 @@ pub struct Config {
 pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) max_frame_size: u64,
+    pub(crate) max_streamed_message_size: u64,
     /// `None` if unset, `u32::MAX` for no limit.
     pub(crate) max_fragments: Option<u32>,
     pub(crate) max_outgoing_message_size: usize,
@@ -88,6 +90,7 @@ impl Config {
         let settings = Settings {
             max_message_size: 1 << 20,
             max_frame_size: 1 << 20,
+            max_streamed_message_size: 1 << 30,
             max_fragments: None,
             max_outgoing_message_size: 64 << 20,
             outgoing_frame_size: 256 << 10,
@@ -122,9 +125,22 @@ impl Config {
     }
 
     /// Limits the payload of a received data frame. Default: 1 MiB, or the last message limit set.
+    /// Does not apply to [streamed messages](Self::max_streamed_message_size).
     #[must_use]
     pub fn max_frame_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.settings_mut().max_frame_size = limit.into().map_or(u64::MAX, |limit| limit as u64);
+        self
+    }
+
+    /// Limits the size of a message that the application receives in chunks
+    /// ([`recv_stream`](crate::WebSocket::recv_stream)). Default: 1 GiB.
+    ///
+    /// It replaces [`max_message_size`](Self::max_message_size) and [`max_frame_size`](Self::max_frame_size) for such a
+    /// message, which takes about 64 KiB of memory, whatever its size is.
+    #[must_use]
+    pub fn max_streamed_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
+        let limit = limit.into().map_or(u64::MAX, |limit| limit as u64);
+        self.settings_mut().max_streamed_message_size = limit;
         self
     }
 
@@ -306,9 +322,9 @@ impl Config {
 
 impl Settings {
     /// Returns the number of frames that a message may have when `len` bytes of it have arrived.
-    pub(crate) fn max_fragments(&self, len: usize) -> u32 {
+    pub(crate) fn max_fragments(&self, len: u64) -> u32 {
         self.max_fragments.unwrap_or_else(|| {
-            let more = u32::try_from(len as u64 / FRAGMENT).unwrap_or(u32::MAX);
+            let more = u32::try_from(len / FRAGMENT).unwrap_or(u32::MAX);
             FRAGMENTS.saturating_add(more)
         })
     }

@@ -169,7 +169,8 @@ pub use connection::{Events, HandleSink};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use connection::{
-    Handle, Parts, Permit, PongWaiter, ReadHalf, TrySendError, WebSocket, WriteHalf,
+    Handle, MessageReader, MessageWriter, Parts, Permit, PongWaiter, ReadHalf, TrySendError,
+    WebSocket, WriteHalf,
 };
 #[doc(inline)]
 pub use error::{AddressError, Error, Fault, JsonError, JsonErrorKind, Timeout};

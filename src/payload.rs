@@ -1,5 +1,7 @@
 //! [`Payload`]: the bytes of an arriving message.
 
+use std::mem;
+
 use crate::{
     budget::Share,
     frame::{MaskingKey, ProtocolError},
@@ -171,6 +173,20 @@ impl Payload {
         } else {
             Err(ProtocolError::InvalidUtf8)
         }
+    }
+
+    /// Returns the number of bytes up to the last whole character.
+    pub(crate) const fn chunk_len(&self) -> usize {
+        self.bytes.len() - self.carry.len()
+    }
+
+    /// Takes the bytes up to the last whole character.
+    pub(crate) fn take_chunk(&mut self) -> Vec<u8> {
+        let carried = self.bytes.split_off(self.chunk_len());
+        let mut chunk = mem::replace(&mut self.bytes, carried);
+        self.share.shrink_to(self.bytes.capacity());
+        trim(&mut chunk);
+        chunk
     }
 
     /// Releases unused memory, as [`trim`].

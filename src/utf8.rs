@@ -81,6 +81,11 @@ impl Validator {
         }
     }
 
+    /// Returns whether the text so far ends with a whole character.
+    pub(crate) fn is_between_characters(&self) -> bool {
+        self.carry.is_none()
+    }
+
     fn keep(&mut self, verdict: Result<Carry, InvalidUtf8>) -> Result<(), InvalidUtf8> {
         self.carry = verdict.unwrap_or_default();
         verdict.map(drop)

@@ -63,6 +63,11 @@ impl Ending {
         *self.deadline.get_or_insert_with(deadline)
     }
 
+    /// Returns the deadline, if one was set.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Records that a write has failed.
     pub(super) fn on_broken(&mut self, error: io::Error) {
         self.broken = true;

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     error::Timeout,
-    frame::CloseFrame,
+    frame::{CloseCode, CloseFrame},
     protocol::{Closed, Step},
+    text::Text,
 };
 
 /// How long the peer's Close frame is looked for after a write has failed. The frame is there already,
@@ -120,6 +121,22 @@ impl Link {
         true
     }
 
+    /// Fails the connection in the middle of a message that is sent in chunks. Needs no runtime: the next poll starts the
+    /// timer.
+    pub(super) fn fail_stream(&mut self) {
+        if self.session.is_streaming() {
+            self.session.deadline(Instant::now());
+            let reason = Text::from_static("a message was not finished");
+            let frame = CloseFrame::from_static(CloseCode::INTERNAL_ERROR, reason);
+            self.cut_stream(frame);
+        }
+    }
+
+    fn cut_stream(&mut self, frame: CloseFrame) {
+        self.session.cut_stream(frame);
+        self.intake.seal(self.session.close_frames());
+    }
+
     fn send_close(&mut self) {
         self.session.send_close();
         self.intake.seal(self.session.close_frames());
@@ -147,8 +164,12 @@ impl Link {
             Some(Command::Close { frame, at }) => drop(self.request_close(frame, at)),
             Some(Command::CloseNow { frame, at }) => {
                 self.request_close(frame.clone(), at);
-                self.session.replace_close(frame);
-                self.send_close();
+                if self.session.is_streaming() {
+                    self.cut_stream(frame);
+                } else {
+                    self.session.replace_close(frame);
+                    self.send_close();
+                }
             }
             Some(Command::Abort) => self.session.give_up(Cause::None),
             None => {}
@@ -223,6 +244,7 @@ impl Link {
 
     /// Judges the peer, after nothing could be read and nothing more could be written.
     pub(super) fn judge<S: Io>(&mut self, turn: &mut Turn<'_, S>) -> Poll<()> {
+        self.arm_deadline();
         let is_blocked = self.session.has_backlog();
         let signs = || {
             let wire = self.session.wire_mut();
@@ -244,6 +266,15 @@ impl Link {
             Verdict::Deadline => self.give_up_closing(),
         }
         Poll::Ready(())
+    }
+
+    /// Starts the timer of a deadline that was set without a runtime.
+    fn arm_deadline(&mut self) {
+        if let Some(deadline) = self.session.deadline_so_far()
+            && !self.timer.has_deadline()
+        {
+            self.timer.set_deadline(deadline);
+        }
     }
 
     /// Winds the stream up.

@@ -24,6 +24,7 @@ mod parts;
 mod permit;
 mod ping;
 mod read;
+mod reader;
 #[cfg(feature = "server")]
 pub(crate) mod served;
 mod session;
@@ -38,6 +39,7 @@ mod waiters;
 mod want;
 mod wire;
 mod write;
+mod writer;
 
 use std::{
     fmt,
@@ -65,9 +67,11 @@ pub(crate) use owned::{Left, Mail};
 pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
+pub use reader::MessageReader;
 pub use split::{ReadHalf, WriteHalf};
 #[cfg(feature = "stream")]
 pub use stream::{Events, HandleSink};
+pub use writer::MessageWriter;
 
 /// An open WebSocket connection.
 ///

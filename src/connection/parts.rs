@@ -87,6 +87,7 @@ impl<S> Parts<S> {
         } = socket;
         link.forget_task();
         let session = link.session_mut();
+        session.deliver_whole();
         let (read_buf, write_buf) = session.take_bytes();
         let endpoint = session.endpoint_mut();
         let placeholder = Endpoint::new(endpoint.role(), endpoint.config());

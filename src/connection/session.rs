@@ -1,6 +1,7 @@
 //! [`Session`]: everything of a connection but its stream, its tasks and its clock.
 
 mod receiving;
+mod streaming;
 
 use std::{
     io,
@@ -105,6 +106,12 @@ impl Session {
     pub(super) fn take_bytes(&mut self) -> (BytesMut, Bytes) {
         self.endpoint.append_unsent(self.wire.output());
         self.wire.take()
+    }
+
+    /// Returns whether bytes wait to be written, but for chunks that are collected for a frame.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.wire.has_unsent(&self.endpoint)
     }
 
     /// Returns whether bytes wait to be written or to be flushed.
@@ -238,6 +245,12 @@ impl Session {
     pub(super) fn deadline(&mut self, from: Instant) -> Instant {
         let timeout = self.endpoint.close_timeout();
         self.ending().deadline_or(|| from + timeout.min(NEVER))
+    }
+
+    /// Returns the deadline of the end, if one was set.
+    #[inline]
+    pub(super) fn deadline_so_far(&self) -> Option<Instant> {
+        self.ending.as_ref()?.deadline()
     }
 
     /// Gives the stream up. The first cause counts.

@@ -153,6 +153,7 @@ impl<S: Io> Socket<S> {
             {
                 return Poll::Ready(Ok(Some(message.into())));
             }
+            self.session_mut().deliver_whole();
             match ready!(self.poll(Want::Event, cx)) {
                 Outcome::Message(message) => return Poll::Ready(Ok(Some(message.into()))),
                 Outcome::Met => {}
@@ -163,6 +164,50 @@ impl<S: Io> Socket<S> {
                         close => Ok(close),
                     });
                 }
+            }
+        }
+    }
+
+    /// Waits for a message that leaves in chunks: whether it is text; `None` after a clean end. Drops the rest of the
+    /// previous message.
+    pub(super) fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<bool>, Error>> {
+        ready!(self.poll_proceed(cx));
+        self.session_mut().deliver_chunks();
+        let is_text = ready!(self.poll_take(|session| session.chunk_is_text(), cx));
+        Poll::Ready(match is_text {
+            None => self.session_mut().report().map(|()| None),
+            is_text => Ok(is_text),
+        })
+    }
+
+    /// Receives the next chunk of a message, and whether it is the last.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Message, bool), Error>> {
+        ready!(self.poll_proceed(cx));
+        let chunk = ready!(self.poll_take(Session::take_chunk, cx));
+        Poll::Ready(chunk.ok_or_else(|| self.session_mut().refusal()))
+    }
+
+    /// Waits for a chunk, which `take` takes; `None` after the end of the connection.
+    fn poll_take<T>(
+        &mut self,
+        take: impl Fn(&mut Session) -> Option<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        self.session_mut().wire_mut().only_sends(false);
+        loop {
+            if let Some(taken) = take(self.session_mut()) {
+                return Poll::Ready(Some(taken));
+            }
+            match ready!(self.poll(Want::Chunk, cx)) {
+                Outcome::Message(message) => self.session_mut().park(message),
+                Outcome::Met => {}
+                Outcome::Over => return Poll::Ready(None),
             }
         }
     }
@@ -182,6 +227,7 @@ impl<S: Io> Socket<S> {
             {
                 return Poll::Ready(Ok(Some(message)));
             }
+            self.session_mut().deliver_whole();
             match ready!(self.poll(Want::Message, cx)) {
                 Outcome::Message(message) => return Poll::Ready(Ok(Some(message.into()))),
                 Outcome::Met => {}
@@ -209,6 +255,11 @@ impl<S: Io> Socket<S> {
     ) -> Poll<Result<(), Error>> {
         ready!(self.poll_proceed(cx));
         ready!(self.poll_accept(content, cx))?;
+        self.poll_sent(cx)
+    }
+
+    /// Waits until the stream has taken all queued bytes.
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.waiters.is_alone(cx.waker())
             && Driver::new(Want::Sent, &mut self.link, &mut self.transport, cx.waker())
                 .send_at_once()
@@ -235,18 +286,29 @@ impl<S: Io> Socket<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if let Some(message) = content {
-            // A task that only sends may never wait.
-            self.take_inbox();
-            if !self.link.accepts() {
-                ready!(self.poll_met(Want::Room, cx))?;
-            }
+            ready!(self.poll_room(cx))?;
             message.queue(self.session_mut())?;
             *content = None;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    /// Waits for room for a message.
+    #[inline]
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // A task that only sends may never wait.
+        self.take_inbox();
+        if self.link.accepts() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.session().is_streaming() {
+            // Its writer was leaked.
+            self.link.fail_stream();
+        }
+        self.poll_met(Want::Room, cx)
+    }
+
+    pub(super) fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match ready!(self.poll(want, cx)) {
             Outcome::Over if !(want.closes() && self.session().close_frames().is_complete()) => {
                 Poll::Ready(Err(self.session_mut().refusal()))
@@ -296,7 +358,7 @@ impl<S: Io> Socket<S> {
     }
 
     #[inline]
-    fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let wire = self.session_mut().wire_mut();
         wire.debt().poll_settle(cx)
     }

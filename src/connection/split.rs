@@ -198,13 +198,11 @@ impl<S> WriteHalf<S> {
     }
 
     /// Polls the connection under its lock.
-    #[cfg(feature = "stream")]
     pub(super) fn poll_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> Poll<T>) -> Poll<T> {
         poll(&self.0, f)
     }
 
     /// Uses the connection under its lock.
-    #[cfg(feature = "stream")]
     pub(super) fn with_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> T) -> T {
         f(&mut lock(&self.0))
     }

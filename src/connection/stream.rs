@@ -11,7 +11,8 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Handle, ReadHalf, TrySendError, WebSocket, WriteHalf, socket::Socket, turn::Io, want::Want,
+    Handle, MessageReader, ReadHalf, TrySendError, WebSocket, WriteHalf, socket::Socket, turn::Io,
+    want::Want,
 };
 use crate::{
     error::Error,
@@ -138,6 +139,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         wake(self.with_socket(Socket::start_close));
         self.poll_socket(|socket| socket.poll_until(Want::CloseSent, cx))
+    }
+}
+
+/// The chunks of the message, as [`chunk`](Self::chunk) returns them. Ends after the first error.
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for MessageReader<'_, S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.with_socket(|socket| socket.session().has_reported()) {
+            return Poll::Ready(None);
+        }
+        let chunk = ready!(self.poll_chunk(cx));
+        if chunk.is_err() {
+            self.with_socket(|socket| socket.session_mut().set_reported());
+        }
+        Poll::Ready(chunk.transpose())
     }
 }
 

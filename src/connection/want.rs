@@ -10,8 +10,12 @@ pub(super) enum Want {
     Message,
     /// A message or a control frame has arrived.
     Event,
+    /// A chunk of a message has arrived.
+    Chunk,
     /// The queue has room for a message.
     Room,
+    /// The message that is sent in chunks has room for a chunk.
+    ChunkRoom,
     /// The stream has taken all queued bytes.
     Sent,
     /// The stream has taken all queued bytes and is flushed, even if it is corked.
@@ -25,14 +29,14 @@ pub(super) enum Want {
 impl Want {
     pub(super) const fn side(self) -> Side {
         match self {
-            Self::Message | Self::Event => Side::Read,
+            Self::Message | Self::Event | Self::Chunk => Side::Read,
             _ => Side::Write,
         }
     }
 
     /// Whether the task receives messages.
     pub(super) const fn receives(self) -> bool {
-        matches!(self, Self::Message | Self::Event)
+        matches!(self, Self::Message | Self::Event | Self::Chunk)
     }
 
     /// Whether messages are taken as they arrive.
@@ -55,9 +59,10 @@ impl Want {
     pub(super) fn is_met(self, session: &Session) -> bool {
         let is_written = |backlog: bool| !backlog && !session.is_broken();
         match self {
-            Self::Message | Self::Event | Self::Ended => false,
+            Self::Message | Self::Event | Self::Chunk | Self::Ended => false,
             Self::Room => session.accepts(),
-            Self::Sent => is_written(session.buffered() > 0),
+            Self::ChunkRoom => session.stream_room() > 0,
+            Self::Sent => is_written(session.has_unsent()),
             Self::Flushed => is_written(session.has_backlog()),
             Self::CloseSent => is_written(session.has_backlog()) && !session.is_close_requested(),
         }
@@ -67,10 +72,11 @@ impl Want {
     #[inline]
     pub(super) fn is_hopeless(self, session: &Session) -> bool {
         match self {
-            Self::Message | Self::Event | Self::Ended => false,
+            Self::Message | Self::Event | Self::Chunk | Self::Ended => false,
             // The peer's Close frame is looked for, up to the first message.
             _ if session.is_broken() => session.is_parked(),
             Self::Room => !session.is_open(),
+            Self::ChunkRoom => !session.is_streaming(),
             Self::Sent | Self::Flushed | Self::CloseSent => false,
         }
     }
@@ -95,7 +101,10 @@ impl View {
             is_parked: session.is_parked(),
             queue: match side {
                 Side::Read => None,
-                Side::Write => Some((session.has_room(), session.has_backlog())),
+                Side::Write => {
+                    let has_room = session.has_room() || session.stream_room() > 0;
+                    Some((has_room, session.has_backlog()))
+                }
             },
         }
     }
@@ -105,7 +114,8 @@ impl View {
 pub(super) enum Outcome {
     /// A message that was assembled or parked.
     Message(Message),
-    /// The want is met. For a task that receives, the input begins with a whole message, or a control frame was seen.
+    /// The want is met. For a task that receives, the input begins with a whole message, a
+    /// chunk has arrived, or a control frame was seen.
     Met,
     /// The want cannot be met any more.
     Over,

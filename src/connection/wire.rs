@@ -126,6 +126,17 @@ impl Wire {
         endpoint.has_room(&self.output)
     }
 
+    /// Returns whether bytes wait to be written that do not depend on the application.
+    #[inline]
+    pub(super) fn has_unsent(&self, endpoint: &Endpoint) -> bool {
+        !self.output.is_empty() || endpoint.is_unfinished()
+    }
+
+    /// Returns the number of bytes that the next chunk of a message should have at most.
+    pub(super) fn stream_room(&self, endpoint: &Endpoint) -> usize {
+        endpoint.stream_room(&self.output)
+    }
+
     /// Returns the number of bytes of messages that may be queued.
     pub(super) fn room(&self, endpoint: &Endpoint) -> usize {
         endpoint.room(&self.output)
@@ -141,6 +152,11 @@ impl Wire {
     #[inline]
     pub(super) const fn debt(&mut self) -> &mut Debt {
         &mut self.debt
+    }
+
+    /// Sets whether nothing is received without another read.
+    pub(super) const fn set_starved(&mut self, starved: bool) {
+        self.starved = starved;
     }
 
     /// Returns whether nothing is received without another read.

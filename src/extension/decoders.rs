@@ -180,6 +180,8 @@ pub(crate) struct DecodeState {
     simd: Simd,
     /// The largest message, in bytes.
     limit: u64,
+    /// Whether the message leaves in chunks, and the number of bytes that have left.
+    streamed: Option<u64>,
     /// The work of decoding, in decoded bytes.
     work: u64,
     /// The work after which decoders pause.
@@ -196,10 +198,40 @@ impl DecodeState {
         Self {
             simd,
             limit,
+            streamed: None,
             work: 0,
             max_work,
             rest: None,
             failure: None,
+        }
+    }
+
+    /// Decodes a message that leaves in chunks: `taken` bytes have left. Decoders pause after `room` decoded bytes.
+    pub(crate) fn stream(&mut self, taken: u64, room: u64) {
+        self.streamed = Some(taken);
+        self.max_work = self.max_work.min(room);
+    }
+
+    /// Counts work of the input, in decoded bytes. The decoders may work as much as before.
+    pub(crate) const fn record_input(&mut self, bytes: u64) {
+        self.record_work(bytes);
+        if self.streamed.is_some() {
+            self.max_work = self.max_work.saturating_add(bytes);
+        }
+    }
+
+    /// Returns the number of bytes by which the message may grow.
+    fn room(&self, payload: &Payload) -> u64 {
+        let taken = self.streamed.unwrap_or(0);
+        self.limit.saturating_sub(taken + payload.len() as u64)
+    }
+
+    /// Returns the violation that a larger message is.
+    const fn too_big(&self) -> ProtocolError {
+        let (size, limit) = (self.limit.saturating_add(1), self.limit);
+        match self.streamed {
+            None => ProtocolError::MessageTooBig { size, limit },
+            Some(_) => ProtocolError::StreamTooBig { size, limit },
         }
     }
 
@@ -227,7 +259,7 @@ impl DecodeState {
     }
 
     fn append(&mut self, bytes: &[u8], payload: &mut Payload) -> Result<(), ProtocolError> {
-        let room = self.limit.saturating_sub(payload.len() as u64);
+        let room = self.room(payload);
         let len = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
         let (fitting, rest) = bytes.split_at(len);
         // The capacity doubles as needed, but does not exceed the limit.
@@ -239,10 +271,7 @@ impl DecodeState {
         payload.append(fitting, MaskingKey::ZERO, self.simd)?;
         match rest {
             [] => Ok(()),
-            _ => Err(ProtocolError::MessageTooBig {
-                size: self.limit.saturating_add(1),
-                limit: self.limit,
-            }),
+            _ => Err(self.too_big()),
         }
     }
 }
@@ -306,7 +335,7 @@ impl Decoded<'_> {
     /// Returns the number of bytes that the message may still grow by. [`extend`](Self::extend) returns an
     /// error for more bytes.
     pub fn room(&self) -> u64 {
-        self.state.limit.saturating_sub(self.payload.len() as u64)
+        self.state.room(self.payload)
     }
 }
 

@@ -150,7 +150,7 @@ impl Coders {
 /// Halves of a connection call it under their lock: it must not use the connection, and must not panic.
 pub trait Encode: fmt::Debug + Send + Sync {
     /// Encodes the next piece of a message and appends bytes to `output`, which is empty. The encoder may
-    /// retain bytes until the last piece.
+    /// retain bytes until the last piece, or until a piece with [`flush`](MessagePiece::flush).
     ///
     /// The connection calls this method for the pieces of every message in order, and cuts the encoded bytes
     /// into frames. A piece is not a frame: its size depends on [`cost`](Self::cost).
@@ -216,6 +216,9 @@ pub struct MessagePiece {
     pub is_first: bool,
     /// Whether this is the last piece of its message.
     pub is_last: bool,
+    /// Whether the peer has to be able to decode all bytes so far: the application has flushed a message that it sends
+    /// in chunks.
+    pub flush: bool,
     /// The length of the message in bytes, before any extension has encoded it. `None` if it is unknown.
     pub message_len: Option<u64>,
     /// The application's choice about compression.
@@ -229,6 +232,7 @@ impl MessagePiece {
             opcode,
             is_first: true,
             is_last: true,
+            flush: false,
             message_len: Some(len as u64),
             compress,
         }

@@ -49,6 +49,14 @@ pub enum ProtocolError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// A streamed message larger than
+    /// [`Config::max_streamed_message_size`](crate::Config::max_streamed_message_size).
+    StreamTooBig {
+        /// The size of the message, as far as it is known, in bytes. At least `limit + 1`.
+        size: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// A message with more frames than [`Config::max_fragments`](crate::Config::max_fragments).
     TooManyFragments {
         /// The limit when the frame arrived, in frames. The default grows with the message.
@@ -95,6 +103,7 @@ impl ProtocolError {
             self,
             Self::FrameTooBig { .. }
                 | Self::MessageTooBig { .. }
+                | Self::StreamTooBig { .. }
                 | Self::TooManyFragments { .. }
                 | Self::TooManyUnfinishedBytes { .. }
         )
@@ -113,6 +122,10 @@ impl ProtocolError {
                 is_message_limit,
             },
             Self::MessageTooBig { size, limit } => Self::MessageTooBig {
+                size: size.saturating_add(len),
+                limit,
+            },
+            Self::StreamTooBig { size, limit } => Self::StreamTooBig {
                 size: size.saturating_add(len),
                 limit,
             },
@@ -144,7 +157,9 @@ impl ProtocolError {
             Self::UnexpectedContinuation => "continuation frame without a message to continue",
             Self::ExpectedContinuation => "new message before the end of a fragmented one",
             Self::FrameTooBig { .. } => "frame exceeds the size limit",
-            Self::MessageTooBig { .. } => "message exceeds the size limit",
+            Self::MessageTooBig { .. } | Self::StreamTooBig { .. } => {
+                "message exceeds the size limit"
+            }
             Self::TooManyFragments { .. } => "message exceeds the limit of fragments",
             Self::TooManyUnfinishedBytes { .. } => {
                 "unfinished messages of all connections exceed the limit"
@@ -187,6 +202,11 @@ impl fmt::Display for ProtocolError {
                 f,
                 "message of at least {size} bytes exceeds the limit of {limit} bytes \
                  (Config::max_message_size)"
+            ),
+            Self::StreamTooBig { size, limit } => write!(
+                f,
+                "streamed message of at least {size} bytes exceeds the limit of {limit} bytes \
+                 (Config::max_streamed_message_size)"
             ),
             Self::TooManyFragments { limit } => write!(
                 f,
@@ -236,6 +256,10 @@ pub enum SendError {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// A message that is sent in chunks ([`text_writer`](crate::WebSocket::text_writer)) is unfinished.
+    Unfinished,
+    /// A chunk of a text message that is not UTF-8, or the end of the message inside a character (§8.1).
+    InvalidUtf8,
     /// A control frame without FIN (§5.5).
     FragmentedControl,
     /// A control frame whose payload is longer than 125 bytes (§5.5).
@@ -263,6 +287,8 @@ impl fmt::Display for SendError {
                      (Config::max_outgoing_message_size)"
                 )
             }
+            Self::Unfinished => f.write_str("a message that is sent in chunks is unfinished"),
+            Self::InvalidUtf8 => f.write_str("the text is not UTF-8"),
             Self::FragmentedControl => f.write_str("a control frame may not be fragmented"),
             Self::ControlTooLong { size } => write!(
                 f,

@@ -14,6 +14,21 @@ use crate::{
     simd::Simd,
 };
 
+/// The length of a chunk of a streamed message after which nothing more is received, in bytes.
+const FULL_CHUNK: usize = 48 << 10;
+
+/// The number of bytes of a streamed message that are received in one step.
+const CHUNK_STEP: usize = 16 << 10;
+
+/// How a message is assembled.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) simd: Simd,
+    /// Whether the message leaves in chunks.
+    pub(super) is_streamed: bool,
+}
+
 /// Collects one message, and lets extensions decode it on the way.
 #[derive(Debug)]
 pub(super) struct Assembler {
@@ -29,6 +44,17 @@ struct Unfinished {
     payload: Payload,
     /// The number of frames that have begun.
     fragments: u32,
+    /// The number of bytes that have left in chunks.
+    taken: u64,
+    /// Whether all of a streamed message has arrived.
+    is_complete: bool,
+}
+
+impl Unfinished {
+    /// Returns the number of bytes that have arrived.
+    const fn len(&self) -> u64 {
+        self.taken + self.payload.len() as u64
+    }
 }
 
 impl Assembler {
@@ -44,22 +70,30 @@ impl Assembler {
         self.decoding = (!decoders.is_empty()).then(|| Box::new(Decoding::new(decoders)));
     }
 
+    /// Returns whether any extension was negotiated.
+    pub(super) const fn is_decoding(&self) -> bool {
+        self.decoding.is_some()
+    }
+
     /// Returns the extensions, if any were negotiated.
     pub(super) fn decoding(&mut self) -> Option<&mut Decoding> {
         self.decoding.as_deref_mut()
     }
 
     /// Returns the part of `input` that may be read in one step, and the limit of the next frame.
-    pub(super) fn next_step<'a>(&self, input: &'a [u8], settings: &Settings) -> (&'a [u8], Limit) {
-        let (visible, mut limit) = match &self.decoding {
-            None => (input, self.limit(settings)),
-            Some(decoding) => (decoding.visible(input), decoding.limit(settings)),
+    pub(super) fn next_step<'a>(&self, input: &'a [u8], plan: Plan<'_>) -> (&'a [u8], Limit) {
+        let (mut visible, mut limit) = match &self.decoding {
+            None => (input, self.limit(plan)),
+            Some(decoding) => (decoding.visible(input), decoding.limit(plan)),
         };
+        if plan.is_streamed {
+            visible = visible.get(..CHUNK_STEP).unwrap_or(visible);
+        }
         let (fragments, len) = match &self.unfinished {
-            Some(unfinished) => (unfinished.fragments, unfinished.payload.len()),
+            Some(unfinished) => (unfinished.fragments, unfinished.len()),
             None => (0, 0),
         };
-        let max_fragments = settings.max_fragments(len);
+        let max_fragments = plan.settings.max_fragments(len);
         if fragments >= max_fragments {
             limit.too_many = Some(ProtocolError::TooManyFragments {
                 limit: max_fragments,
@@ -73,60 +107,61 @@ impl Assembler {
     pub(super) fn take(
         &mut self,
         piece: &Piece<'_>,
-        settings: &Settings,
-        simd: Simd,
+        plan: Plan<'_>,
         work: &mut Work,
     ) -> Result<bool, ProtocolError> {
         work.piece();
         if piece.begins {
-            self.begin(&piece.header, settings)?;
+            self.begin(&piece.header, plan)?;
         }
         // A frame has begun.
-        let Some(Unfinished { payload, .. }) = self.unfinished.as_deref_mut() else {
+        let Some(unfinished) = self.unfinished.as_deref_mut() else {
             return Ok(false);
         };
         let is_last = piece.missing == 0;
         let Some(decoding) = &mut self.decoding else {
-            append(piece, payload, simd)?;
+            append(piece, &mut unfinished.payload, plan)?;
             return Ok(is_last && piece.header.fin);
         };
         let is_ended = if decoding.is_active() {
-            let state = DecodeState::new(settings.max_message_size, work.decodable(), simd);
-            decoding.decode(Some(piece), payload, state, work)?
+            let state = unfinished.decode_state(plan, work);
+            decoding.decode(Some(piece), &mut unfinished.payload, state, work)?
         } else {
-            append(piece, payload, simd)?;
+            append(piece, &mut unfinished.payload, plan)?;
             is_last
         };
+        let payload = &mut unfinished.payload;
         Ok(is_ended && decoding.end(payload))
     }
 
     /// Lets extensions continue after a pause. Returns whether the message is complete.
     pub(super) fn resume(
         &mut self,
-        settings: &Settings,
-        simd: Simd,
+        plan: Plan<'_>,
         work: &mut Work,
     ) -> Result<bool, ProtocolError> {
         let (Some(decoding), Some(unfinished)) = (&mut self.decoding, &mut self.unfinished) else {
             return Ok(false);
         };
+        let state = unfinished.decode_state(plan, work);
         let payload = &mut unfinished.payload;
-        let state = DecodeState::new(settings.max_message_size, work.decodable(), simd);
         Ok(decoding.decode(None, payload, state, work)? && decoding.end(payload))
     }
 
     /// Begins a frame of a new message, or a continuation.
-    fn begin(&mut self, header: &FrameHeader, settings: &Settings) -> Result<(), ProtocolError> {
+    fn begin(&mut self, header: &FrameHeader, plan: Plan<'_>) -> Result<(), ProtocolError> {
         let unfinished = self.unfinished.get_or_insert_with(|| {
-            let share = Share::new(settings.budget.clone());
+            let share = Share::new(plan.settings.budget.clone());
             let payload = Payload::new(header.opcode == Opcode::Text, share);
             Box::new(Unfinished {
                 payload,
                 fragments: 0,
+                taken: 0,
+                is_complete: false,
             })
         });
         unfinished.fragments = unfinished.fragments.saturating_add(1);
-        let plain = self.limit(settings);
+        let plain = self.limit(plan);
         match &mut self.decoding {
             Some(decoding) => decoding.begin(header, plain),
             None => Ok(()),
@@ -134,11 +169,14 @@ impl Assembler {
     }
 
     /// Returns the limit of the next frame if no extension decodes it.
-    fn limit(&self, settings: &Settings) -> Limit {
-        let len = self.unfinished.as_ref().map_or(0, |it| it.payload.len());
-        let len = len as u64;
-        let left = settings.max_message_size - len;
-        Limit::new(left, settings.max_frame_size, len, settings)
+    fn limit(&self, plan: Plan<'_>) -> Limit {
+        let len = self.unfinished.as_ref().map_or(0, |it| it.len());
+        let settings = plan.settings;
+        let left = plan.max_message_size().saturating_sub(len);
+        match plan.is_streamed {
+            false => Limit::new(left, settings.max_frame_size, len, settings),
+            true => Limit::streamed(left, len, settings),
+        }
     }
 
     /// Returns whether arrived bytes still wait to be decoded.
@@ -163,15 +201,110 @@ impl Assembler {
     }
 }
 
-fn append(piece: &Piece<'_>, payload: &mut Payload, simd: Simd) -> Result<(), ProtocolError> {
+fn append(piece: &Piece<'_>, payload: &mut Payload, plan: Plan<'_>) -> Result<(), ProtocolError> {
     let missing = piece.missing_of_message();
-    payload.reserve(piece.chunk.len(), missing)?;
-    payload.append(piece.chunk, piece.key, simd)?;
+    let follows = match plan.is_streamed {
+        false => missing,
+        true => missing.min(room_of_chunk(payload) as u64),
+    };
+    payload.reserve(piece.chunk.len(), follows)?;
+    payload.append(piece.chunk, piece.key, plan.simd)?;
     payload.check_end(missing)
+}
+
+/// Returns the number of bytes after which a chunk is full.
+fn room_of_chunk(payload: &Payload) -> usize {
+    FULL_CHUNK.saturating_sub(payload.len())
+}
+
+impl Plan<'_> {
+    /// Returns the largest message, in bytes.
+    const fn max_message_size(&self) -> u64 {
+        match self.is_streamed {
+            false => self.settings.max_message_size,
+            true => self.settings.max_streamed_message_size,
+        }
+    }
+}
+
+impl Unfinished {
+    /// Returns the limits of the next bytes to be decoded.
+    fn decode_state(&self, plan: Plan<'_>, work: &Work) -> DecodeState {
+        let mut state = DecodeState::new(plan.max_message_size(), work.decodable(), plan.simd);
+        if plan.is_streamed {
+            state.stream(self.taken, room_of_chunk(&self.payload) as u64);
+        }
+        state
+    }
+}
+
+/// Messages that leave in chunks.
+impl Assembler {
+    /// Returns the unfinished message's kind, if a chunk of it has arrived.
+    pub(super) fn chunk_is_text(&self) -> Option<bool> {
+        let unfinished = self.unfinished.as_deref()?;
+        let has_chunk = unfinished.is_complete || unfinished.payload.chunk_len() > 0;
+        has_chunk.then(|| unfinished.payload.is_text())
+    }
+
+    /// Returns whether a chunk is as large as chunks become.
+    pub(super) fn is_full(&self) -> bool {
+        let unfinished = self.unfinished.as_ref();
+        unfinished.is_some_and(|it| room_of_chunk(&it.payload) == 0)
+    }
+
+    /// Takes the chunk that has arrived. Returns whether it is the last.
+    pub(super) fn take_chunk(&mut self) -> Option<(Vec<u8>, bool)> {
+        let unfinished = self.unfinished.as_deref_mut()?;
+        let is_last = unfinished.is_complete;
+        let chunk = unfinished.payload.take_chunk();
+        unfinished.taken += chunk.len() as u64;
+        if is_last {
+            self.unfinished = None;
+        }
+        Some((chunk, is_last))
+    }
+
+    /// Records that all of a streamed message has arrived.
+    pub(super) fn complete(&mut self) -> Result<(), ProtocolError> {
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.payload.check_end(0)?;
+            unfinished.is_complete = true;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(feature = "tokio")]
 impl Assembler {
+    /// Returns whether all of a streamed message has arrived.
+    pub(super) fn is_complete(&self) -> bool {
+        self.unfinished.as_ref().is_some_and(|it| it.is_complete)
+    }
+
+    /// Returns whether chunks of the message have left.
+    pub(super) fn is_taken(&self) -> bool {
+        self.unfinished.as_ref().is_some_and(|it| it.taken > 0)
+    }
+
+    /// Checks that the message is not too large if `missing` bytes of its frame follow.
+    pub(super) fn check_size(
+        &self,
+        missing: u64,
+        settings: &Settings,
+    ) -> Result<(), ProtocolError> {
+        let Some(payload) = self.unfinished.as_ref().map(|it| &it.payload) else {
+            return Ok(());
+        };
+        let is_decoded = self.decoding.as_ref().is_some_and(|it| it.is_active());
+        let missing = if is_decoded { 0 } else { missing };
+        let (size, limit) = (payload.len() as u64 + missing, settings.max_message_size);
+        match size > limit {
+            true => Err(ProtocolError::MessageTooBig { size, limit }),
+            false => Ok(()),
+        }
+    }
+
     /// Returns the payload, for bytes of a frame to be appended as they come from the stream; `None`
     /// when the frame is decoded.
     pub(super) fn direct_payload(&mut self) -> Option<&mut Payload> {

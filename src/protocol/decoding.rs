@@ -1,11 +1,11 @@
 //! [`Decoding`]: extensions between the frames and the message.
 
 use super::{
+    assembler::Plan,
     frame_reader::{Limit, Piece},
     work::Work,
 };
 use crate::{
-    config::Settings,
     extension::{DecodeState, Decoders},
     frame::{FrameHeader, ProtocolError},
     payload::Payload,
@@ -65,7 +65,13 @@ impl Decoding {
     }
 
     /// Returns the limit of the next frame. An encoded frame may be a little larger than its content.
-    pub(super) fn limit(&self, settings: &Settings) -> Limit {
+    pub(super) fn limit(&self, plan: Plan<'_>) -> Limit {
+        let settings = plan.settings;
+        if plan.is_streamed {
+            let message = max_encoded(settings.max_streamed_message_size);
+            let left = message.saturating_sub(self.announced);
+            return Limit::streamed(left, self.announced, settings);
+        }
         let message = max_encoded(settings.max_message_size).saturating_sub(self.announced);
         let frame = max_encoded(settings.max_frame_size);
         Limit::new(message, frame, self.announced, settings)
@@ -99,7 +105,7 @@ impl Decoding {
             None => self.decoders.resume(payload, &mut state),
             Some(piece) => {
                 let unmasked = piece.unmask(state.simd());
-                state.record_work(INPUT_WORK * unmasked.len() as u64);
+                state.record_input(INPUT_WORK * unmasked.len() as u64);
                 let is_last = piece.missing == 0;
                 self.decoders
                     .decode(&unmasked, is_last, payload, &mut state)

@@ -1,6 +1,8 @@
 //! [`Endpoint`]: one side of an open connection, with all the duties that RFC 6455 gives it.
 
 mod sending;
+#[cfg(feature = "tokio")]
+mod streaming;
 
 use std::time::Duration;
 

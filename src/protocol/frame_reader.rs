@@ -27,9 +27,31 @@ pub(crate) struct FrameReader {
     continuation: bool,
     /// Whether a message in one frame may be taken at once.
     allows_whole: bool,
+    delivery: Delivery,
     /// The current frame and the number of payload bytes that were read. They equal `payload_len` only
     /// between [`skip`](Self::skip) and the next [`read`](Self::read).
     current: Option<(FrameHeader, u64)>,
+}
+
+/// How messages leave the receiver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    /// Whether messages leave in chunks.
+    pub(super) in_chunks: bool,
+    /// Whether the rest of the current message is dropped.
+    pub(super) skips: bool,
+}
+
+impl Delivery {
+    const WHOLE: Self = Self {
+        in_chunks: false,
+        skips: false,
+    };
+
+    /// Returns whether the current message leaves in chunks, or is dropped.
+    pub(super) const fn is_streamed(self) -> bool {
+        self.in_chunks || self.skips
+    }
 }
 
 /// The limits of the next data frame.
@@ -62,6 +84,18 @@ impl Limit {
                 too_big: Self::frame_too_big(settings),
                 too_many: None,
             }
+        }
+    }
+
+    /// Returns the rest of the limit of a streamed message. `size` is as for [`new`](Self::new).
+    pub(crate) const fn streamed(message: u64, size: u64, settings: &Settings) -> Self {
+        Self {
+            payload_len: message,
+            too_big: ProtocolError::StreamTooBig {
+                size,
+                limit: settings.max_streamed_message_size,
+            },
+            too_many: None,
         }
     }
 
@@ -118,6 +152,7 @@ impl FrameReader {
             rsv: Rsv::NONE,
             continuation: false,
             allows_whole: false,
+            delivery: Delivery::WHOLE,
             current: None,
         }
     }
@@ -130,6 +165,17 @@ impl FrameReader {
     /// Sets whether [`whole_message`](Self::whole_message) may recognise one. Default: it does not.
     pub(crate) const fn allow_whole(&mut self, allows_whole: bool) {
         self.allows_whole = allows_whole;
+    }
+
+    /// Returns how messages leave the receiver.
+    #[inline]
+    pub(super) const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    /// Sets how messages leave the receiver.
+    pub(super) const fn set_delivery(&mut self, delivery: Delivery) {
+        self.delivery = delivery;
     }
 
     /// Whether a frame has begun and is not complete.

@@ -30,6 +30,8 @@ mod output;
 mod receiver;
 mod sender;
 mod step;
+mod streamed;
+mod unfinished;
 mod work;
 
 pub use closing::{Closed, Closing};
@@ -51,6 +53,6 @@ pub(crate) use sender::write_frame;
 #[cfg(feature = "tokio")]
 pub(crate) use {
     receiver::{Received, text},
-    sender::check_size,
+    sender::{Chunk, check_size},
     work::Work,
 };

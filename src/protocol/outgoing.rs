@@ -140,6 +140,7 @@ impl Source {
             opcode: self.opcode,
             is_first: self.done == 0,
             is_last: end == self.payload.len(),
+            flush: false,
             message_len: Some(self.payload.len() as u64),
             compress: self.compress,
         };

@@ -1,10 +1,14 @@
 //! [`Receiver`]: the receiving half of an endpoint.
 
+#[cfg(feature = "tokio")]
+mod direct;
+mod streaming;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::{
     Event, EventRef,
-    assembler::Assembler,
+    assembler::{Assembler, Plan},
     frame_reader::{FrameReader, Piece},
     work::Work,
 };
@@ -17,10 +21,6 @@ use crate::{
     simd::Simd,
     text::Text,
 };
-
-/// Payloads with so many missing bytes are read from the stream straight to the message.
-#[cfg(feature = "tokio")]
-const MIN_DIRECT: u64 = 64 << 10;
 
 /// Turns received bytes into events (RFC 6455 §5, §6.2, §8.1).
 ///
@@ -62,7 +62,7 @@ pub(crate) enum Received {
 
 impl Received {
     #[inline]
-    const fn message(is_text: bool, payload: Vec<u8>) -> Self {
+    pub(super) const fn message(is_text: bool, payload: Vec<u8>) -> Self {
         if is_text {
             Self::Text(payload)
         } else {
@@ -118,10 +118,16 @@ impl Receiver {
     /// Lets the extensions that were negotiated in the opening handshake decode the messages.
     pub fn set_decoders(&mut self, decoders: Decoders) {
         self.frames.allow(decoders.rsv());
-        // Extensions have to see each frame.
-        let allows_whole = decoders.is_empty() && self.config.settings.max_fragments(0) > 0;
-        self.frames.allow_whole(allows_whole);
         self.assembler.set_decoders(decoders);
+        self.allow_whole();
+    }
+
+    /// Allows that a message in one frame is taken at once, if nothing else has to see its frame.
+    fn allow_whole(&mut self) {
+        let is_plain = !self.assembler.is_decoding() && !self.frames.delivery().is_streamed();
+        let allows_whole =
+            is_plain && self.end.is_none() && self.config.settings.max_fragments(0) > 0;
+        self.frames.allow_whole(allows_whole);
     }
 
     /// Releases extension memory that was not used since the last call. Call it periodically, for
@@ -286,12 +292,19 @@ impl Receiver {
         input: &mut BytesMut,
         work: &mut Work,
     ) -> Result<Option<Received>, ProtocolError> {
-        let settings = &self.config.settings;
+        if self.has_chunk() {
+            return Ok(None);
+        }
         loop {
+            let plan = Plan {
+                settings: &self.config.settings,
+                simd: self.simd,
+                is_streamed: self.frames.delivery().is_streamed(),
+            };
             let (is_complete, missing) = if self.assembler.is_paused() {
-                (self.assembler.resume(settings, self.simd, work)?, 0)
+                (self.assembler.resume(plan, work)?, 0)
             } else {
-                let (visible, limit) = self.assembler.next_step(input, settings);
+                let (visible, limit) = self.assembler.next_step(input, plan);
                 let Some(piece) = self.frames.read(visible, limit)? else {
                     return Ok(None);
                 };
@@ -302,11 +315,15 @@ impl Receiver {
                     return Ok(event.map(Received::Control));
                 }
                 let missing = piece.missing;
-                let is_complete = self.assembler.take(&piece, settings, self.simd, work)?;
+                let is_complete = self.assembler.take(&piece, plan, work)?;
                 input.advance(len);
                 (is_complete, missing)
             };
-            if is_complete {
+            if plan.is_streamed {
+                if self.on_streamed(is_complete, missing == 0)? {
+                    return Ok(None);
+                }
+            } else if is_complete {
                 let (is_text, payload) = self.assembler.end()?;
                 return Ok(Some(Received::message(is_text, payload)));
             }
@@ -325,40 +342,6 @@ impl Receiver {
             Some(End::Failed(error)) => Err(*error),
             Some(End::Closed) | None => Ok(None),
         }
-    }
-}
-
-/// Large payloads from the stream to the message without a buffer between them.
-#[cfg(feature = "tokio")]
-impl Receiver {
-    /// Returns the buffer to which the next bytes from the stream may be appended, and the largest number
-    /// of them; `None` unless much of a frame is missing and there is a budget for it. The bytes are then handed to
-    /// [`on_arrived`](Self::on_arrived).
-    pub(crate) fn destination(&mut self) -> Option<(&mut Vec<u8>, usize)> {
-        let missing = self.frames.missing()?;
-        if missing < MIN_DIRECT || self.end.is_some() {
-            return None;
-        }
-        self.assembler.direct_payload()?.tail(missing)
-    }
-
-    /// Takes the last `len` bytes that were appended to the [`destination`](Self::destination).
-    pub(crate) fn on_arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
-        let (Some(piece), Some(payload)) = (self.frames.skip(len), self.assembler.direct_payload())
-        else {
-            return Ok(());
-        };
-        payload
-            .unmask_tail(len, piece.key, self.simd)
-            .and_then(|()| payload.check_end(piece.missing_of_message()))
-            .map_err(|error| self.fail(error))
-    }
-
-    /// Returns whether bytes that have arrived are not in the input and wait to be received: a frame that was
-    /// read to the [`destination`](Self::destination), or bytes that extensions have yet to decode.
-    #[inline]
-    pub(crate) fn has_more(&self) -> bool {
-        self.frames.missing() == Some(0) || self.assembler.is_paused()
     }
 }
 

@@ -1,5 +1,8 @@
 //! [`Sender`]: the sending half of an endpoint.
 
+mod fragments;
+#[cfg(feature = "tokio")]
+mod streaming;
 #[cfg(feature = "json")]
 mod writing;
 
@@ -7,11 +10,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{
-    Event, Output,
-    keys::masking_key,
-    outgoing::{Fragment, Outgoing},
-};
+use super::{Event, Output, keys::masking_key, outgoing::Outgoing, unfinished::Unfinished};
 use crate::{
     config::Config,
     extension::{Compress, Encoders, MessagePiece},
@@ -20,6 +19,8 @@ use crate::{
     payload,
     simd::Simd,
 };
+#[cfg(feature = "tokio")]
+pub(crate) use streaming::Chunk;
 
 /// Turns events into bytes for the wire (RFC 6455 §5, §6.1).
 ///
@@ -44,7 +45,7 @@ pub struct Sender {
     /// The sending direction of extensions. Most connections have negotiated none.
     encoders: Option<Box<Encoders>>,
     /// The message whose last frame was not appended.
-    unfinished: Option<Box<Outgoing>>,
+    unfinished: Option<Box<Unfinished>>,
 }
 
 impl Sender {
@@ -133,9 +134,7 @@ impl Sender {
             return Err(SendError::Closed);
         }
         check_size(message, &self.config)?;
-        if self.is_unfinished() {
-            self.finish(output);
-        }
+        self.make_way(output)?;
         let opcode = match message {
             Message::Text(_) => Opcode::Text,
             Message::Binary(_) => Opcode::Binary,
@@ -168,7 +167,7 @@ impl Sender {
         let len = payload.len();
         if len > encoders.piece_len() {
             let message = Outgoing::to_encode(opcode, mem::take(payload), self.compress);
-            self.unfinished = Some(Box::new(message));
+            self.unfinished = Some(Box::new(Unfinished::Whole(message)));
             return;
         }
         let piece = MessagePiece::whole(opcode, len, self.compress);
@@ -190,60 +189,6 @@ impl Sender {
         }
     }
 
-    /// Begins a message that leaves in several frames, with its first frame.
-    #[cold]
-    fn cut(&mut self, message: Outgoing, output: &mut impl Output) {
-        self.unfinished = Some(Box::new(message));
-        self.advance(output);
-    }
-
-    /// Returns whether a message has bytes that were not appended.
-    #[inline]
-    pub(crate) const fn is_unfinished(&self) -> bool {
-        self.unfinished.is_some()
-    }
-
-    /// Returns the number of bytes of the unfinished message that were not appended.
-    pub(crate) fn unfinished_len(&self) -> usize {
-        self.unfinished.as_ref().map_or(0, |message| message.len())
-    }
-
-    /// Appends the next frame of the unfinished message, or encodes the next piece of it. Returns the Close frame
-    /// that has followed the last frame.
-    pub(crate) fn advance(&mut self, output: &mut impl Output) -> Option<CloseFrame> {
-        let message = self.unfinished.as_mut()?;
-        let Some(fragment) = message.cut(self.config.settings.outgoing_frame_size) else {
-            message.encode(self.encoders.as_mut()?);
-            return None;
-        };
-        let Fragment {
-            fin,
-            rsv,
-            opcode,
-            mut payload,
-        } = fragment;
-        let header = FrameHeader {
-            fin,
-            rsv,
-            ..self.header(opcode, &payload)
-        };
-        write_frame(self.simd, &header, &mut payload, output);
-        if !fin {
-            return None;
-        }
-        let close = self.unfinished.take()?.into_close()?;
-        self.append_close(&close, output);
-        Some(close)
-    }
-
-    /// Appends the rest of the unfinished message.
-    #[cold]
-    fn finish(&mut self, output: &mut impl Output) {
-        while self.is_unfinished() {
-            self.advance(output);
-        }
-    }
-
     /// Returns the work of encoding since the last call, in copied bytes.
     pub(crate) fn take_work(&mut self) -> usize {
         let encoders = self.encoders.as_mut();
@@ -255,15 +200,6 @@ impl Sender {
     pub(crate) fn piece_len(&self) -> usize {
         let encoders = self.encoders.as_ref();
         encoders.map_or(usize::MAX, |encoders| encoders.piece_len())
-    }
-
-    /// Drops the rest of the unfinished message, and the Close frame that was to follow.
-    pub(crate) fn drop_unfinished(&mut self) {
-        if let Some(message) = self.unfinished.take()
-            && message.into_close().is_some()
-        {
-            self.closed = false;
-        }
     }
 
     /// Appends our Close frame behind the unfinished message. Returns whether it was appended at once.

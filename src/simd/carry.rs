@@ -30,6 +30,11 @@ impl Carry {
         self.0 == 0
     }
 
+    /// Returns the number of bytes of the unfinished sequence.
+    pub(crate) const fn len(self) -> usize {
+        4 - self.0.trailing_zeros() as usize / 8
+    }
+
     /// Returns the number of bytes that the unfinished sequence lacks.
     pub(crate) fn missing(self) -> u32 {
         let unused = self.0.trailing_zeros() / 8;
@@ -112,6 +117,8 @@ mod tests {
                     let carry = simd.validate(&text.as_bytes()[..len], Carry::NONE).unwrap();
                     let missing = if len == last { 0 } else { text.len() - len };
                     assert_eq!(carry.missing() as usize, missing, "{text:?} {len}");
+                    let arrived = if missing == 0 { 0 } else { len - last };
+                    assert_eq!(carry.len(), arrived, "{text:?} {len}");
                 }
             }
         }

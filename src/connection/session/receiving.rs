@@ -23,10 +23,56 @@ impl Session {
         Some(*self.parked.take()?)
     }
 
-    /// Returns whether a message is parked or lent, so that none is received.
+    /// Returns whether a message or a chunk is parked, or a message is lent, so that nothing is received.
     #[inline]
-    pub(in crate::connection) const fn is_parked(&self) -> bool {
-        self.parked.is_some() || self.wire.is_lent()
+    pub(in crate::connection) fn is_parked(&self) -> bool {
+        self.parked.is_some() || self.wire.is_lent() || self.endpoint.receiver().has_chunk()
+    }
+
+    /// Receives messages in chunks from now on. Drops the rest of a message if chunks of it were taken.
+    pub(in crate::connection) fn deliver_chunks(&mut self) {
+        self.wire.set_starved(false);
+        self.endpoint.receiver_mut().deliver_chunks();
+    }
+
+    /// Receives messages as a whole from now on, as [`deliver_chunks`](Self::deliver_chunks).
+    #[inline]
+    pub(in crate::connection) fn deliver_whole(&mut self) {
+        if self.endpoint.receiver().is_in_chunks() {
+            self.leave_chunks();
+        }
+    }
+
+    #[cold]
+    fn leave_chunks(&mut self) {
+        self.wire.set_starved(false);
+        let received = self.endpoint.deliver_whole(self.wire.output());
+        if let Some(message) = received.and_then(into_message) {
+            self.park(message);
+        }
+    }
+
+    /// Returns whether the next chunk is text, if it has arrived.
+    pub(in crate::connection) fn chunk_is_text(&self) -> Option<bool> {
+        match &self.parked {
+            Some(message) => Some(message.is_text()),
+            None => self.endpoint.receiver().chunk_is_text(),
+        }
+    }
+
+    /// Takes the next chunk, if it has arrived. Returns whether it is the last of its message.
+    pub(in crate::connection) fn take_chunk(&mut self) -> Option<(Message, bool)> {
+        if let Some(message) = self.take_parked() {
+            return Some((message, true));
+        }
+        let (is_text, payload, is_last) = self.endpoint.receiver_mut().take_chunk()?;
+        self.wire.set_starved(false);
+        let message = if is_text {
+            text(payload)
+        } else {
+            payload.into()
+        };
+        Some((message, is_last))
     }
 
     /// Returns the place of the next message if the input begins with all of it, and no message is parked.
@@ -42,11 +88,7 @@ impl Session {
     /// Copies a whole message out of the input. `None` after a violation.
     #[inline(always)]
     pub(in crate::connection) fn take_whole(&mut self, frame: WholeFrame) -> Option<Message> {
-        match self.wire.take_whole(frame, &mut self.endpoint)? {
-            Received::Text(payload) => Some(text(payload)),
-            Received::Binary(payload) => Some(payload.into()),
-            Received::Control(_) => None,
-        }
+        into_message(self.wire.take_whole(frame, &mut self.endpoint)?)
     }
 
     /// Takes the input, which then begins with the payload of the whole message. `None` after a violation. Nothing
@@ -82,7 +124,20 @@ impl Session {
             if want.receives() && self.find_whole().is_some() {
                 return Some(Outcome::Met);
             }
-            match self.wire.receive(&mut self.endpoint, turn)? {
+            if self.endpoint.receiver().has_chunk() {
+                match want {
+                    Want::Chunk => return Some(Outcome::Met),
+                    Want::Ended => drop(self.take_chunk()),
+                    _ => return None,
+                }
+            }
+            let Some(received) = self.wire.receive(&mut self.endpoint, turn) else {
+                if self.endpoint.receiver().has_chunk() {
+                    continue;
+                }
+                return None;
+            };
+            match received {
                 Received::Text(payload) => return Some(Outcome::Message(text(payload))),
                 Received::Binary(payload) => return Some(Outcome::Message(payload.into())),
                 Received::Control(event) => self.pings.on_control(event),
@@ -102,5 +157,14 @@ impl Session {
     /// Takes a control frame, as [`Pings::take_seen`](crate::connection::ping::Pings::take_seen).
     pub(in crate::connection) fn take_seen(&mut self) -> Option<Event> {
         self.pings.take_seen(self.step() == Step::Done)
+    }
+}
+
+#[inline(always)]
+fn into_message(received: Received) -> Option<Message> {
+    match received {
+        Received::Text(payload) => Some(text(payload)),
+        Received::Binary(payload) => Some(payload.into()),
+        Received::Control(_) => None,
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Compressor {
     pub(super) threshold: usize,
     /// Whether the first pieces of a message were compressed, and its last piece was not.
     pub(super) within: bool,
+    /// Whether the last piece of an unfinished message was flushed.
+    pub(super) flushed: bool,
     /// Whether anything was compressed since the last [`release_idle`](Encode::release_idle).
     pub(super) used: bool,
     /// The state of zlib after the previous messages. The context may be released between messages.
@@ -79,11 +81,16 @@ impl Encode for Compressor {
         }
         self.used = true;
         self.within = !piece.is_last;
+        let is_flushed = mem::replace(&mut self.flushed, piece.flush && !piece.is_last);
         if !piece.is_last {
-            self.compress(payload, DeflateFlush::NoFlush, output);
+            match piece.flush {
+                false => self.compress(payload, DeflateFlush::NoFlush, output),
+                true if is_flushed && payload.is_empty() => {}
+                true => self.compress(payload, DeflateFlush::SyncFlush, output),
+            }
             return Some(Rsv::RSV1);
         }
-        if payload.is_empty() && piece.is_first {
+        if payload.is_empty() && (piece.is_first || is_flushed) {
             // An empty block (§7.2.3.6), written here because zlib does not write a second one in a row.
             output.extend([0].into_iter().chain(TAIL));
         } else {

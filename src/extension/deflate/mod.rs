@@ -203,6 +203,7 @@ impl Deflate {
             takeover: direction.takeover,
             threshold: self.threshold,
             within: false,
+            flushed: false,
             used: false,
             context: None,
         }

@@ -110,7 +110,7 @@ impl Endpoint {
     /// [`Config::write_high_water`](crate::Config::write_high_water) bytes.
     #[inline]
     pub fn has_room(&self, output: &impl Output) -> bool {
-        !self.sender.is_unfinished() && self.takes_control(output)
+        !self.sender.is_busy() && self.takes_control(output)
     }
 
     #[inline]
@@ -139,10 +139,10 @@ impl Endpoint {
         self.sender.take_work()
     }
 
-    /// Returns whether a message has bytes that are not in the output.
+    /// Returns whether [`advance`](Self::advance) continues a message once `output` has room.
     #[cfg(feature = "tokio")]
     #[inline]
-    pub(crate) const fn is_unfinished(&self) -> bool {
+    pub(crate) fn is_unfinished(&self) -> bool {
         self.sender.is_unfinished()
     }
 

@@ -26,9 +26,7 @@ impl Sender {
             write(&mut payload)?;
             return Ok(self.begin(&mut text(payload.freeze()), output)?);
         }
-        if self.is_unfinished() {
-            self.finish(output);
-        }
+        self.make_way(output)?;
         let mut draft = Draft::new(output.buffer(), FrameHeader::room(self.role));
         write(draft.buffer)?;
         let settings = &self.config.settings;

@@ -21,5 +21,6 @@ mod shared_tasks;
 mod slow_peers;
 mod split;
 mod split_wakers;
+mod streaming;
 #[cfg(feature = "stream")]
 mod streams;
