@@ -153,7 +153,8 @@ impl Session {
     /// Queues a message, even if the queue is full.
     pub(super) fn queue(&mut self, message: &mut Message) -> Result<(), Error> {
         self.check_open()?;
-        self.accept(message)
+        let output = self.wire.output();
+        Ok(self.endpoint.queue_behind(message, output)?)
     }
 
     /// Queues a message on a connection that is known to be open.

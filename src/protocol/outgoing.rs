@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     extension::{Compress, Encoders, MessagePiece},
-    frame::{CloseFrame, Opcode, Rsv},
+    frame::{Opcode, Rsv},
     payload,
 };
 
@@ -20,8 +20,6 @@ pub(super) struct Outgoing {
     /// The bytes that need no encoding. The last frame ends with them, unless there is a `source`.
     rest: Bytes,
     source: Option<Box<Source>>,
-    /// Our Close frame, which follows the message.
-    close: Option<CloseFrame>,
 }
 
 /// A message that extensions have yet to encode.
@@ -53,7 +51,6 @@ impl Outgoing {
             rsv,
             rest: payload,
             source: None,
-            close: None,
         }
     }
 
@@ -77,16 +74,6 @@ impl Outgoing {
         let source = self.source.as_ref();
         let waiting = source.map_or(0, |it| it.payload.len() - it.done + it.encoded.len());
         self.rest.len() + waiting
-    }
-
-    /// Sets our Close frame.
-    pub(super) fn set_close(&mut self, frame: CloseFrame) {
-        self.close = Some(frame);
-    }
-
-    /// Returns our Close frame, if one waits for the end of the message.
-    pub(super) fn into_close(self) -> Option<CloseFrame> {
-        self.close
     }
 
     /// Cuts the next frame, with a payload of at most `size` bytes; `None` if another piece has to be encoded

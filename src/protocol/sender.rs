@@ -10,7 +10,12 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{Event, Output, keys::masking_key, outgoing::Outgoing, unfinished::Unfinished};
+use super::{
+    Event, Output,
+    keys::masking_key,
+    outgoing::Outgoing,
+    unfinished::{Body, Unfinished},
+};
 use crate::{
     config::Config,
     extension::{Compress, Encoders, MessagePiece},
@@ -135,6 +140,13 @@ impl Sender {
         }
         check_size(message, &self.config)?;
         self.make_way(output)?;
+        self.append(message, output);
+        Ok(())
+    }
+
+    /// Appends a message, or begins a long one.
+    #[inline]
+    fn append(&mut self, message: &mut Message, output: &mut impl Output) {
         let opcode = match message {
             Message::Text(_) => Opcode::Text,
             Message::Binary(_) => Opcode::Binary,
@@ -144,7 +156,6 @@ impl Sender {
             Some(_) => self.append_encoded(opcode, payload, output),
             None => self.append_plain(opcode, payload, output),
         }
-        Ok(())
     }
 
     /// Appends a message as it is, or its first frame.
@@ -167,7 +178,7 @@ impl Sender {
         let len = payload.len();
         if len > encoders.piece_len() {
             let message = Outgoing::to_encode(opcode, mem::take(payload), self.compress);
-            self.unfinished = Some(Box::new(Unfinished::Whole(message)));
+            self.unfinished = Some(Unfinished::new(Body::Whole(message)));
             return;
         }
         let piece = MessagePiece::whole(opcode, len, self.compress);
@@ -206,7 +217,7 @@ impl Sender {
     pub(crate) fn close(&mut self, frame: &CloseFrame, output: &mut impl Output) -> bool {
         self.closed = true;
         if let Some(message) = &mut self.unfinished {
-            message.set_close(frame.clone());
+            message.close = Some(frame.clone());
             return false;
         }
         self.append_close(frame, output);

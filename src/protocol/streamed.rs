@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::outgoing::Fragment;
 use crate::{
     extension::{Compress, Encoders, MessagePiece},
-    frame::{CloseFrame, Opcode, Rsv, SendError},
+    frame::{Opcode, Rsv, SendError},
     message::Message,
     utf8::Validator,
 };
@@ -34,8 +34,6 @@ pub(super) struct Streamed {
     /// Whether bytes leave before a frame is full.
     flushes: bool,
     has_ended: bool,
-    /// Our Close frame, which follows the message.
-    close: Option<CloseFrame>,
 }
 
 /// What extensions do with the message.
@@ -93,7 +91,6 @@ impl Streamed {
             encoding,
             flushes: false,
             has_ended: false,
-            close: None,
         }
     }
 
@@ -175,16 +172,6 @@ impl Streamed {
     fn settle(&mut self) {
         let retains = matches!(&self.encoding, Encoding::Encoded(encoded) if encoded.retains);
         self.flushes &= retains || self.len() > 0;
-    }
-
-    /// Sets our Close frame.
-    pub(super) fn set_close(&mut self, frame: CloseFrame) {
-        self.close = Some(frame);
-    }
-
-    /// Returns our Close frame, if one waits for the end of the message.
-    pub(super) fn into_close(self) -> Option<CloseFrame> {
-        self.close
     }
 
     /// Returns whether a frame can be cut or a piece can be encoded.

@@ -40,6 +40,18 @@ impl Endpoint {
         self.sender.begin(message, output)
     }
 
+    /// Accepts a message as [`queue`](Self::queue) does, whether there is room or not. The rest of an unfinished message
+    /// leaves first, when there is room for it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn queue_behind(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        self.sender.begin_behind(message, output)
+    }
+
     /// Queues a text message, which `write` appends to a buffer as valid UTF-8.
     #[cfg(feature = "json")]
     pub(crate) fn queue_text<E: From<SendError>>(

@@ -1,12 +1,17 @@
 //! The message whose last frame was not appended.
 
-use super::{Sender, write_frame};
+use std::mem;
+
+use bytes::Bytes;
+
+use super::{Sender, check_size, write_frame};
 use crate::{
     frame::{CloseFrame, FrameHeader, SendError},
+    message::Message,
     protocol::{
         Output,
         outgoing::{Fragment, Outgoing},
-        unfinished::Unfinished,
+        unfinished::{Body, Unfinished},
     },
 };
 
@@ -14,7 +19,7 @@ impl Sender {
     /// Begins a message that leaves in several frames, with its first frame.
     #[cold]
     pub(super) fn cut(&mut self, message: Outgoing, output: &mut impl Output) {
-        self.unfinished = Some(Box::new(Unfinished::Whole(message)));
+        self.unfinished = Some(Unfinished::new(Body::Whole(message)));
         self.advance(output);
     }
 
@@ -58,9 +63,32 @@ impl Sender {
         if !fin {
             return None;
         }
-        let close = self.unfinished.take()?.into_close()?;
-        self.append_close(&close, output);
-        Some(close)
+        let Unfinished { next, close, .. } = *self.unfinished.take()?;
+        if let Some(mut message) = next {
+            self.append(&mut message, output);
+        }
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.close = close;
+            return None;
+        }
+        self.append_close(close.as_ref()?, output);
+        close
+    }
+
+    /// Begins a message as [`begin`](Self::begin) does, but behind an unfinished message if there is one.
+    pub(crate) fn begin_behind(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        match &mut self.unfinished {
+            Some(unfinished) if !self.closed && unfinished.takes_next() => {
+                check_size(message, &self.config)?;
+                unfinished.next = Some(mem::replace(message, Bytes::new().into()));
+                Ok(())
+            }
+            _ => self.begin(message, output),
+        }
     }
 
     /// Appends the rest of the unfinished message, so that another one may begin.
@@ -87,7 +115,7 @@ impl Sender {
     /// Drops the rest of the unfinished message, and the Close frame that was to follow.
     pub(crate) fn drop_unfinished(&mut self) {
         if let Some(message) = self.unfinished.take()
-            && message.into_close().is_some()
+            && message.close.is_some()
         {
             self.closed = false;
         }

@@ -5,7 +5,10 @@ use crate::{
     config::Config,
     frame::SendError,
     message::Message,
-    protocol::{streamed::Streamed, unfinished::Unfinished},
+    protocol::{
+        streamed::Streamed,
+        unfinished::{Body, Unfinished},
+    },
 };
 
 /// A part of a message that the application sends in chunks.
@@ -52,14 +55,14 @@ impl Sender {
         let compress = self.encoders.is_some().then_some(self.compress);
         let mut message = Streamed::new(is_text, compress);
         chunk.add_to(&mut message, &self.config)?;
-        self.unfinished = Some(Box::new(Unfinished::Streamed(message)));
+        self.unfinished = Some(Unfinished::new(Body::Streamed(message)));
         Ok(())
     }
 
     /// Adds a chunk to the message that has begun.
     pub(crate) fn continue_stream(&mut self, chunk: Chunk<'_>) -> Result<(), SendError> {
-        match self.unfinished.as_deref_mut() {
-            Some(Unfinished::Streamed(message)) if message.is_open() => {
+        match self.unfinished.as_deref_mut().map(|it| &mut it.body) {
+            Some(Body::Streamed(message)) if message.is_open() => {
                 chunk.add_to(message, &self.config)
             }
             _ => Err(SendError::Closed),
@@ -68,7 +71,8 @@ impl Sender {
 
     /// Lets the accepted bytes of the message leave before a frame is full.
     pub(crate) fn flush_stream(&mut self) {
-        if let Some(Unfinished::Streamed(message)) = self.unfinished.as_deref_mut() {
+        if let Some(Body::Streamed(message)) = self.unfinished.as_deref_mut().map(|it| &mut it.body)
+        {
             message.flush();
         }
     }
@@ -84,9 +88,9 @@ impl Sender {
     }
 
     fn stream(&self) -> Option<&Streamed> {
-        match self.unfinished.as_deref()? {
-            Unfinished::Streamed(message) => Some(message),
-            Unfinished::Whole(_) => None,
+        match &self.unfinished.as_deref()?.body {
+            Body::Streamed(message) => Some(message),
+            Body::Whole(_) => None,
         }
     }
 }

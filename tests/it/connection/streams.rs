@@ -10,7 +10,7 @@ use wsimd::{
 use crate::support::{
     frames::{FIN, PING, PONG, ROLES, TEXT, close, frame, key},
     poll_once,
-    script::{Script, Seen},
+    script::{Script, Seen, Write},
     soon, with_handle,
 };
 
@@ -232,5 +232,37 @@ async fn a_handle_sink_waits_for_room_in_the_inbox() {
         let frames = ["a", "b"].map(|text| frame(role, FIN | TEXT, text.as_bytes()));
         let expected = [frames.concat(), close(role, 1000, "")].concat();
         assert_eq!(seen.written(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_a_sink_takes_without_room_follows_the_unfinished_one() {
+    use std::pin::Pin;
+
+    use futures_util::future::poll_immediate;
+
+    for role in ROLES {
+        let script = Script::new([]).silent().writes([Write::Pending]);
+        let config = Config::new().masking_keys(key).inbox_bytes(None);
+        let (ws, handle, seen) = with_handle(role, config, script);
+        let (mut read, mut write) = ws.split();
+        poll_immediate(std::future::poll_fn(|cx| write.poll_ready(cx)))
+            .await
+            .unwrap()
+            .unwrap();
+        let large = vec![7; 1 << 20];
+        handle.try_send(large.clone()).unwrap();
+        assert!(poll_once(read.recv()).is_pending());
+        let before = write.buffered();
+        Pin::new(&mut write).start_send("next".into()).unwrap();
+        assert_eq!(write.buffered(), before + 4);
+        let mut receiver = wsimd::protocol::Receiver::new(role.peer(), &Config::new());
+        assert!(write.send_close(CloseCode::NORMAL, "").now_or_never().is_none());
+        assert!(poll_once(write.flush()).is_ready());
+        let mut wire = bytes::BytesMut::from(&seen.written()[..]);
+        let mut events = std::iter::from_fn(|| receiver.receive(&mut wire).unwrap());
+        assert!(events.next() == Some(Event::from(large)));
+        assert_eq!(events.next(), Some(Event::from("next")));
+        assert!(matches!(events.next(), Some(Event::Close(_))));
     }
 }
