@@ -1,13 +1,8 @@
 //! The message whose last frame was not appended.
 
-use std::mem;
-
-use bytes::Bytes;
-
-use super::{Sender, check_size, write_frame};
+use super::{Sender, write_frame};
 use crate::{
     frame::{CloseFrame, FrameHeader, SendError},
-    message::Message,
     protocol::{
         Output,
         outgoing::{Fragment, Outgoing},
@@ -73,22 +68,6 @@ impl Sender {
         }
         self.append_close(close.as_ref()?, output);
         close
-    }
-
-    /// Begins a message as [`begin`](Self::begin) does, but behind an unfinished message if there is one.
-    pub(crate) fn begin_behind(
-        &mut self,
-        message: &mut Message,
-        output: &mut impl Output,
-    ) -> Result<(), SendError> {
-        match &mut self.unfinished {
-            Some(unfinished) if !self.closed && unfinished.takes_next() => {
-                check_size(message, &self.config)?;
-                unfinished.next = Some(mem::replace(message, Bytes::new().into()));
-                Ok(())
-            }
-            _ => self.begin(message, output),
-        }
     }
 
     /// Appends the rest of the unfinished message, so that another one may begin.

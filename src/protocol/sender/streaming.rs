@@ -1,4 +1,8 @@
-//! Messages that the application sends in chunks.
+//! Messages that the application sends in chunks, and messages behind an unfinished one.
+
+use std::mem;
+
+use bytes::Bytes;
 
 use super::{Sender, check_size};
 use crate::{
@@ -40,6 +44,22 @@ impl Chunk<'_> {
 }
 
 impl Sender {
+    /// Begins a message as [`begin`](Self::begin) does, but behind an unfinished message if there is one.
+    pub(crate) fn begin_behind(
+        &mut self,
+        message: &mut Message,
+        output: &mut impl Output,
+    ) -> Result<(), SendError> {
+        match &mut self.unfinished {
+            Some(unfinished) if !self.closed && unfinished.takes_next() => {
+                check_size(message, &self.config)?;
+                unfinished.next = Some(mem::replace(message, Bytes::new().into()));
+                Ok(())
+            }
+            _ => self.begin(message, output),
+        }
+    }
+
     /// Begins a message with its first chunk. On an error nothing has begun.
     pub(crate) fn begin_stream(
         &mut self,

@@ -242,7 +242,11 @@ async fn a_message_that_a_sink_takes_without_room_follows_the_unfinished_one() {
     use futures_util::future::poll_immediate;
 
     for role in ROLES {
-        let script = Script::new([]).silent().writes([Write::Pending]);
+        let script = Script::new([]).silent().writes([
+            Write::Pending,
+            Write::Pending,
+            Write::Some(usize::MAX),
+        ]);
         let config = Config::new().masking_keys(key).inbox_bytes(None);
         let (ws, handle, seen) = with_handle(role, config, script);
         let (mut read, mut write) = ws.split();
@@ -257,8 +261,13 @@ async fn a_message_that_a_sink_takes_without_room_follows_the_unfinished_one() {
         Pin::new(&mut write).start_send("next".into()).unwrap();
         assert_eq!(write.buffered(), before + 4);
         let mut receiver = wsimd::protocol::Receiver::new(role.peer(), &Config::new());
-        assert!(write.send_close(CloseCode::NORMAL, "").now_or_never().is_none());
-        assert!(poll_once(write.flush()).is_ready());
+        assert!(
+            write
+                .send_close(CloseCode::NORMAL, "")
+                .now_or_never()
+                .is_none()
+        );
+        soon(write.flush()).await.unwrap();
         let mut wire = bytes::BytesMut::from(&seen.written()[..]);
         let mut events = std::iter::from_fn(|| receiver.receive(&mut wire).unwrap());
         assert!(events.next() == Some(Event::from(large)));
