@@ -10,6 +10,7 @@ use crate::{
     frame::SendError,
     message::Message,
     protocol::{
+        Output,
         streamed::Streamed,
         unfinished::{Body, Unfinished},
     },
