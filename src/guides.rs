@@ -6,6 +6,8 @@
 //! | [`which_api`] | `WebSocket`, handle, split, codec or endpoint; broadcast and slow consumers |
 //! | [`lent_messages`] | receiving without an allocation |
 //! | [`json`] | typed values and any document, with the feature `json` |
+//! | [`streams`] | `Stream` and `Sink`, with the feature `stream` |
+//! | [`streaming`] | messages in chunks, both ways |
 //! | [`keepalive`] | pings, dead peers, latency |
 //! | [`closing_and_errors`] | the end of a connection, errors, retries |
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
@@ -31,6 +33,11 @@ pub mod lent_messages {}
 #[cfg(feature = "json")]
 #[doc = include_str!("guides/json.md")]
 pub mod json {}
+#[cfg(feature = "stream")]
+#[doc = include_str!("guides/streams.md")]
+pub mod streams {}
+#[doc = include_str!("guides/streaming.md")]
+pub mod streaming {}
 #[doc = include_str!("guides/keepalive.md")]
 pub mod keepalive {}
 #[doc = include_str!("guides/closing_and_errors.md")]

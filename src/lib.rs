@@ -45,7 +45,9 @@
 //! | messages that are parsed and dropped | [`WebSocket::recv_with`], which lends them; [`json`] |
 //! | many tasks that send, a broadcast | [`Handle`], cloned |
 //! | one task that receives, one that sends a lot | [`WebSocket::split`] |
-//! | a program on `Stream` and `Sink` | [`Codec`] in `tokio_util::codec::Framed` |
+//! | messages larger than memory should be | [`WebSocket::recv_stream`], [`WebSocket::binary_writer`] |
+//! | a program on `Stream` and `Sink` | the feature `stream` |
+//! | a program on `Framed` | [`Codec`] |
 //! | a proxy or a tool that handles frames | [`FrameCodec`] |
 //! | another runtime, or none | [`protocol::Endpoint`], [`handshake`] |
 //!
@@ -64,6 +66,8 @@
 //! [Which API](guides::which_api) ·
 //! [Lent messages](guides::lent_messages) ·
 //! [JSON](guides::json) ·
+//! [Streams](guides::streams) ·
+//! [Streaming](guides::streaming) ·
 //! [Keepalive](guides::keepalive) ·
 //! [Closing and errors](guides::closing_and_errors) ·
 //! [Limits and memory](guides::limits_and_memory) ·
