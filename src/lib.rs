@@ -46,6 +46,7 @@
 //! | many tasks that send, a broadcast | [`Handle`], cloned |
 //! | one task that receives, one that sends a lot | [`WebSocket::split`] |
 //! | messages larger than memory should be | [`WebSocket::recv_stream`], [`WebSocket::binary_writer`] |
+//! | a protocol over bytes | [`WebSocket::into_byte_stream`] |
 //! | a program on `Stream` and `Sink` | the feature `stream` |
 //! | a program on `Framed` | [`Codec`] |
 //! | a proxy or a tool that handles frames | [`FrameCodec`] |
@@ -167,15 +168,15 @@ pub use client::{ClientBuilder, connect};
 pub use codec::{Codec, FrameCodec};
 #[doc(inline)]
 pub use config::Config;
-#[cfg(feature = "stream")]
-#[doc(inline)]
-pub use connection::{Events, HandleSink};
 #[cfg(feature = "tokio")]
 #[doc(inline)]
 pub use connection::{
-    Handle, MessageReader, MessageWriter, Parts, Permit, PongWaiter, ReadHalf, TrySendError,
-    WebSocket, WriteHalf,
+    ByteStream, Handle, MessageReader, MessageWriter, Parts, Permit, PongWaiter, ReadHalf,
+    TrySendError, WebSocket, WriteHalf,
 };
+#[cfg(feature = "stream")]
+#[doc(inline)]
+pub use connection::{Events, HandleSink};
 #[doc(inline)]
 pub use error::{AddressError, Error, Fault, JsonError, JsonErrorKind, Timeout};
 #[doc(inline)]

@@ -9,6 +9,7 @@
 //!
 //! An idle connection owns no buffer. Its timer, for pings and for the close deadline, needs tokio's time driver.
 
+mod byte_stream;
 mod driver;
 mod ending;
 mod events;
@@ -61,6 +62,7 @@ use crate::{
     text::Text,
 };
 
+pub use byte_stream::ByteStream;
 pub use handle::Handle;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) use owned::{Left, Mail};

@@ -1,6 +1,7 @@
 //! `WebSocket`, its halves and its handles, over scripted streams, pipes and sockets.
 
 mod backpressure;
+mod byte_stream;
 mod cancel;
 mod cutting;
 mod driving;
