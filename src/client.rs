@@ -50,7 +50,7 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 /// # Cancel safety
 ///
 /// Dropping the future aborts the handshake and drops the stream.
-pub async fn connect(uri: &str) -> Result<WebSocket<Stream>, Error> {
+pub async fn connect(uri: impl AsRef<str>) -> Result<WebSocket<Stream>, Error> {
     ClientBuilder::new().connect(uri).await
 }
 
@@ -101,7 +101,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a `ws://` URI over TCP, within [`Config::open_timeout`].
+    /// Connects to a `ws://` URI, a `&str` or a `String`, over TCP, within [`Config::open_timeout`].
     ///
     /// # Errors
     ///
@@ -114,8 +114,8 @@ impl ClientBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future aborts the handshake and drops the stream.
-    pub async fn connect(&self, uri: &str) -> Result<WebSocket<Stream>, Error> {
-        let target = Target::parse(uri).map_err(HandshakeError::from)?;
+    pub async fn connect(&self, uri: impl AsRef<str>) -> Result<WebSocket<Stream>, Error> {
+        let target = Target::parse(uri.as_ref())?;
         if target.is_secure() {
             return Err(Error::Unsupported(
                 "wss:// needs TLS, which this version of wsimd does not have: \
@@ -144,13 +144,13 @@ impl ClientBuilder {
     /// Dropping the future aborts the handshake and drops the stream.
     pub async fn handshake<S>(
         &self,
-        uri: &str,
+        uri: impl AsRef<str>,
         io: S,
     ) -> Result<(WebSocket<S>, Response<()>), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let target = Target::parse(uri).map_err(HandshakeError::from)?;
+        let target = Target::parse(uri.as_ref())?;
         self.run_handshake(&target, io, deadline(Role::Client, &self.config))
             .await
     }

@@ -1,11 +1,17 @@
 //! [`Message`]: the unit that an application sends and receives.
 
+mod conversions;
 mod message_ref;
+
+use std::fmt;
 
 use bytes::Bytes;
 
 pub use self::message_ref::MessageRef;
-use crate::text::Text;
+use crate::{
+    text::{Excerpt, Text},
+    utf8::InvalidUtf8,
+};
 
 /// A text or binary message (RFC 6455 §5.6). Clones share the payload.
 ///
@@ -23,12 +29,28 @@ use crate::text::Text;
 /// assert_eq!(describe(&Message::from(vec![1, 2, 3])), "3 bytes");
 /// ```
 ///
-/// All methods that send take everything that converts to a message. A conversion from `String`, [`Text`],
-/// `Vec<u8>` or [`Bytes`] keeps the memory. A conversion from `&str` or `&[u8]` copies the bytes.
+/// All methods that send take everything that converts to a message. Strings become text, and bytes become a binary
+/// message, whatever they contain. A conversion from an owned `String`, `Box<str>`, `Vec<u8>`, `Box<[u8]>`,
+/// [`BytesMut`](bytes::BytesMut), [`Bytes`] or [`Text`] keeps the memory, and so does one from a reference to a `Bytes`,
+/// a `Text` or a `Message`. A conversion from another reference or from an array copies the bytes.
+///
+/// ```
+/// use wsimd::Message;
+///
+/// let name = String::from("world");
+/// assert_eq!(Message::from(&name), "world");
+/// assert_eq!(Message::from(b"\x00\x01"), [0, 1]);
+/// assert_eq!(String::try_from(Message::from("text"))?, "text");
+/// assert_eq!(Vec::from(Message::from("text")), b"text");
+/// # Ok::<(), wsimd::utf8::InvalidUtf8>(())
+/// ```
+///
+/// A message equals a string if it is a text message with this text. It equals a slice if it is a binary message with
+/// these bytes. `Debug` escapes control characters and shows at most the first 256 bytes of the payload.
 ///
 /// For JSON, use the feature `json`, or send `serde_json::to_string(&value)?` and read
 /// `serde_json::from_slice(message.as_bytes())?`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// A text message, which is valid UTF-8.
     Text(Text),
@@ -50,6 +72,19 @@ impl Message {
         match self {
             Self::Text(text) => Some(text),
             Self::Binary(_) => None,
+        }
+    }
+
+    /// Returns the payload as text, also of a binary message whose payload is valid UTF-8.
+    /// [`as_text`](Self::as_text) tells text from binary messages, and validates nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUtf8`] for any other binary message.
+    pub fn to_text(&self) -> Result<&str, InvalidUtf8> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(bytes) => str::from_utf8(bytes).map_err(|_| InvalidUtf8),
         }
     }
 
@@ -85,40 +120,43 @@ impl Message {
     }
 }
 
-impl From<Text> for Message {
-    fn from(text: Text) -> Self {
-        Self::Text(text)
+impl Default for Message {
+    /// Returns an empty text message.
+    fn default() -> Self {
+        Self::Text(Text::default())
     }
 }
 
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
+impl fmt::Display for Message {
+    /// Writes the text, or the size of a binary message. The text may contain control characters, which `Debug`
+    /// escapes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Binary(bytes) => write!(f, "{} bytes of binary data", bytes.len()),
+        }
     }
 }
 
-impl From<Bytes> for Message {
-    fn from(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_message(self.as_text(), self.as_bytes(), f)
     }
 }
 
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(bytes.into())
-    }
-}
-
-impl From<&[u8]> for Message {
-    fn from(bytes: &[u8]) -> Self {
-        Self::Binary(Bytes::copy_from_slice(bytes))
-    }
+/// Writes the kind of a message and the start of its payload.
+fn fmt_message(text: Option<&str>, bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (name, excerpt) = match text {
+        Some(text) => ("Text", Excerpt::Text(text)),
+        None => ("Binary", Excerpt::Binary(bytes)),
+    };
+    f.debug_tuple(name).field(&excerpt).finish()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! [`Text`]: bytes that are known to be UTF-8, so that they need no second validation.
 
+mod conversions;
+mod excerpt;
+
 use std::{
     borrow::Borrow,
     fmt,
@@ -9,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::utf8::InvalidUtf8;
+pub(crate) use self::excerpt::Excerpt;
 
 /// A string that is cheap to clone: [`Bytes`] that are valid UTF-8. Dereferences to `str`.
 ///
@@ -20,6 +23,9 @@ use crate::utf8::InvalidUtf8;
 /// assert_eq!(text, "héllo");
 /// assert_eq!(text.chars().count(), 5);
 /// ```
+///
+/// A text compares, sorts and hashes as its `str` does. `Debug` escapes control characters and shows at most the first
+/// 256 bytes.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text {
     /// INVARIANT: valid UTF-8. Every constructor takes the bytes from a `str` or requires validated bytes.
@@ -105,7 +111,7 @@ impl Hash for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
+        Excerpt::Text(self).fmt(f)
     }
 }
 
@@ -115,61 +121,10 @@ impl fmt::Display for Text {
     }
 }
 
-impl From<&str> for Text {
-    /// Copies the string. [`Text::from_static`] does not copy it.
-    fn from(text: &str) -> Self {
-        Self {
-            bytes: Bytes::copy_from_slice(text.as_bytes()),
-        }
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self {
-            bytes: Bytes::from(text),
-        }
-    }
-}
-
-impl TryFrom<Bytes> for Text {
-    type Error = InvalidUtf8;
-
-    fn try_from(bytes: Bytes) -> Result<Self, InvalidUtf8> {
-        match str::from_utf8(&bytes) {
-            Ok(_) => Ok(Self { bytes }),
-            Err(_) => Err(InvalidUtf8),
-        }
-    }
-}
-
-impl From<Text> for Bytes {
-    fn from(text: Text) -> Self {
-        text.bytes
-    }
-}
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        text.as_str().to_owned()
-    }
-}
-
-impl PartialEq<str> for Text {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-impl PartialEq<&str> for Text {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::utf8::InvalidUtf8;
 
     #[test]
     fn a_text_that_the_user_builds_is_checked() {

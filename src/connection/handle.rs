@@ -170,7 +170,11 @@ impl Handle {
     /// # Cancel safety
     ///
     /// The future accepts the request when it is first polled.
-    pub async fn close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
+    pub async fn close(
+        &self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Text>,
+    ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
         self.inbox.close(frame).map_err(refuse)
     }
@@ -189,7 +193,11 @@ impl Handle {
     /// # Errors
     ///
     /// As [`close`](Self::close).
-    pub fn try_close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
+    pub fn try_close(
+        &self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Text>,
+    ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;
         self.inbox.close_now(frame).map_err(refuse)
     }

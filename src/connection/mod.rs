@@ -329,10 +329,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// frame.
     pub async fn send_close(
         &mut self,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
-        if self.request_close(code, reason.into())? {
+        if self.request_close(CloseFrame::new(code, reason)?) {
             self.until(Want::CloseSent).await?;
         }
         Ok(())
@@ -350,17 +350,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// As [`send_close`](Self::send_close). Discarded messages are lost.
-    pub async fn close(&mut self, code: CloseCode, reason: impl Into<Text>) -> Result<(), Error> {
-        self.request_close(code, reason.into())?;
+    pub async fn close(
+        &mut self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Text>,
+    ) -> Result<(), Error> {
+        self.request_close(CloseFrame::new(code, reason)?);
         self.until(Want::Ended).await
     }
 
     /// Accepts our Close frame. Returns whether the connection was open.
-    fn request_close(&mut self, code: CloseCode, reason: Text) -> Result<bool, Error> {
-        let frame = CloseFrame::new(code, reason)?;
+    fn request_close(&mut self, frame: CloseFrame) -> bool {
         let (is_accepted, receiver) = self.inner.request_close(frame);
         receiver.into_iter().for_each(Waker::wake);
-        Ok(is_accepted)
+        is_accepted
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {

@@ -3,7 +3,7 @@
 use std::{error, fmt};
 
 use super::session::Session;
-use crate::{error::Error, message::Message};
+use crate::{error::Error, frame::SendError, message::Message};
 
 /// Room for one message. [`WebSocket::reserve`](super::WebSocket::reserve) creates it.
 ///
@@ -66,7 +66,7 @@ pub enum TrySendError {
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full(_) => f.write_str("nothing was sent: there is no room"),
+            Self::Full(_) => Error::from(SendError::Full).fmt(f),
             Self::Error(error) => error.fmt(f),
         }
     }
@@ -84,5 +84,15 @@ impl error::Error for TrySendError {
 impl From<Error> for TrySendError {
     fn from(error: Error) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<TrySendError> for Error {
+    /// Drops the message of [`TrySendError::Full`], which becomes [`SendError::Full`].
+    fn from(error: TrySendError) -> Self {
+        match error {
+            TrySendError::Full(_) => SendError::Full.into(),
+            TrySendError::Error(error) => error,
+        }
     }
 }

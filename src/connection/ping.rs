@@ -92,8 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.ping_with(random_payload()).await
     }
 
-    /// Sends a ping with a payload of at most 125 bytes, as [`ping`](Self::ping). Give each ping a payload of its
-    /// own: a pong answers the oldest ping of the same payload, and the pings before it.
+    /// Sends a ping with a copy of a payload of at most 125 bytes, as [`ping`](Self::ping). Give each ping a payload
+    /// of its own: a pong answers the oldest ping of the same payload, and the pings before it.
     ///
     /// # Errors
     ///
@@ -102,8 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// As [`ping`](Self::ping).
-    pub async fn ping_with(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
-        let payload = payload.into();
+    pub async fn ping_with(&mut self, payload: impl AsRef<[u8]>) -> Result<PongWaiter, Error> {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
         self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
         self.session().ping(payload, Some(waiter))?;
@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         Ok(pong)
     }
 
-    /// Sends an unsolicited pong with a payload of at most 125 bytes, a one-way heartbeat (RFC 6455 §5.5.3).
+    /// Sends an unsolicited pong with a copy of a payload of at most 125 bytes, a one-way heartbeat (RFC 6455 §5.5.3).
     ///
     /// # Errors
     ///
@@ -120,8 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
-    pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
-        let payload = payload.into();
+    pub async fn pong(&mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
         self.until(Want::Room).await?;
         self.session().pong(payload)?;
         self.until(Want::Sent).await

@@ -303,8 +303,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Cancel safety
     ///
     /// As [`WebSocket::ping`].
-    pub async fn ping_with(&mut self, payload: impl Into<Bytes>) -> Result<PongWaiter, Error> {
-        let payload = payload.into();
+    pub async fn ping_with(&mut self, payload: impl AsRef<[u8]>) -> Result<PongWaiter, Error> {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
         self.until(Want::Room).await?;
         let (waiter, pong) = PongWaiter::new();
         lock(&self.0).session_mut().ping(payload, Some(waiter))?;
@@ -321,8 +321,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// # Cancel safety
     ///
     /// As [`WebSocket::send`].
-    pub async fn pong(&mut self, payload: impl Into<Bytes>) -> Result<(), Error> {
-        let payload = payload.into();
+    pub async fn pong(&mut self, payload: impl AsRef<[u8]>) -> Result<(), Error> {
+        let payload = Bytes::copy_from_slice(payload.as_ref());
         self.until(Want::Room).await?;
         lock(&self.0).session_mut().pong(payload)?;
         self.until(Want::Sent).await
@@ -340,7 +340,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
     /// As [`WebSocket::send_close`].
     pub async fn send_close(
         &mut self,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
         let frame = CloseFrame::new(code, reason)?;

@@ -1,6 +1,7 @@
 //! [`Error`]: an enum of all errors of a connection and its opening handshake.
 
 mod address;
+mod conversions;
 mod json;
 mod timeout;
 
@@ -250,42 +251,6 @@ impl error::Error for Error {
     }
 }
 
-impl From<ProtocolError> for Error {
-    fn from(error: ProtocolError) -> Self {
-        Self::Protocol(error)
-    }
-}
-
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        Self::Send(error)
-    }
-}
-
-impl From<HandshakeError> for Error {
-    fn from(error: HandshakeError) -> Self {
-        Self::Handshake(Box::new(error))
-    }
-}
-
-impl From<JsonError> for Error {
-    fn from(error: JsonError) -> Self {
-        Self::Json(error)
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<Closed> for Error {
-    fn from(closed: Closed) -> Self {
-        Self::Closed(Box::new(closed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::error::Error as _;
@@ -345,7 +310,7 @@ mod tests {
     #[test]
     fn a_retry_is_worth_it_after_an_end_that_may_pass() {
         let closed = |code: u16| {
-            let frame = CloseFrame::new(code.into(), "").unwrap();
+            let frame = CloseFrame::new(code, "").unwrap();
             Error::from(Closed {
                 received: Some(frame),
                 ..Closed::default()

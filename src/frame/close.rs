@@ -136,8 +136,8 @@ impl CloseFrame {
     ///
     /// [`SendError::InvalidCloseCode`] if the code may not be sent. [`SendError::CloseReasonTooLong`] if the
     /// reason is longer than [`MAX_REASON`](Self::MAX_REASON).
-    pub fn new(code: CloseCode, reason: impl Into<Text>) -> Result<Self, SendError> {
-        let reason = reason.into();
+    pub fn new(code: impl Into<CloseCode>, reason: impl Into<Text>) -> Result<Self, SendError> {
+        let (code, reason) = (code.into(), reason.into());
         if !code.may_be_sent() {
             return Err(SendError::InvalidCloseCode(code));
         }
@@ -235,7 +235,7 @@ mod tests {
             let allowed = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
             let parsed = CloseFrame::parse(Bytes::copy_from_slice(&code.to_be_bytes()));
             assert_eq!(parsed.is_ok(), allowed, "{code}");
-            assert_eq!(CloseFrame::new(code.into(), "").is_ok(), allowed, "{code}");
+            assert_eq!(CloseFrame::new(code, "").is_ok(), allowed, "{code}");
         }
     }
 

@@ -248,6 +248,8 @@ pub enum SendError {
     /// This side has sent its Close frame, or has begun to close, and the peer's has not arrived. No message may
     /// follow (RFC 6455 §5.5.1).
     Closed,
+    /// There is no room, because too much is queued.
+    Full,
     /// A message larger than
     /// [`Config::max_outgoing_message_size`](crate::Config::max_outgoing_message_size).
     MessageTooBig {
@@ -280,6 +282,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("this side has sent its Close frame"),
+            Self::Full => f.write_str("there is no room"),
             Self::MessageTooBig { size, limit } => {
                 write!(
                     f,

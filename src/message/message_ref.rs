@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::{Buf, BytesMut};
 
-use super::Message;
+use super::{Message, fmt_message};
 use crate::text::{Text, validated_str};
 
 /// A received message that is lent for the time of a call.
@@ -104,10 +104,7 @@ impl<'a> MessageRef<'a> {
 
 impl fmt::Debug for MessageRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.as_text() {
-            Some(text) => f.debug_tuple("Text").field(&text).finish(),
-            None => f.debug_tuple("Binary").field(&self.as_bytes()).finish(),
-        }
+        fmt_message(self.as_text(), self.as_bytes(), f)
     }
 }
 

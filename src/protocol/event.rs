@@ -41,6 +41,12 @@ impl<M: Into<Message>> From<M> for Event {
     }
 }
 
+impl From<CloseFrame> for Event {
+    fn from(frame: CloseFrame) -> Self {
+        Self::Close(frame)
+    }
+}
+
 /// A received message or control frame. The message is lent.
 #[derive(Debug)]
 pub enum EventRef<'a> {

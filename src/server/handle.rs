@@ -64,7 +64,7 @@ impl ServerHandle {
     /// The first two steps are done when the future is first polled. Dropping it then leaves out the third.
     pub async fn shutdown(
         &self,
-        code: CloseCode,
+        code: impl Into<CloseCode>,
         reason: impl Into<Text>,
         deadline: Duration,
     ) -> Result<usize, Error> {

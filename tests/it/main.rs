@@ -7,6 +7,7 @@ mod architecture;
 mod closing;
 mod codec;
 mod connection;
+mod conversions;
 mod endpoint;
 mod errors;
 #[cfg(feature = "json")]

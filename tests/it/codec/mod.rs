@@ -25,7 +25,7 @@ fn framed(role: Role, script: Script) -> (Framed<Script, Codec>, Seen) {
 }
 
 fn close_event(code: u16, reason: &str) -> Event {
-    Event::Close(CloseFrame::new(code.into(), reason).unwrap())
+    Event::Close(CloseFrame::new(code, reason).unwrap())
 }
 
 fn send_error<T>(result: Result<T, Error>) -> SendError {

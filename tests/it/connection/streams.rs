@@ -114,7 +114,7 @@ async fn events_come_in_order_and_the_close_frame_after_the_closing_handshake() 
             Event::Ping("1".into()),
             Event::from("text"),
             Event::Pong("2".into()),
-            Event::Close(CloseFrame::new(4000.into(), "bye").unwrap()),
+            Event::Close(CloseFrame::new(4000, "bye").unwrap()),
         ];
         let (ws, seen) = connection(role, Script::whole(&input.concat()));
         let mut events = ws.into_events();
@@ -198,7 +198,7 @@ async fn halves_are_streams_and_sinks() {
     SinkExt::send(&mut write, Message::from("echo"))
         .await
         .unwrap();
-    assert_eq!(soon(read.next()).await.unwrap().unwrap(), "echo".into());
+    assert_eq!(soon(read.next()).await.unwrap().unwrap(), "echo");
     let mut events: Events<ReadHalf<_>> = read.into_events();
     SinkExt::close(&mut write).await.unwrap();
     let close = soon(events.next()).await.unwrap().unwrap();

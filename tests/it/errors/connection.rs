@@ -1,9 +1,16 @@
 //! Errors of an open connection.
 
-use std::error::Error as _;
+use std::{error::Error as _, io};
 
+use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
-use wsimd::{CloseCode, Config, Error, Fault, Message, Role, WebSocket};
+use wsimd::{
+    CloseCode, CloseFrame, Config, Error, Fault, Message, ProtocolError, Role, SendError, Timeout,
+    WebSocket,
+    handshake::{HandshakeError, Target, UriError},
+    http::Response,
+    protocol::Closing,
+};
 
 use crate::support::{
     connection,
@@ -203,7 +210,7 @@ async fn the_end_of_tls_without_close_notify_is_an_unclean_end() {
     for written in [false, true] {
         let reads = [
             Read::Data(message.clone()),
-            Read::Error(std::io::ErrorKind::UnexpectedEof),
+            Read::Error(io::ErrorKind::UnexpectedEof),
         ];
         let (mut ws, _) = connection(Role::Server, Config::new(), Script::new(reads));
         assert_eq!(ws.recv().await.unwrap(), Some(Message::from("last")));
@@ -228,7 +235,7 @@ async fn the_end_of_tls_inside_a_large_frame_is_an_unclean_end() {
     let message = frame(Role::Client, FIN | TEXT, &vec![b'x'; 300_000]);
     let reads = [
         Read::Data(message[..20_000].to_vec()),
-        Read::Error(std::io::ErrorKind::UnexpectedEof),
+        Read::Error(io::ErrorKind::UnexpectedEof),
     ];
     let (mut ws, _) = connection(Role::Server, Config::new(), Script::new(reads));
     let error = ws.recv().await.unwrap_err();
@@ -237,12 +244,12 @@ async fn the_end_of_tls_inside_a_large_frame_is_an_unclean_end() {
 
 #[tokio::test]
 async fn a_reset_keeps_the_error_of_the_system_once() {
-    let reads = [Read::Error(std::io::ErrorKind::ConnectionReset)];
+    let reads = [Read::Error(io::ErrorKind::ConnectionReset)];
     let (mut ws, _) = connection(Role::Server, Config::new(), Script::new(reads));
     let error = ws.recv().await.unwrap_err();
     check(&error, "transport failed: connection reset");
-    let kind = error.io_error().map(std::io::Error::kind);
-    assert_eq!(kind, Some(std::io::ErrorKind::ConnectionReset));
+    let kind = error.io_error().map(io::Error::kind);
+    assert_eq!(kind, Some(io::ErrorKind::ConnectionReset));
     let again = ws.recv().await.unwrap_err();
     check(
         &again,
@@ -255,4 +262,72 @@ async fn an_error_of_the_application_is_shown_as_it_is() {
     let error = Error::other("no such room");
     check(&error, "no such room");
     assert_eq!((error.fault(), error.is_retryable()), (Fault::Local, false));
+}
+
+#[test]
+fn an_io_error_has_a_kind_that_fits_and_keeps_the_error() {
+    use io::ErrorKind::*;
+    let closed = |received: Option<u16>, sent: Option<u16>| {
+        let frame = |code: u16| CloseFrame::new(code, "").unwrap();
+        let mut closing = Closing::default();
+        if let Some(code) = received {
+            closing.on_received(frame(code));
+        }
+        if let Some(code) = sent {
+            closing.on_sent(frame(code));
+        }
+        Error::from(closing.close_frames())
+    };
+    let limit = secs(1);
+    for (error, kind) in [
+        (Error::from(ProtocolError::InvalidUtf8), InvalidData),
+        (closed(None, None), UnexpectedEof),
+        (closed(None, Some(1000)), UnexpectedEof),
+        (closed(Some(1000), Some(1000)), BrokenPipe),
+        (closed(Some(1011), Some(1011)), ConnectionAborted),
+        (Error::ClosedInHandshake(Role::Server), UnexpectedEof),
+        (Error::from(SendError::Closed), BrokenPipe),
+        (Error::from(SendError::Full), WouldBlock),
+        (Error::from(SendError::FragmentedControl), InvalidInput),
+        (Error::Timeout(Timeout::Close { limit }), TimedOut),
+        (Error::from(UriError::Fragment), InvalidInput),
+        (Error::from(HandshakeError::NulInHead), InvalidData),
+        (
+            Error::from(HandshakeError::OriginRequired),
+            PermissionDenied,
+        ),
+        (Error::from(HandshakeError::NoRandomness), Other),
+        (
+            Error::from(HandshakeError::refused(Response::new(()), Bytes::new())),
+            ConnectionRefused,
+        ),
+        (Error::Unsupported("no"), Unsupported),
+        (Error::other("mine"), Other),
+    ] {
+        let text = error.to_string();
+        let error = io::Error::from(error);
+        assert_eq!(error.kind(), kind, "{text}");
+        assert_eq!(error.to_string(), text);
+        assert!(error.downcast::<Error>().is_ok(), "{text}");
+    }
+    let reset = io::Error::from_raw_os_error(104);
+    let error = io::Error::from(Error::from(reset));
+    assert_eq!(error.raw_os_error(), Some(104));
+}
+
+/// The errors within convert to [`Error`] with `?`.
+#[test]
+fn errors_within_convert() {
+    fn parse(uri: &str) -> Result<Target, Error> {
+        Ok(Target::parse(uri)?)
+    }
+    assert!(matches!(parse("x").unwrap_err(), Error::Handshake(_)));
+    fn queue(ws: &mut WebSocket<DuplexStream>) -> Result<(), Error> {
+        Ok(ws.try_feed("m")?)
+    }
+    let (mut ws, _far) = server(&Config::new().write_high_water(1));
+    queue(&mut ws).unwrap();
+    let error = queue(&mut ws).unwrap_err();
+    check(&error, "nothing was sent: there is no room");
+    assert!(matches!(error, Error::Send(SendError::Full)));
 }

@@ -69,7 +69,7 @@ fn vector(role: Role, steps: &[Step]) -> Vector {
             Step::Close(code, reason) => {
                 let payload = close_payload(*code, reason);
                 vector.input.extend(frame(peer, FIN | CLOSE, &payload));
-                let close = CloseFrame::new((*code).into(), reason.as_str()).unwrap();
+                let close = CloseFrame::new(*code, reason.as_str()).unwrap();
                 return vector.event(Event::Close(close));
             }
             Step::Violation(opcode) => {

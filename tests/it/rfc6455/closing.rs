@@ -178,9 +178,9 @@ fn close_frames_without_a_complaint_are_a_clean_end_and_others_are_not() {
     for (number, clean) in [(1000, true), (1001, true), (1002, false), (4000, false)] {
         check_both(|role, peer| {
             Vector::new(role, close(peer, number, "r"))
-                .event(Event::Close(CloseFrame::new(number.into(), "r").unwrap()))
+                .event(Event::Close(CloseFrame::new(number, "r").unwrap()))
         });
-        let frame = CloseFrame::new(number.into(), "r").unwrap();
+        let frame = CloseFrame::new(number, "r").unwrap();
         let mut closing = wsimd::protocol::Closing::default();
         closing.on_received(frame.clone());
         closing.on_sent(frame);

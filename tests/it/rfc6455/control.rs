@@ -63,7 +63,7 @@ fn a_close_frame_is_echoed_and_what_follows_it_is_ignored() {
                 frame(peer, FIN | 7, b"not even an error"),
             ];
             Vector::new(role, input.concat())
-                .event(Event::Close(CloseFrame::new(code.into(), reason).unwrap()))
+                .event(Event::Close(CloseFrame::new(code, reason).unwrap()))
         });
     }
 }

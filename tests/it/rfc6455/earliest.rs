@@ -97,7 +97,7 @@ fn a_close_frame_is_judged_between_the_fragments_of_a_message() {
 fn a_legal_close_frame_is_taken_however_it_arrives() {
     for role in [Role::Client, Role::Server] {
         for (code, reason) in [(1000, ""), (3000, "€"), (4999, "κλείσε 😀")] {
-            let close = wsimd::CloseFrame::new(code.into(), reason).unwrap();
+            let close = wsimd::CloseFrame::new(code, reason).unwrap();
             let input = frame(role.peer(), FIN | CLOSE, &close_payload(code, reason));
             Vector::new(role, input).event(Event::Close(close)).check();
         }

@@ -110,7 +110,7 @@ async fn recv_that_is_given_up_for_another_branch_loses_nothing_of_a_long_messag
         }
     }
     assert!(received[0].as_bytes() == message);
-    assert_eq!(received[1], "short".into());
+    assert_eq!(received[1], "short");
     assert!(poll_once(ws.recv()).is_pending());
     assert_eq!(seen.written(), frame(Role::Server, FIN | PONG, b"p"));
     assert!(given_up >= PAUSES - 1, "given up {given_up} times");

@@ -270,7 +270,7 @@ async fn a_peer_that_does_not_close_is_given_up_after_the_close_timeout() {
 async fn a_panic_harms_no_other_connection() {
     let server = Served::start(ServerBuilder::new(), async |mut ws: WebSocket<Stream>| {
         while let Some(message) = ws.recv().await? {
-            assert_ne!(message, "panic".into(), "as the test asks for");
+            assert_ne!(message, "panic", "as the test asks for");
             ws.send(message).await?;
         }
         Ok(())

@@ -148,7 +148,7 @@ async fn a_handler_that_panics_does_not_stop_the_server() {
     let builder = ServerBuilder::new().max_connections(1);
     let server = Running::start_with(builder, async |mut ws: WebSocket<Stream>| {
         while let Some(message) = ws.recv().await? {
-            assert_ne!(message, "panic".into(), "as the test asks for");
+            assert_ne!(message, "panic", "as the test asks for");
             ws.send(message).await?;
         }
         Ok::<_, Error>(())
