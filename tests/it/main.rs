@@ -16,5 +16,7 @@ mod opening;
 mod rfc6455;
 mod rfc7692;
 mod send;
+#[cfg(feature = "serde")]
+mod serde_shapes;
 mod serve;
 mod support;
