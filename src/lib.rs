@@ -175,7 +175,7 @@ pub use config::Config;
 #[doc(inline)]
 pub use connection::{
     ByteStream, Handle, MessageReader, MessageWriter, Parts, Permit, PongWaiter, ReadHalf,
-    TrySendError, WebSocket, WriteHalf,
+    TrySendError, WebSocket, WriteHalf, WritePermit,
 };
 #[cfg(feature = "stream")]
 #[doc(inline)]

@@ -70,7 +70,7 @@ pub use parts::Parts;
 pub use permit::{Permit, TrySendError};
 pub use ping::PongWaiter;
 pub use reader::MessageReader;
-pub use split::{ReadHalf, WriteHalf};
+pub use split::{ReadHalf, WriteHalf, WritePermit};
 #[cfg(feature = "stream")]
 pub use stream::{Events, HandleSink};
 pub use writer::MessageWriter;

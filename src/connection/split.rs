@@ -1,11 +1,13 @@
 //! [`ReadHalf`] and [`WriteHalf`]: a connection for two tasks.
 
+mod facts;
+mod permit;
+
 use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -20,10 +22,11 @@ use crate::{
     extension::Compress,
     frame::{CloseCode, CloseFrame},
     message::{Message, MessageRef},
-    protocol::Closed,
     sync::Mutex,
     text::Text,
 };
+
+pub use self::permit::WritePermit;
 
 /// The half that receives. [`WebSocket::split`] creates it.
 ///
@@ -106,16 +109,6 @@ impl<S> ReadHalf<S> {
     pub(super) fn with_socket<T>(&self, f: impl FnOnce(&mut Socket<S>) -> T) -> T {
         f(&mut lock(&self.0))
     }
-
-    /// As [`WebSocket::closed`].
-    pub fn closed(&self) -> Option<Closed> {
-        lock(&self.0).link.closed()
-    }
-
-    /// As [`WebSocket::latency`].
-    pub fn latency(&self) -> Option<Duration> {
-        lock(&self.0).session().latency()
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
@@ -189,7 +182,8 @@ impl<S> WriteHalf<S> {
     ///
     /// As [`WebSocket::try_feed`].
     pub fn try_feed(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        lock(&self.0).session_mut().try_feed(message.into())
+        let message = message.into();
+        lock(&self.0).session_mut().try_feed(message)
     }
 
     /// Sets whether messages are compressed, as [`WebSocket::set_compress`].
@@ -343,13 +337,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteHalf<S> {
         code: impl Into<CloseCode>,
         reason: impl Into<Text>,
     ) -> Result<(), Error> {
-        let frame = CloseFrame::new(code, reason)?;
-        let (is_accepted, receiver) = lock(&self.0).request_close(frame);
-        receiver.into_iter().for_each(Waker::wake);
-        if is_accepted {
+        if self.request_close(CloseFrame::new(code, reason)?) {
             self.until(Want::CloseSent).await?;
         }
         Ok(())
+    }
+
+    /// Closes the connection and waits for its end, as [`WebSocket::close`].
+    ///
+    /// A message that still arrives is discarded, unless the other half receives it first. A program that needs these
+    /// messages calls [`send_close`](Self::send_close) instead, and receives with the other half until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::close`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`WebSocket::close`].
+    pub async fn close(
+        &mut self,
+        code: impl Into<CloseCode>,
+        reason: impl Into<Text>,
+    ) -> Result<(), Error> {
+        self.request_close(CloseFrame::new(code, reason)?);
+        self.until(Want::Ended).await
+    }
+
+    /// Accepts our Close frame. Returns whether the connection was open.
+    fn request_close(&self, frame: CloseFrame) -> bool {
+        let (is_accepted, receiver) = lock(&self.0).request_close(frame);
+        receiver.into_iter().for_each(Waker::wake);
+        is_accepted
     }
 
     fn until(&mut self, want: Want) -> impl Future<Output = Result<(), Error>> {

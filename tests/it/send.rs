@@ -8,7 +8,7 @@ use tokio::{
 };
 use wsimd::{
     ClientBuilder, CloseCode, Error, Opening, Server, ServerBuilder, ServerHandle, WebSocket,
-    http::Response,
+    WriteHalf, http::Response,
 };
 
 /// Compiles only if every future is `Send`. It is never called.
@@ -28,6 +28,14 @@ fn futures_are_send(io: TcpStream, again: TcpStream, third: TcpStream) {
         send(ws.send_close(CloseCode::NORMAL, ""));
         send(ws.close(CloseCode::NORMAL, ""));
     }
+    fn half<S>(write: &mut WriteHalf<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        send(write.close(1000, ""));
+        send(async { write.reserve().await?.feed("x") });
+    }
+    let _ = half::<TcpStream>;
     let _ = connection::<TcpStream>;
     let _ = connection::<wsimd::net::Stream>;
     let _ = connection::<DuplexStream>;

@@ -7,6 +7,7 @@ mod cutting;
 mod driving;
 mod ends;
 mod fairness;
+mod halves;
 mod handles;
 mod inbox;
 #[cfg(feature = "json")]
