@@ -1,4 +1,5 @@
-//! Answers before the upgrade: routing by path, a health check, and 401 for a client without credentials.
+//! Answers before the upgrade: routing by path, a health check, and 401 for a client without credentials. A client
+//! that may enter gets a subprotocol and a header of the response that depend on the request.
 //!
 //! ```text
 //! cargo run --release --example gate -- 127.0.0.1:8765    a server, until Ctrl-C
@@ -19,7 +20,10 @@ async fn gate(opening: Opening<Stream>) -> Result<(), Error> {
     match opening.path() {
         "/health" => opening.respond_with(StatusCode::OK, "ok\n").await,
         "/cave" => match user_of(opening.headers()) {
-            Some(user) => cave(opening.upgrade().await?, user).await,
+            Some(user) => {
+                let opening = opening.subprotocol("cave.v2")?.header("x-user", &user)?;
+                cave(opening.upgrade().await?, user).await
+            }
             None => opening.respond(server::unauthorized("cave")).await,
         },
         _ => {

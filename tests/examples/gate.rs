@@ -5,7 +5,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use wsimd::{CloseCode, Error, Message};
+use wsimd::{ClientBuilder, CloseCode, Error, Message, Offer};
 
 use crate::{Example, LIMIT};
 
@@ -56,6 +56,21 @@ async fn a_health_check_and_401_beside_the_socket() {
         ws.recv().await.unwrap(),
         Some(Message::from("Hello, Aladdin!"))
     );
+
+    let offer = Offer::new()
+        .subprotocols(["cave.v1", "cave.v2"])
+        .and_then(|offer| offer.basic_auth("Aladdin", "open sesame"))
+        .unwrap();
+    let foreign = offer.clone().origin("http://example.com").unwrap();
+    let foreign = ClientBuilder::new().offer(foreign);
+    assert_eq!(status(foreign.connect(&gate.uri("/cave")).await), Some(403));
+    let tcp = TcpStream::connect(&gate.address).await.unwrap();
+    let client = ClientBuilder::new().offer(offer);
+    let opened = client.handshake(&gate.uri("/cave"), tcp).await;
+    let (mut second, response) = opened.unwrap();
+    assert_eq!(second.subprotocol(), Some("cave.v2"));
+    assert_eq!(response.headers()["x-user"], "Aladdin");
+    second.close(CloseCode::NORMAL, "").await.unwrap();
 
     gate.interrupt();
     assert_eq!(ws.recv().await.unwrap(), None);
