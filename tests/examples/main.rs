@@ -6,6 +6,7 @@
 
 mod chat;
 mod gate;
+mod proxy;
 #[cfg(feature = "json")]
 mod ticker;
 
@@ -39,8 +40,14 @@ struct Example {
 impl Example {
     /// Starts an example, and reads the address from its first line.
     fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// As [`start`](Self::start), with further arguments.
+    fn start_with(name: &str, args: &[&str]) -> Self {
         let mut child = Command::new(path(name))
             .arg("127.0.0.1:0")
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example is built (`cargo build --examples`)");
