@@ -81,7 +81,7 @@ loom: ## (1 min) locks and wake-ups that tasks share, in every order up to a bou
 fuzz-test: ## (20 s) the fuzz targets over their seeds, as plain tests on stable Rust
 	cd fuzz && cargo test
 
-frameworks: ## (10 s) the examples on hyper and axum, over real sockets
+frameworks: ## (10 s) the examples with hyper, axum and rustls, over real sockets
 	cargo test --package wsimd-frameworks
 
 bench-smoke: ## (30 s) every benchmark once, as a test
