@@ -13,7 +13,7 @@ target=${CARGO_TARGET_DIR:-target}
 connections=${1:-10000}
 max_message=$((64 * 1024 * 1024))
 
-cargo build --release --example echo
+cargo build --release --all-features --example echo
 # One descriptor for each connection, here and in the server, which inherits this.
 ulimit -n "$(ulimit -Hn)"
 
