@@ -11,7 +11,10 @@ use futures_util::StreamExt;
 use tokio_util::codec::{Framed, FramedParts};
 use wsimd::{
     ClientBuilder, Config, Error, Frame, FrameCodec, Offer, Opening, Role, ServerBuilder,
-    WebSocket, http::HeaderMap, http::StatusCode, net::Stream,
+    WebSocket,
+    handshake::server,
+    http::{HeaderMap, StatusCode},
+    net::Stream,
 };
 
 /// The handler: connects to the server, accepts the client, and relays frames until both streams have ended.
@@ -42,10 +45,7 @@ async fn proxy(opening: Opening<Stream>, server: Arc<str>) -> Result<(), Error> 
 
 /// Returns the parts of a request that the server behind the proxy needs.
 fn offer(headers: &HeaderMap) -> Result<Offer, Error> {
-    let lines = headers.get_all("sec-websocket-protocol").into_iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    let names = lines.flat_map(|line| line.split(',')).map(str::trim);
-    let mut offer = Offer::new().subprotocols(names)?;
+    let mut offer = Offer::new().subprotocols(server::offered_subprotocols(headers)?)?;
     for name in ["authorization", "cookie"] {
         if let Some(value) = headers.get(name) {
             offer = offer.header(name, value)?;
