@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 NIGHTLY ?= nightly
 CONNECTIONS ?= 10000
+STREAMED_MIB ?= 1024
 FUZZ_SECONDS ?= 10
 SEEDS ?= 100000
 CARGO_DENY_VERSION := 0.20.2
@@ -21,7 +22,7 @@ COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p comp
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help check $(CHECKS) $(COMPARE_PARTS) bench bench-work bench-neighbour shutdown compare compare-full compare-gates \
-	model fuzz-smoke mutants asan neon wasm autobahn-full
+	model streaming-memory fuzz-smoke mutants asan neon wasm autobahn-full
 
 help:
 	@echo "Times are those of two cores, without the first build."
@@ -161,6 +162,9 @@ compare-full: ## (hours) the comparison over all scenarios, in more rounds
 
 model: ## (4 min) SEEDS=100000 random stories of endpoints and connections beside a model; SEED is the first
 	SEEDS=$(SEEDS) cargo test --release --all-features --test it -- model
+
+streaming-memory: ## (1 min) less than 1 MiB of memory for messages of STREAMED_MIB=1024, plain and compressed
+	STREAMED_MIB=$(STREAMED_MIB) cargo test --release --all-features --test streaming -- --nocapture
 
 shutdown: ## (1 min) the end of a server with 5,000 clients, some of them stuck, deaf or in the handshake
 	cargo test --all-features --test it -- serve::shutdown --ignored --nocapture
