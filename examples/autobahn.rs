@@ -10,10 +10,10 @@
 use std::process::exit;
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::{spawn, sync::mpsc};
+use tokio::{io, spawn, sync::mpsc};
 use wsimd::{
-    ClientBuilder, Config, Error, Event, Message, Origins, Policy, ServerBuilder, WebSocket,
-    extension::Deflate, net::Stream,
+    ClientBuilder, Config, Error, Event, Message, MessageReader, MessageWriter, Origins, Policy,
+    ServerBuilder, WebSocket, WriteHalf, extension::Deflate, net::Stream,
 };
 
 const AGENT: &str = "wsimd";
@@ -29,6 +29,10 @@ enum Way {
     Events,
     /// `StreamExt::split`, for two tasks that a channel joins.
     Split,
+    /// Messages in chunks, which are sent back as they arrive.
+    Chunks,
+    /// The same as `AsyncRead` and `AsyncWrite`.
+    Bytes,
 }
 
 impl Way {
@@ -38,6 +42,8 @@ impl Way {
             "stream" => Self::Stream,
             "events" => Self::Events,
             "split" => Self::Split,
+            "chunks" => Self::Chunks,
+            "bytes" => Self::Bytes,
             _ => return None,
         })
     }
@@ -51,7 +57,8 @@ async fn main() -> Result<(), Error> {
         (Some(way), ["server", _]) => serve(way).await,
         (Some(way), ["client", _, url]) => run_cases(way, url).await,
         _ => {
-            eprintln!("usage: autobahn server WAY | client WAY URL; WAY: recv stream events split");
+            eprintln!("usage: autobahn server WAY | client WAY URL");
+            eprintln!("WAY: recv, stream, events, split, chunks or bytes");
             exit(2);
         }
     }
@@ -99,6 +106,8 @@ async fn echo(ws: WebSocket<Stream>, way: Way) -> Result<(), Error> {
         Way::Stream => echo_stream(ws).await,
         Way::Events => echo_events(ws).await,
         Way::Split => echo_split(ws).await,
+        Way::Chunks => echo_chunks(ws).await,
+        Way::Bytes => echo_bytes(ws).await,
     }
 }
 
@@ -147,4 +156,37 @@ async fn echo_split(ws: WebSocket<Stream>) -> Result<(), Error> {
     }
     drop(to_writer);
     writer.await.map_err(Error::other)?
+}
+
+async fn echo_chunks(ws: WebSocket<Stream>) -> Result<(), Error> {
+    let (mut reader, mut writer) = ws.split();
+    while let Some(mut message) = reader.recv_stream().await? {
+        let mut answer = answer(&message, &mut writer);
+        while let Some(chunk) = message.chunk().await? {
+            answer.write_chunk(chunk).await?;
+        }
+        answer.finish().await?;
+    }
+    Ok(())
+}
+
+async fn echo_bytes(ws: WebSocket<Stream>) -> Result<(), Error> {
+    let (mut reader, mut writer) = ws.split();
+    while let Some(mut message) = reader.recv_stream().await? {
+        let mut answer = answer(&message, &mut writer);
+        io::copy_buf(&mut message, &mut answer).await?;
+        answer.finish().await?;
+    }
+    Ok(())
+}
+
+/// Returns a writer for a message of the same kind.
+fn answer<'a>(
+    message: &MessageReader<'_, Stream>,
+    writer: &'a mut WriteHalf<Stream>,
+) -> MessageWriter<'a, Stream> {
+    match message.is_text() {
+        true => writer.text_writer(),
+        false => writer.binary_writer(),
+    }
 }
