@@ -254,3 +254,10 @@ fn compressed_text() {
 fn compressed_random_bytes() {
     check("compressed random", &compressed(), &random());
 }
+
+/// DEFLATE makes a thousandth of these bytes.
+#[test]
+fn compressed_zeros() {
+    let block = Message::from(vec![0; BLOCK]);
+    check("compressed zeros", &compressed(), &block);
+}
