@@ -24,6 +24,9 @@ use wsimd::{
     ClientBuilder, CloseCode, Error, ServerBuilder, WebSocket, handshake::Target, net::Stream,
 };
 
+/// The failure of the program.
+type Failure = Box<dyn std::error::Error>;
+
 /// The time between two ticks.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -48,14 +51,12 @@ async fn accept(stream: Stream, wss_port: u16, tls: TlsAcceptor) -> io::Result<S
     Ok(Stream::new(tls.accept(tcp).await?))
 }
 
-async fn serve(cert: &str, key: &str) -> Result<(), Error> {
-    let chain = CertificateDer::pem_file_iter(cert).map_err(Error::other)?;
-    let chain = chain.collect::<Result<_, _>>().map_err(Error::other)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(Error::other)?;
+async fn serve(cert: &str, key: &str) -> Result<(), Failure> {
+    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
     let config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(chain, key);
-    let tls = TlsAcceptor::from(Arc::new(config.map_err(Error::other)?));
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+    let tls = TlsAcceptor::from(Arc::new(config));
     let ws = TcpListener::bind("127.0.0.1:0").await?;
     let wss = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on ws://{}", ws.local_addr()?);
@@ -114,20 +115,19 @@ async fn print_ticks(mut ws: WebSocket<Stream>) -> Result<(), Error> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", cert, key] => serve(cert, key).await,
-        [uri, root] => watch(uri, &connector(root)?).await,
-        _ => Err(Error::other("usage: on-rustls serve CERT KEY | URI ROOT")),
+        [uri, root] => Ok(watch(uri, &connector(root)?).await?),
+        _ => Err("usage: on-rustls serve CERT KEY | URI ROOT".into()),
     }
 }
 
 /// Trusts the certificates that this root has signed.
-fn connector(root: &str) -> Result<TlsConnector, Error> {
+fn connector(root: &str) -> Result<TlsConnector, Failure> {
     let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_file(root).map_err(Error::other)?;
-    roots.add(root).map_err(Error::other)?;
+    roots.add(CertificateDer::from_pem_file(root)?)?;
     let config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
