@@ -11,7 +11,7 @@
 #[path = "../it/support/memory.rs"]
 mod memory;
 
-use std::{env, os::unix, thread, time::Instant};
+use std::{env, io::Write, os::unix, thread, time::Instant};
 
 use tokio::{
     net::UnixStream,
@@ -19,7 +19,7 @@ use tokio::{
     try_join,
 };
 use wsimd::{
-    ClientBuilder, Config, Error, Message, MessageReader, ReadHalf, ServerBuilder, WebSocket,
+    ClientBuilder, Config, Error, Message, MessageReader, ReadHalf, Role, ServerBuilder, WebSocket,
     WriteHalf, extension::Deflate,
 };
 
@@ -73,13 +73,12 @@ impl Side {
             Ok::<_, Error>(ws)
         });
         let (reader, writer) = ws.unwrap().split();
-        let mebibytes = env::var("STREAMED_MIB").map_or(64, |size| size.parse().unwrap());
         Self {
             runtime,
             reader,
             writer,
             block,
-            blocks: (mebibytes << 20) / BLOCK,
+            blocks: blocks(),
             idle: memory::held(),
         }
     }
@@ -126,6 +125,12 @@ impl Side {
         result.unwrap();
         before + peak
     }
+}
+
+/// Returns the number of blocks of a message.
+fn blocks() -> usize {
+    let mebibytes = env::var("STREAMED_MIB").map_or(64, |size| size.parse().unwrap());
+    (mebibytes << 20) / BLOCK
 }
 
 async fn send(
@@ -260,4 +265,29 @@ fn compressed_random_bytes() {
 fn compressed_zeros() {
     let block = Message::from(vec![0; BLOCK]);
     check("compressed zeros", &compressed(), &block);
+}
+
+/// A peer may send a message of any size in one frame.
+#[test]
+fn one_frame() {
+    let block = random();
+    let (stream, mut peer) = unix::net::UnixStream::pair().unwrap();
+    let bytes = block.clone().into_bytes();
+    thread::spawn(move || {
+        for _ in 0..2 {
+            peer.write_all(b"\x81\x85\0\0\0\0Hello").unwrap();
+        }
+        let size = (blocks() * BLOCK) as u64;
+        let header = [&[0x82, 0xFF][..], &size.to_be_bytes(), &[0; 4]].concat();
+        peer.write_all(&header).unwrap();
+        for _ in 0..blocks() {
+            peer.write_all(&bytes).unwrap();
+        }
+    });
+    let mut server = Side::new(stream, block, async |stream| {
+        Ok(WebSocket::new(stream, Role::Server, &Config::new()))
+    });
+    let peak = server.run(Transfer::ToServer, false);
+    println!("one frame: {} KiB", peak >> 10);
+    assert!(peak < LIMIT);
 }
