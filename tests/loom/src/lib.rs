@@ -12,6 +12,7 @@
 mod cork_models;
 mod inbox_models;
 mod socket;
+mod split_lock;
 mod stream;
 mod task;
 mod waiters_models;

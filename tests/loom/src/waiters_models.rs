@@ -1,6 +1,7 @@
 //! `Waiters`: two tasks poll one connection from any of its methods, and neither sleeps when it could
 //! continue. Each method reads and writes, on the side of its task.
 
+mod split;
 mod wrong;
 
 use std::{
@@ -27,8 +28,8 @@ trait Share: Sized + 'static {
         &self,
         side: Side,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
-    ) -> R;
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R>;
 
     /// Two halves, and the other end of their stream.
     fn pair() -> (Arc<Self>, Arc<Self>, Stream) {
@@ -79,8 +80,8 @@ impl Share for Shared<Stream> {
         &self,
         side: Side,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
-    ) -> R {
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
         self.poll(side, cx, poll)
     }
 }

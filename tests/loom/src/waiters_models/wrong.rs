@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 use loom::sync::Mutex;
@@ -24,8 +24,8 @@ impl Share for OwnWaker {
         &self,
         _side: Side,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
-    ) -> R {
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
         poll(&mut self.0.lock().unwrap(), cx)
     }
 }
@@ -45,8 +45,8 @@ impl Share for RegistersLate {
         &self,
         side: Side,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> R,
-    ) -> R {
+        poll: impl FnOnce(&mut Stream, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
         let waker = Waker::from(Arc::clone(&self.1));
         let polled = poll(
             &mut self.0.lock().unwrap(),
