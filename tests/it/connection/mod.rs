@@ -25,4 +25,6 @@ mod split;
 mod split_wakers;
 mod streaming;
 #[cfg(feature = "stream")]
+mod stream_model;
+#[cfg(feature = "stream")]
 mod streams;

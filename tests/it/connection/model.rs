@@ -1,127 +1,27 @@
 //! Random uses of two [`WebSocket`]s over a stream that keeps no promise, beside a model of the outcome.
 
-use std::{cell::RefCell, mem, rc::Rc, task::Poll, thread, time::Duration};
+use std::task::Poll;
 
-use tokio::time::sleep;
-use wsimd::{CloseCode, Error, Handle, Message, Parts, ReadHalf, Role, WebSocket, WriteHalf};
+use wsimd::{Handle, ReadHalf, WebSocket, WriteHalf};
 
 use crate::{
     endpoint::model::for_each_seed,
     support::{
-        deflate::agree,
-        link::{End, Link},
-        model::{Accepted, Log, Scheduler, Settings, SideLog, attempt, check_ends, check_messages},
+        link::End,
+        model::{Scheduler, attempt},
         poll_once,
-        tasks::{Random, runtime},
+        tasks::runtime,
+        user::{Last, User, play},
     },
 };
-
-/// The last action of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
-    /// Closes, and receives until the end.
-    SendClose,
-    /// Closes, and discards.
-    Close,
-    /// Receives until the end.
-    Receive,
-    Abort,
-}
-
-/// Prints the story of a seed that fails.
-struct Report {
-    seed: u64,
-    settings: Settings,
-    logs: [Log; 2],
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("seed {}: {:?}", self.seed, self.settings);
-            for (log, name) in self.logs.iter().zip(["client", "server"]) {
-                let Ok(log) = log.try_borrow() else { continue };
-                eprintln!("{name}:");
-                for line in &log.story {
-                    eprintln!("  {line}");
-                }
-                eprintln!("  {:?} {:?}", log.closed, log.outcome);
-            }
-        }
-    }
-}
 
 #[test]
 fn two_connections_agree_with_the_model() {
     let runtime = runtime();
-    for_each_seed(2000, |seed| runtime.block_on(play(seed)));
-}
-
-async fn play(seed: u64) {
-    let mut random = Random::new(seed);
-    let settings = Settings::new(&mut random);
-    let logs = [(); 2].map(|()| Rc::new(RefCell::new(SideLog::default())));
-    let report = Report {
-        seed,
-        settings: settings.clone(),
-        logs: logs.clone(),
-    };
-    let (link, near, far) = Link::new(seed, settings.capacity);
-    let mut scheduler = Scheduler::new(link.clone(), seed, settings.is_unkind);
-    let (client, server) = agree(&settings.config, &settings.config);
-    let lasts = [Last::SendClose, Last::Close, Last::Receive, Last::Abort];
-    // At least one side closes.
-    let mut lasts = [lasts[random.below(2)], lasts[random.below(4)]];
-    if random.below(2) == 0 {
-        lasts.swap(0, 1);
-    }
-    for (place, (io, extensions)) in [(near, client), (far, server)].into_iter().enumerate() {
-        let role = [Role::Client, Role::Server][place];
-        let parts = Parts::new(io, role, &settings.config).extensions(extensions);
-        let user = User {
-            log: Rc::clone(&logs[place]),
-            random: Random::new(seed * 1000 + place as u64),
-            settings: settings.clone(),
-            last: lasts[place],
-            source: 'a',
-        };
-        user.spawn(WebSocket::from_parts(parts), &mut scheduler);
-    }
-    scheduler.run().await;
-    drop(scheduler);
-    for log in &logs {
-        for waiter in mem::take(&mut log.borrow_mut().waiters) {
-            assert!(poll_once(waiter).is_ready(), "a ping waits after the end");
-        }
-    }
-    let [client, server] = report.logs.each_ref().map(|log| log.borrow());
-    check_messages(&client, &server);
-    check_messages(&server, &client);
-    check_ends([&client, &server], settings.is_unkind || link.has_failed());
-}
-
-/// A task that uses a connection.
-struct User {
-    log: Log,
-    random: Random,
-    settings: Settings,
-    last: Last,
-    /// The name of its messages.
-    source: char,
+    for_each_seed(2000, |seed| runtime.block_on(play(seed, User::spawn)));
 }
 
 impl User {
-    /// Creates another user of the same side.
-    fn other(&mut self, source: char) -> Self {
-        Self {
-            log: Rc::clone(&self.log),
-            random: Random::new(self.random.below(1 << 30) as u64),
-            settings: self.settings.clone(),
-            last: self.last,
-            source,
-        }
-    }
-
     /// Uses the connection from one task or from several.
     fn spawn(mut self, mut ws: WebSocket<End>, scheduler: &mut Scheduler<'static>) {
         for source in ['h', 'i'] {
@@ -141,57 +41,6 @@ impl User {
         } else {
             scheduler.spawn(self.use_whole(ws));
         }
-    }
-
-    fn message(&mut self) -> Message {
-        let len = self.settings.message_len(&mut self.random);
-        self.log.borrow_mut().message(self.source, len)
-    }
-
-    fn accept(&self, accepted: Accepted) {
-        self.log.borrow_mut().set_accepted(self.source, accepted);
-    }
-
-    fn note(&self, line: &str) {
-        self.log
-            .borrow_mut()
-            .note(format!("{}: {line}", self.source));
-    }
-
-    /// Notes the outcome of a dropped or finished `send`.
-    fn on_send(&self, sent: Option<Result<(), Error>>) {
-        self.accept(match sent {
-            Some(Ok(())) => Accepted::Yes,
-            Some(Err(Error::Send(_))) => Accepted::No,
-            Some(Err(_)) | None => Accepted::Perhaps,
-        });
-    }
-
-    /// Notes the outcome of a future that accepts at its end.
-    fn on_feed<T, E>(&self, fed: Option<Result<T, E>>) {
-        self.accept(match fed {
-            Some(Ok(_)) => Accepted::Yes,
-            _ => Accepted::No,
-        });
-    }
-
-    /// Notes a result of `recv`. Returns whether the connection has ended.
-    fn on_recv(&self, received: &Result<Option<Message>, Error>) -> bool {
-        let mut log = self.log.borrow_mut();
-        match received {
-            Ok(Some(message)) => log.receive(message),
-            end => log.outcome = Some(format!("{end:?}")),
-        }
-        !matches!(received, Ok(Some(_)))
-    }
-
-    async fn pause(&mut self) {
-        let millis = self.random.below(100) as u64;
-        sleep(Duration::from_millis(millis)).await;
-    }
-
-    fn code(&mut self) -> CloseCode {
-        [1000, 1001, 1011, 4000][self.random.below(4)].into()
     }
 
     async fn use_whole(mut self, mut ws: WebSocket<End>) {
@@ -330,7 +179,7 @@ impl User {
         }
     }
 
-    async fn use_handle(mut self, handle: Handle) {
+    pub(super) async fn use_handle(mut self, handle: Handle) {
         for _ in 0..self.random.below(20) {
             match self.random.below(8) {
                 0 => self.pause().await,

@@ -21,6 +21,7 @@ pub(crate) mod served;
 pub(crate) mod side;
 pub(crate) mod story;
 pub(crate) mod tasks;
+pub(crate) mod user;
 pub(crate) mod zlib;
 
 use std::{
