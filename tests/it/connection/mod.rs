@@ -20,6 +20,8 @@ mod lending_attacks;
 mod model;
 mod reserving;
 mod shared_tasks;
+#[cfg(feature = "stream")]
+mod sink_attacks;
 mod slow_peers;
 mod split;
 mod split_wakers;
