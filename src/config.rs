@@ -156,7 +156,8 @@ impl Config {
         self
     }
 
-    /// Limits the size of a sent message. Default: 64 MiB.
+    /// Limits the size of a sent message, or of one chunk of a message that is sent [in chunks](crate::MessageWriter).
+    /// Default: 64 MiB.
     #[must_use]
     pub fn max_outgoing_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         self.settings_mut().max_outgoing_message_size = limit.into().unwrap_or(usize::MAX);
@@ -164,7 +165,8 @@ impl Config {
     }
 
     /// Cuts sent messages into frames of at most this payload (RFC 6455 §5.4). Default: 256 KiB. `None`
-    /// sends each message in one frame. Zero counts as one.
+    /// sends each message in one frame, but for messages that are sent [in chunks](crate::MessageWriter). Zero counts as
+    /// one.
     ///
     /// A frame is cut and masked when the queue has room for it. Pongs and Close frames are sent between
     /// the frames of a message, so a larger frame delays them for longer. An extension encodes a message in

@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            match ready!(this.ws.poll_recv(cx)).map_err(io::Error::other)? {
+            match ready!(this.ws.poll_recv(cx)).map_err(io::Error::from)? {
                 Some(message) => this.rest = message.into_bytes(),
                 None => break,
             }
@@ -121,18 +121,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.ws.poll_ready(cx)).map_err(io::Error::other)?;
+        ready!(self.ws.poll_ready(cx))?;
         let bytes = &bytes[..bytes.len().min(MAX_WRITE)];
         if !bytes.is_empty() {
             self.is_unflushed = true;
             let socket = &mut self.ws.inner;
             let mut message = Message::from(bytes);
-            socket
-                .session_mut()
-                .queue(&mut message)
-                .map_err(io::Error::other)?;
+            socket.session_mut().queue(&mut message)?;
             if let Poll::Ready(Err(error)) = socket.poll_sent(cx) {
-                return Poll::Ready(Err(io::Error::other(error)));
+                return Poll::Ready(Err(error.into()));
             }
         }
         Poll::Ready(Ok(bytes.len()))
@@ -140,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_unflushed {
-            ready!(self.ws.poll_flush(cx)).map_err(io::Error::other)?;
+            ready!(self.ws.poll_flush(cx))?;
             self.is_unflushed = false;
         }
         Poll::Ready(Ok(()))
@@ -152,6 +149,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
         let (_, receiver) = socket.request_close(frame);
         receiver.into_iter().for_each(std::task::Waker::wake);
         let closed = socket.poll_until(Want::CloseSent, cx);
-        closed.map_err(io::Error::other)
+        closed.map_err(io::Error::from)
     }
 }

@@ -301,14 +301,14 @@ impl<S: Io> Socket<S> {
         if self.link.accepts() {
             return Poll::Ready(Ok(()));
         }
-        if self.session().is_streaming() {
-            // Its writer was leaked.
-            self.link.fail_stream();
-        }
         self.poll_met(Want::Room, cx)
     }
 
     pub(super) fn poll_met(&mut self, want: Want, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if want == Want::Room && self.session().is_streaming() {
+            // The writer of the message was leaked.
+            self.link.fail_stream();
+        }
         match ready!(self.poll(want, cx)) {
             Outcome::Over if !(want.closes() && self.session().close_frames().is_complete()) => {
                 Poll::Ready(Err(self.session_mut().refusal()))

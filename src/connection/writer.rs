@@ -291,15 +291,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, S> {
             put(session, is_text, state, Chunk::Bytes(bytes))?;
             Poll::Ready(Ok::<_, Error>(bytes.len()))
         }));
-        Poll::Ready(written.map_err(io::Error::other))
+        Poll::Ready(written.map_err(io::Error::from))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush_chunks(cx).map_err(io::Error::other)
+        self.poll_flush_chunks(cx).map_err(io::Error::from)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_finish(cx).map_err(io::Error::other)
+        self.poll_finish(cx).map_err(io::Error::from)
     }
 }
 

@@ -25,8 +25,8 @@ mod sink_attacks;
 mod slow_peers;
 mod split;
 mod split_wakers;
-mod streaming;
 #[cfg(feature = "stream")]
 mod stream_model;
+mod streaming;
 #[cfg(feature = "stream")]
 mod streams;

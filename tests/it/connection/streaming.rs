@@ -1,5 +1,7 @@
 //! Messages that are received and sent in chunks.
 
+use std::{future::poll_fn, task::Poll};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use wsimd::{CloseCode, Config, Error, Role, WebSocket};
 
@@ -158,7 +160,7 @@ async fn a_writer_is_an_async_write_and_a_reader_an_async_read() {
         tokio::io::copy(&mut &copy[..], &mut writer).await.unwrap();
         writer.shutdown().await.unwrap();
         let again = writer.write_all(b"late").await.unwrap_err();
-        assert_eq!(again.kind(), std::io::ErrorKind::Other);
+        assert_eq!(again.kind(), std::io::ErrorKind::BrokenPipe);
         drop(writer);
         client.close(CloseCode::NORMAL, "").await.unwrap();
     };
@@ -220,5 +222,29 @@ async fn invalid_text_is_refused_and_changes_nothing() {
             seen.written()
                 .ends_with(&close(role, 1011, "a message was not finished"))
         );
+    }
+}
+
+#[tokio::test]
+async fn a_leaked_writer_fails_the_next_message() {
+    type Next = fn(&mut WebSocket<Script>) -> bool;
+    let calls: [Next; 3] = [
+        |ws| matches!(poll_once(ws.send("next")), Poll::Ready(Err(Error::Send(_)))),
+        |ws| {
+            matches!(
+                poll_once(ws.reserve()).map(|it| it.map(drop)),
+                Poll::Ready(Err(Error::Send(_)))
+            )
+        },
+        |ws| poll_once(poll_fn(|cx| ws.poll_ready(cx))).is_ready(),
+    ];
+    for role in ROLES {
+        for call in calls {
+            let (mut ws, _) = connection(role, Script::new([]).silent(), Config::new());
+            let mut writer = ws.binary_writer();
+            writer.write_chunk("begun").await.unwrap();
+            std::mem::forget(writer);
+            assert!(call(&mut ws));
+        }
     }
 }
