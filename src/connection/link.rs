@@ -153,6 +153,11 @@ impl Link {
         has_requests
     }
 
+    /// Returns whether messages or requests of handles wait.
+    pub(super) fn has_requests(&self) -> bool {
+        self.intake.has_work()
+    }
+
     /// Returns whether the inbox has more messages that may be queued.
     pub(super) fn has_more_messages(&self, want: Want) -> bool {
         self.intake.has_work() && self.may_take_messages(want)

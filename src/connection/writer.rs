@@ -72,6 +72,15 @@ impl<S> Socket<S> {
         self.link.fail_stream();
         self.waiters.take(Side::Read)
     }
+
+    /// Returns the waker of the task that receives if messages of handles wait for the end of a message. That task takes
+    /// them out, and no event of the stream wakes it. Wake it once no lock is held.
+    fn take_intake_task(&mut self) -> Option<Waker> {
+        match self.link.has_requests() {
+            true => self.waiters.take(Side::Read),
+            false => None,
+        }
+    }
 }
 
 impl<S: Io> Socket<S> {
@@ -188,16 +197,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageWriter<'_, S> {
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let (is_text, state) = (self.is_text, &mut self.state);
-        self.target.poll(|socket| {
-            ready!(socket.poll_proceed(cx));
+        let mut receiver = None;
+        let polled = self.target.poll(|socket| {
             if *state == State::New {
                 ready!(socket.poll_room(cx))?;
             }
             if *state != State::Ended {
                 put(socket.session_mut(), is_text, state, Chunk::End)?;
+                receiver = socket.take_intake_task();
             }
+            ready!(socket.poll_proceed(cx));
             socket.poll_sent(cx)
-        })
+        });
+        receiver.into_iter().for_each(Waker::wake);
+        polled
     }
 }
 

@@ -30,3 +30,4 @@ mod stream_model;
 mod streaming;
 #[cfg(feature = "stream")]
 mod streams;
+mod writer_attacks;
