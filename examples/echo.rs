@@ -16,10 +16,9 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{io, net::ToSocketAddrs, time::timeout};
-use tokio_util::codec::{Framed, FramedParts};
 use wsimd::{
-    CloseCode, Codec, Config, Error, Event, Message, Origins, Policy, Server, ServerBuilder,
-    WebSocket, extension::Deflate, net::Stream,
+    Config, Error, Event, Message, Origins, Policy, Server, ServerBuilder, WebSocket,
+    extension::Deflate, net::Stream,
 };
 
 /// The failure of a run: an error of the connection, or a wrong echo.
@@ -93,12 +92,7 @@ async fn echo(mut ws: WebSocket<Stream>) -> Result<(), Error> {
 
 /// The same with `Framed`, where the application answers control frames.
 async fn echo_framed(ws: WebSocket<Stream>) -> Result<(), Error> {
-    let parts = ws.into_parts();
-    let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
-    framed.read_buf = parts.read_buf;
-    framed.read_buf.reserve(65_536);
-    framed.write_buf = parts.write_buf.into();
-    let mut framed = Framed::from_parts(framed);
+    let mut framed = ws.into_framed();
     while let Some(event) = framed.next().await {
         let (answer, last) = match event {
             Ok(Event::Message(message)) => (Some(message.into()), false),
@@ -176,7 +170,7 @@ async fn show(options: &Options) -> Result<(), Failure> {
     }
 
     let start = Instant::now();
-    ws.close(CloseCode::NORMAL, "done").await?;
+    ws.close(1000, "done").await?;
     println!("{:28} {:>12?}", "closed", start.elapsed());
     if let Some(closed) = ws.closed() {
         println!("{closed}");

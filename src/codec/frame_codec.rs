@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     frame::{Frame, FrameHeader, MAX_CONTROL_PAYLOAD, ProtocolError, Role, Rsv, SendError},
     payload::Payload,
-    protocol::{FrameReader, Limit, masking_key, write_frame},
+    protocol::{Endpoint, FrameReader, Limit, masking_key, write_frame},
     simd::Simd,
 };
 
@@ -108,6 +108,21 @@ impl FrameCodec {
                 .finish()?
                 .into(),
         }))
+    }
+}
+
+/// Continues a connection with `Framed`, frame by frame.
+impl TryFrom<Endpoint> for FrameCodec {
+    type Error = Box<Endpoint>;
+
+    /// Fails inside a received message, and once either side has sent a Close frame.
+    fn try_from(endpoint: Endpoint) -> Result<Self, Box<Endpoint>> {
+        if !endpoint.is_open() || !endpoint.receiver().is_between_messages() {
+            return Err(Box::new(endpoint));
+        }
+        let mut codec = Self::new(endpoint.role(), endpoint.config());
+        codec.frames = endpoint.into_parts().0.into_frames();
+        Ok(codec)
     }
 }
 

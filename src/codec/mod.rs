@@ -14,7 +14,7 @@
 
 mod frame_codec;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     error::Error,
     extension::{Compress, Extensions},
     frame::Role,
+    message::Message,
     protocol::{Closed, Closing, Endpoint, Event, Receiver, Sender},
 };
 
@@ -61,17 +62,53 @@ const MIN_READ: usize = 4096;
 /// ```
 ///
 /// [`accept`](crate::accept) and [`ClientBuilder::handshake`](crate::ClientBuilder::handshake) perform the opening
-/// handshake. [`Parts`](crate::Parts) shows how `Framed` continues their connection. A program that performs the
-/// handshake itself passes the result to [`extensions`](Self::extensions).
+/// handshake. [`WebSocket::into_framed`](crate::WebSocket::into_framed) continues their connection. A program that
+/// performs the handshake itself passes the result to [`extensions`](Self::extensions).
 ///
-/// After the closing handshake, a client reads until the server has closed the stream
-/// (RFC 6455 §7.1.1). After an error, read and discard for a moment before you drop the stream, because a
-/// reset for unread bytes can overtake the Close frame.
+/// # The end
+///
+/// **A server stops at [`Event::Close`].** It sends the reply and closes the stream. It must not wait for the next event,
+/// because the stream of events ends only with the byte stream, and the client waits for the server to close that
+/// (RFC 6455 §7.1.1). A client reads until the server has closed. After an error, read and discard for a moment before
+/// you drop the stream, because a reset for unread bytes can overtake the Close frame.
+///
+/// The combinators of futures poll for the next event before they look at their end. With `forward`, stop the stream
+/// from outside:
+///
+/// ```
+/// use std::future::ready;
+///
+/// use futures_util::StreamExt;
+/// use tokio::{io::{AsyncRead, AsyncWrite}, sync::oneshot};
+/// use tokio_util::codec::Framed;
+/// use wsimd::{Codec, Error, Event};
+///
+/// /// Sends every message back, on a stream whose opening handshake has completed.
+/// async fn echo(io: impl AsyncRead + AsyncWrite) -> Result<(), Error> {
+///     let (sink, events) = Framed::with_capacity(io, Codec::server(), 65_536).split();
+///     let (open, closed) = oneshot::channel::<()>();
+///     let mut open = Some(open);
+///     let answers = events.take_until(closed).filter_map(move |event| {
+///         if let Ok(Event::Close(_)) | Err(_) = event {
+///             drop(open.take());
+///         }
+///         ready(match event {
+///             Ok(Event::Message(message)) => Some(Ok(message.into())),
+///             Ok(control) => control.reply().map(Ok),
+///             Err(error) => error.close_frame().map(|frame| Ok(frame.into())),
+///         })
+///     });
+///     answers.forward(sink).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Codec {
     receiver: Receiver,
     sender: Sender,
     closing: Closing,
+    /// A message that a connection has received before, and that is decoded first. One byte at the start of the input
+    /// stands for it.
+    first: Option<Box<Message>>,
 }
 
 impl Codec {
@@ -81,6 +118,7 @@ impl Codec {
             receiver: Receiver::new(role, config),
             sender: Sender::new(role, config),
             closing: Closing::default(),
+            first: None,
         }
     }
 
@@ -115,6 +153,14 @@ impl Codec {
         self.receiver.release_idle();
     }
 
+    /// Decodes `message` before the input, which is returned with a byte in front: `Framed` decodes before it reads if
+    /// there is input.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn put_first(&mut self, message: Message, input: &[u8]) -> BytesMut {
+        self.first = Some(Box::new(message));
+        [&[0], input].concat().as_slice().into()
+    }
+
     /// Returns the Close frames that were sent and received so far.
     pub fn close_frames(&self) -> Closed {
         self.closing.close_frames()
@@ -130,6 +176,7 @@ impl From<Endpoint> for Codec {
             receiver,
             sender,
             closing,
+            first: None,
         }
     }
 }
@@ -139,6 +186,10 @@ impl Decoder for Codec {
     type Error = Error;
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Error> {
+        if let Some(message) = self.first.take() {
+            input.advance(input.len().min(1));
+            return Ok(Some(Event::Message(*message)));
+        }
         let event = self.receiver.receive(input)?;
         match &event {
             None => input.reserve(MIN_READ),

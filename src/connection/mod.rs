@@ -13,6 +13,8 @@ mod byte_stream;
 mod driver;
 mod ending;
 mod events;
+#[cfg(feature = "codec")]
+mod framed;
 mod handle;
 mod inbox;
 mod intake;

@@ -19,23 +19,17 @@ use crate::{
 ///
 /// [`WebSocket::from_parts`](super::WebSocket::from_parts) creates a connection over a stream whose opening
 /// handshake another library has performed. [`WebSocket::into_parts`](super::WebSocket::into_parts) takes a
-/// connection apart, for example to continue on `tokio_util::codec::Framed`:
+/// connection apart. `WebSocket::into_framed` continues it under `tokio_util::codec::Framed`.
 ///
-#[cfg_attr(feature = "codec", doc = "```")]
-#[cfg_attr(not(feature = "codec"), doc = "```ignore")]
-/// use tokio_util::codec::{Framed, FramedParts};
-/// use wsimd::{Codec, Event, WebSocket};
+/// ```
+/// use bytes::BytesMut;
+/// use wsimd::{Config, Parts, Role, WebSocket};
 ///
-/// fn into_framed<S>(ws: WebSocket<S>) -> Framed<S, Codec>
-/// where
-///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite,
-/// {
-///     let parts = ws.into_parts();
-///     // `parts.message` is `None`, because this connection has only been opened.
-///     let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
-///     framed.read_buf = parts.read_buf;
-///     framed.write_buf = parts.write_buf.into();
-///     Framed::from_parts(framed)
+/// /// Continues after an opening handshake. The peer has sent `early` already.
+/// fn open<S>(io: S, early: &[u8]) -> WebSocket<S> {
+///     let mut parts = Parts::new(io, Role::Server, &Config::new()).subprotocol(Some("chat"));
+///     parts.read_buf = BytesMut::from(early);
+///     WebSocket::from_parts(parts)
 /// }
 /// ```
 #[non_exhaustive]

@@ -248,7 +248,7 @@ impl Endpoint {
     }
 
     /// Returns the receiving half.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "tokio", feature = "codec"))]
     #[inline]
     pub(crate) const fn receiver(&self) -> &Receiver {
         &self.receiver

@@ -43,7 +43,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    const WHOLE: Self = Self {
+    pub(super) const WHOLE: Self = Self {
         in_chunks: false,
         skips: false,
     };
@@ -182,6 +182,12 @@ impl FrameReader {
     #[cfg(feature = "codec")]
     pub(crate) const fn is_inside(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// Whether the next frame begins a message.
+    #[cfg(feature = "codec")]
+    pub(super) const fn is_between_messages(&self) -> bool {
+        self.current.is_none() && !self.continuation
     }
 
     /// Recognises a whole message in one frame of at most `max_payload_len` bytes at the start of

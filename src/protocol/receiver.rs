@@ -2,6 +2,8 @@
 
 #[cfg(feature = "tokio")]
 mod direct;
+#[cfg(feature = "codec")]
+mod frames;
 mod streaming;
 
 use bytes::{Buf, Bytes, BytesMut};

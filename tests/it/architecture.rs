@@ -197,7 +197,7 @@ fn the_table_of_layers_is_read_with_its_groups() {
     );
     assert_eq!(
         LAYERS.iter().map(Vec::len).collect::<Vec<_>>(),
-        [2, 1, 1, 1, 2, 2, 2, 1]
+        [2, 1, 1, 1, 2, 2, 1, 1]
     );
 }
 

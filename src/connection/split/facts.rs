@@ -50,10 +50,9 @@ macro_rules! impl_facts {
             /// ```
             /// # use std::{io, net::SocketAddr};
             #[doc = concat!("# use wsimd::{", stringify!($half), ", net::Stream};")]
-            #[doc = concat!("# fn example(half: ", stringify!($half), "<Stream>) -> Option<SocketAddr> {")]
-            /// let address = half.with_io(|io| io.peer_addr());
-            /// # address
-            /// # }
+            #[doc = concat!("fn peer(half: &", stringify!($half), "<Stream>) -> io::Result<SocketAddr> {")]
+            ///     half.with_io(|io| io.peer_addr())
+            /// }
             /// ```
             ///
             /// The connection is locked while `f` runs: `f` must not use the other half, and the task of the other half

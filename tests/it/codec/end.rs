@@ -1,9 +1,18 @@
 //! The end of the stream under a `Codec`.
 
+use std::{future::ready, time::Duration};
+
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
-use tokio_util::codec::Decoder;
-use wsimd::{CloseCode, Codec, Error, ProtocolError, Role};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::oneshot,
+    time::Instant,
+};
+use tokio_util::codec::{Decoder, Framed};
+use wsimd::{
+    CloseCode, Codec, Config, Error, Event, Frame, FrameCodec, ProtocolError, Role, WebSocket,
+};
 
 use super::{close_event, config, framed, violation};
 use crate::support::{
@@ -78,4 +87,57 @@ fn the_last_bytes_of_a_stream_are_judged_like_any_others() {
         let error = violation(codec.decode_eof(&mut input));
         assert_eq!(error, ProtocolError::ReservedOpcode(3));
     }
+}
+
+/// The example of `forward` in the documentation of `Codec`.
+async fn echo_by_forward(io: DuplexStream) -> Result<(), Error> {
+    let (sink, events) = Framed::with_capacity(io, Codec::server(), 65_536).split();
+    let (open, closed) = oneshot::channel::<()>();
+    let mut open = Some(open);
+    let answers = events.take_until(closed).filter_map(move |event| {
+        if let Ok(Event::Close(_)) | Err(_) = event {
+            drop(open.take());
+        }
+        ready(match event {
+            Ok(Event::Message(message)) => Some(Ok(message.into())),
+            Ok(control) => control.reply().map(Ok),
+            Err(error) => error.close_frame().map(|frame| Ok(frame.into())),
+        })
+    });
+    answers.forward(sink).await
+}
+
+/// The client waits for the server to close the stream, at most until its close timeout.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_forwards_its_events_ends_at_the_close_frame() {
+    let (near, far) = duplex(1 << 16);
+    let server = tokio::spawn(echo_by_forward(far));
+    let mut client = WebSocket::new(near, Role::Client, &Config::new());
+    for message in ["one", "two"] {
+        client.send(message).await.unwrap();
+        assert_eq!(client.recv().await.unwrap().unwrap(), message);
+    }
+    let start = Instant::now();
+    client.close(1000, "bye").await.unwrap();
+    assert_eq!(client.closed().unwrap().reason(), "bye");
+    server.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_forwards_its_events_reports_a_violation() {
+    let (near, far) = duplex(1 << 16);
+    let server = tokio::spawn(echo_by_forward(far));
+    let mut client = Framed::new(near, FrameCodec::new(Role::Client, &Config::new()));
+    client
+        .send(Frame::continuation("of nothing"))
+        .await
+        .unwrap();
+    let start = Instant::now();
+    let frame = client.next().await.unwrap().unwrap();
+    let error = ProtocolError::UnexpectedContinuation;
+    assert_eq!(frame, Frame::close(&error.close_frame()));
+    assert!(client.next().await.is_none());
+    server.await.unwrap().unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }

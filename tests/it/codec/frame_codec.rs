@@ -7,7 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio_util::codec::{Decoder, Framed};
 use wsimd::{
-    Config, Error, Frame, FrameCodec, ProtocolError, Role, SendError,
+    CloseFrame, Config, Error, Frame, FrameCodec, ProtocolError, Role, SendError,
     frame::{Opcode, Rsv},
 };
 
@@ -331,4 +331,22 @@ async fn a_proxy_hands_frames_on_without_looking_at_them() {
     let mut arrived = Vec::new();
     server.read_to_end(&mut arrived).await.unwrap();
     assert_eq!(arrived, sent);
+}
+
+#[test]
+fn frames_are_created_by_kind() {
+    let close_frame = CloseFrame::new(1001, "bye").unwrap();
+    for (created, opcode, payload) in [
+        (Frame::text("é"), Opcode::Text, "é".as_bytes()),
+        (Frame::binary(vec![1, 2]), Opcode::Binary, &[1, 2]),
+        (Frame::continuation("x"), Opcode::Continuation, b"x"),
+        (Frame::ping(b"a"), Opcode::Ping, b"a"),
+        (Frame::pong(String::from("b")), Opcode::Pong, b"b"),
+        (Frame::close(&close_frame), Opcode::Close, b"\x03\xe9bye"),
+        (Frame::close(&CloseFrame::EMPTY), Opcode::Close, b""),
+    ] {
+        assert_eq!(created, plain(true, opcode, payload));
+    }
+    let long = format!("{:?}", Frame::binary(vec![7; 100_000]));
+    assert!(long.ends_with("... (100000 bytes) }") && long.len() < 2000);
 }

@@ -1,17 +1,19 @@
 //! A connection that is taken apart and continues under `Framed`.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio_util::codec::{Framed, FramedParts};
+use tokio_util::codec::Framed;
 use wsimd::{
-    CloseCode, CloseFrame, Codec, Config, Event, Message, Parts, Role, WebSocket,
-    extension::Deflate, protocol::Endpoint,
+    CloseCode, CloseFrame, Codec, Config, Event, Frame, Message, Parts, Role, WebSocket,
+    extension::Deflate,
+    frame::{Opcode, Rsv},
+    protocol::Endpoint,
 };
 
 use crate::support::{
     deflate::{agree, text},
-    poll_once,
+    expect, poll_once, soon,
 };
 
 /// A connection whose peer is an endpoint at the other end of a pipe. Both compress.
@@ -85,15 +87,6 @@ impl Peer {
     }
 }
 
-/// Continues under `Framed`, and returns the message that was parked.
-fn into_framed(ws: WebSocket<DuplexStream>) -> (Framed<DuplexStream, Codec>, Option<Message>) {
-    let parts = ws.into_parts();
-    let mut framed = FramedParts::new::<Event>(parts.io, Codec::from(parts.endpoint));
-    framed.read_buf = parts.read_buf;
-    framed.write_buf = parts.write_buf.into();
-    (Framed::from_parts(framed), parts.message)
-}
-
 /// Exchanges a message in each direction and closes.
 async fn check(mut framed: Framed<DuplexStream, Codec>, mut peer: Peer) {
     framed.send(text(1500).into()).await.unwrap();
@@ -117,8 +110,7 @@ async fn a_message_of_which_half_has_arrived_is_completed_under_framed() {
         let half = peer.output.len() / 2;
         peer.write(half).await;
         assert!(poll_once(ws.recv()).is_pending());
-        let (mut framed, parked) = into_framed(ws);
-        assert_eq!(parked, None);
+        let mut framed = ws.into_framed();
         peer.write(usize::MAX).await;
         let event = framed.next().await.unwrap().unwrap();
         assert_eq!(event, text(20_000).into());
@@ -126,20 +118,112 @@ async fn a_message_of_which_half_has_arrived_is_completed_under_framed() {
     }
 }
 
+/// Creates a connection that has parked a message of its peer.
+async fn parked(role: Role, behind: Option<String>) -> Pair {
+    let Pair { mut ws, mut peer } = Pair::new(role).await;
+    peer.queue("parked");
+    behind.into_iter().for_each(|message| peer.queue(message));
+    peer.write(usize::MAX).await;
+    ws.flush().await.unwrap();
+    ws.flush().await.unwrap();
+    Pair { ws, peer }
+}
+
 #[tokio::test]
 async fn a_parked_message_is_among_the_parts() {
     for role in [Role::Client, Role::Server] {
+        let parts = parked(role, None).await.ws.into_parts();
+        assert_eq!(parts.message.unwrap(), "parked");
+    }
+}
+
+#[tokio::test]
+async fn a_parked_message_is_the_first_item_under_framed() {
+    for role in [Role::Client, Role::Server] {
+        for behind in [None, Some(text(3000))] {
+            let Pair { ws, peer } = parked(role, behind.clone()).await;
+            let mut framed = ws.into_framed();
+            let expected = ["parked".into()].into_iter().chain(behind);
+            for message in expected {
+                let event = soon(framed.next()).await.unwrap().unwrap();
+                assert_eq!(event, message.into());
+            }
+            check(framed, peer).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn handles_of_a_connection_under_framed_have_reached_its_end() {
+    let Pair { mut ws, peer } = Pair::new(Role::Server).await;
+    let handle = ws.handle();
+    let framed = ws.into_framed();
+    assert!(handle.is_closed());
+    assert!(handle.send("late").await.unwrap_err().is_closed());
+    check(framed, peer).await;
+}
+
+#[tokio::test]
+async fn frames_continue_a_connection_between_its_messages() {
+    for role in [Role::Client, Role::Server] {
         let Pair { mut ws, mut peer } = Pair::new(role).await;
-        peer.queue("parked");
-        peer.queue(text(3000));
+        ws.feed("fed").await.unwrap();
+        peer.queue(text(500));
+        let half = peer.output.len() / 2;
+        let mut frames = ws.into_frames().unwrap();
+        peer.write(half).await;
+        assert!(poll_once(frames.next()).is_pending());
         peer.write(usize::MAX).await;
-        ws.flush().await.unwrap();
-        ws.flush().await.unwrap();
-        let (mut framed, parked) = into_framed(ws);
-        assert_eq!(parked, Some("parked".into()));
-        let event = framed.next().await.unwrap().unwrap();
-        assert_eq!(event, text(3000).into());
-        check(framed, peer).await;
+        let frame = frames.next().await.unwrap().unwrap();
+        // Compressed messages have RSV1, which the handshake negotiated.
+        assert_eq!((frame.rsv, frame.opcode), (Rsv::RSV1, Opcode::Text));
+        frames.send(Frame::ping("?")).await.unwrap();
+        assert_eq!(peer.next().await, "fed".into());
+        assert_eq!(peer.next().await, Event::Ping("?".into()));
+    }
+}
+
+#[tokio::test]
+async fn frames_take_over_bytes_that_were_read_before() {
+    let (near, mut far) = duplex(1024);
+    let mut parts = Parts::new(near, Role::Client, &Config::new());
+    parts.read_buf = BytesMut::from(&b"\x81\x05early\x89"[..]);
+    parts.write_buf = Bytes::from_static(b"late");
+    let mut frames = WebSocket::from_parts(parts).into_frames().unwrap();
+    let frame = frames.next().await.unwrap().unwrap();
+    assert_eq!(frame, Frame::text("early"));
+    far.write_all(b"\x00").await.unwrap();
+    let frame = frames.next().await.unwrap().unwrap();
+    assert_eq!(frame, Frame::ping(""));
+    SinkExt::<Frame>::flush(&mut frames).await.unwrap();
+    expect(&mut far, b"late").await;
+}
+
+/// Such a connection is returned, and loses nothing.
+#[tokio::test]
+async fn frames_do_not_continue_inside_a_message_or_at_the_end() {
+    for role in [Role::Client, Role::Server] {
+        let Pair { mut ws, mut peer } = Pair::new(role).await;
+        peer.queue(text(20_000));
+        let key_len = if role == Role::Server { 4 } else { 0 };
+        let first = 2 + key_len + usize::from(peer.output[1] & 0x7f);
+        // In the first frame, between two frames, and with the message parked.
+        for len in [first - 1, 1, usize::MAX] {
+            peer.write(len).await;
+            for _ in 0..2 {
+                let _ = poll_once(ws.flush());
+            }
+            ws = ws.into_frames().unwrap_err();
+        }
+        assert_eq!(ws.recv().await.unwrap().unwrap(), text(20_000));
+        ws.send_close(1000, "").await.unwrap();
+        ws = ws.into_frames().unwrap_err();
+        assert_eq!(
+            peer.next().await,
+            Event::Close(CloseFrame::new(1000, "").unwrap())
+        );
+        peer.write(usize::MAX).await;
+        assert_eq!(ws.recv().await.unwrap(), None);
     }
 }
 
@@ -149,7 +233,7 @@ async fn a_message_that_waits_for_room_leaves_under_framed() {
         let Pair { mut ws, mut peer } = Pair::new(role).await;
         let large: Vec<u8> = crate::support::deflate::noise(300_000, 7);
         assert!(poll_once(ws.send(large.clone())).is_pending());
-        let (mut framed, _) = into_framed(ws);
+        let mut framed = ws.into_framed();
         let flush = tokio::spawn(async move {
             SinkExt::<Event>::flush(&mut framed).await.unwrap();
             framed
@@ -179,7 +263,7 @@ async fn a_held_pong_leaves_under_framed() {
     peer.endpoint.ping("held".into(), &mut peer.output).unwrap();
     peer.write(usize::MAX).await;
     assert!(poll_once(ws.recv()).is_pending());
-    let (mut framed, _) = into_framed(ws);
+    let mut framed = ws.into_framed();
     let flush = tokio::spawn(async move {
         SinkExt::<Event>::flush(&mut framed).await.unwrap();
         framed
