@@ -95,10 +95,13 @@ impl TryFrom<Message> for Text {
 impl TryFrom<Message> for String {
     type Error = InvalidUtf8;
 
-    /// Keeps the memory of a payload that no other value shares, and copies a shared one. Validates the payload, as
-    /// [`Message::to_text`].
+    /// Converts a text message as the text in it. Validates a binary message, as [`Message::to_text`], and keeps the
+    /// memory of a payload that no other value shares.
     fn try_from(message: Message) -> Result<Self, InvalidUtf8> {
-        Self::from_utf8(message.into()).map_err(|_| InvalidUtf8)
+        match message {
+            Message::Text(text) => Ok(text.into()),
+            Message::Binary(bytes) => Self::from_utf8(bytes.into()).map_err(|_| InvalidUtf8),
+        }
     }
 }
 

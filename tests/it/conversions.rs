@@ -9,11 +9,11 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::{DuplexStream, duplex};
 use wsimd::{
-    ClientBuilder, CloseCode, CloseFrame, Config, Error, Event, Message, Role, SendError, Text,
-    WebSocket, utf8::InvalidUtf8,
+    ClientBuilder, CloseCode, CloseFrame, Config, Error, Event, Message, Role, SendError,
+    ServerBuilder, Text, WebSocket, utf8::InvalidUtf8,
 };
 
-use crate::support::{serve::Running, soon};
+use crate::support::{secs, serve::Running, soon};
 
 /// A payload that is longer than `Debug` shows.
 const LONG: usize = 100_000;
@@ -86,7 +86,10 @@ fn owned_memory_is_kept() {
     assert_eq!(place(&vec), start);
     let boxed: Box<[u8]> = Vec::from(Message::from(vec)).into();
     assert_eq!(place(&boxed), start);
-    let bytes = Bytes::from(Message::from(Cow::<[u8]>::Owned(boxed.into())));
+    let string = String::try_from(Message::from(boxed)).unwrap();
+    assert_eq!(place(string.as_bytes()), start);
+    let vec = string.into_bytes();
+    let bytes = Bytes::from(Message::from(Cow::<[u8]>::Owned(vec)));
     assert_eq!(place(&bytes), start);
     let text = Text::try_from(Message::from(&bytes)).unwrap();
     assert_eq!(place(text.as_bytes()), start);
@@ -94,6 +97,10 @@ fn owned_memory_is_kept() {
     let string = String::from(Text::from(&text));
     assert_ne!(place(string.as_bytes()), start, "the memory was shared");
     assert_eq!(place(String::from(text).as_bytes()), start);
+    for size in [0, 1, (64 << 10) - 1, 64 << 10] {
+        let text = "é".repeat(size / 2) + &"x".repeat(size % 2);
+        assert_eq!(String::from(Text::from(text.clone())), text);
+    }
 }
 
 #[test]
@@ -259,6 +266,21 @@ async fn a_handle_and_a_write_half_close_with_a_number() {
     let (ended, end) = soon(async { tokio::join!(read.recv(), server.recv()) }).await;
     assert_eq!((ended.unwrap(), end.unwrap()), (None, None));
     assert_eq!(server.closed().unwrap().code(), CloseCode::GOING_AWAY);
+}
+
+#[tokio::test]
+async fn a_server_shuts_down_with_a_number() {
+    let server = ServerBuilder::new().bind("127.0.0.1:0").await.unwrap();
+    let handle = server.handle();
+    let uri = format!("ws://{}", server.local_addr().unwrap());
+    let serving = tokio::spawn(server.serve(async |mut ws| ws.recv().await.map(drop)));
+    let mut client = wsimd::connect(uri).await.unwrap();
+    let reason = String::from("upgrade");
+    let shutdown = handle.shutdown(1012, &reason, secs(5));
+    let (cut, end) = soon(async { tokio::join!(shutdown, client.recv()) }).await;
+    assert_eq!(cut.unwrap(), 0);
+    assert!(matches!(end, Err(Error::Closed(closed)) if closed.reason() == reason));
+    soon(serving).await.unwrap();
 }
 
 #[tokio::test]
