@@ -8,10 +8,9 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use tokio_util::codec::{Framed, FramedParts};
+use tokio_util::codec::Framed;
 use wsimd::{
-    ClientBuilder, Config, Error, Frame, FrameCodec, Offer, Opening, Role, ServerBuilder,
-    WebSocket,
+    ClientBuilder, Error, FrameCodec, Offer, Opening, ServerBuilder, WebSocket,
     handshake::server,
     http::{HeaderMap, StatusCode},
     net::Stream,
@@ -34,8 +33,8 @@ async fn proxy(opening: Opening<Stream>, server: Arc<str>) -> Result<(), Error> 
         None => opening,
     };
     let client = opening.upgrade().await?;
-    let (to_client, from_client) = framed(client, Role::Server).split();
-    let (to_server, from_server) = framed(server, Role::Client).split();
+    let (to_client, from_client) = frames(client)?.split();
+    let (to_server, from_server) = frames(server)?.split();
     tokio::try_join!(
         from_client.forward(to_server),
         from_server.forward(to_client)
@@ -55,13 +54,9 @@ fn offer(headers: &HeaderMap) -> Result<Offer, Error> {
 }
 
 /// Continues a connection that has just been opened as a stream and a sink of frames.
-fn framed(ws: WebSocket<Stream>, role: Role) -> Framed<Stream, FrameCodec> {
-    let parts = ws.into_parts();
-    let codec = FrameCodec::new(role, &Config::new());
-    let mut framed = FramedParts::new::<Frame>(parts.io, codec);
-    framed.read_buf = parts.read_buf;
-    framed.write_buf = parts.write_buf.into();
-    Framed::from_parts(framed)
+fn frames(ws: WebSocket<Stream>) -> Result<Framed<Stream, FrameCodec>, Error> {
+    ws.into_frames()
+        .map_err(|_| Error::other("the connection has received a message"))
 }
 
 #[tokio::main]
