@@ -14,6 +14,8 @@
 
 mod frame_codec;
 
+use std::mem;
+
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -106,9 +108,10 @@ pub struct Codec {
     receiver: Receiver,
     sender: Sender,
     closing: Closing,
-    /// A message that a connection has received before, and that is decoded first. One byte at the start of the input
-    /// stands for it.
+    /// A message that a connection has received before, and that is decoded first.
     first: Option<Box<Message>>,
+    /// Whether a byte precedes the input, as [`decode_at_once`](Self::decode_at_once) describes.
+    is_prefixed: bool,
 }
 
 impl Codec {
@@ -119,6 +122,7 @@ impl Codec {
             sender: Sender::new(role, config),
             closing: Closing::default(),
             first: None,
+            is_prefixed: false,
         }
     }
 
@@ -153,11 +157,12 @@ impl Codec {
         self.receiver.release_idle();
     }
 
-    /// Decodes `message` before the input, which is returned with a byte in front: `Framed` decodes before it reads if
-    /// there is input.
+    /// Decodes `message` before the input. Returns the input with a byte in front, which the next call of `decode` drops:
+    /// `Framed` decodes before it reads only if there is input.
     #[cfg(feature = "tokio")]
-    pub(crate) fn put_first(&mut self, message: Message, input: &[u8]) -> BytesMut {
-        self.first = Some(Box::new(message));
+    pub(crate) fn decode_at_once(&mut self, message: Option<Message>, input: &[u8]) -> BytesMut {
+        self.first = message.map(Box::new);
+        self.is_prefixed = true;
         [&[0], input].concat().as_slice().into()
     }
 
@@ -177,6 +182,7 @@ impl From<Endpoint> for Codec {
             sender,
             closing,
             first: None,
+            is_prefixed: false,
         }
     }
 }
@@ -186,8 +192,10 @@ impl Decoder for Codec {
     type Error = Error;
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Error> {
-        if let Some(message) = self.first.take() {
+        if mem::take(&mut self.is_prefixed) {
             input.advance(input.len().min(1));
+        }
+        if let Some(message) = self.first.take() {
             return Ok(Some(Event::Message(*message)));
         }
         let event = self.receiver.receive(input)?;

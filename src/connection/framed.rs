@@ -40,10 +40,12 @@ impl<S: AsyncRead + AsyncWrite> WebSocket<S> {
             message,
             ..
         } = self.into_parts();
+        // These have arrived: the stream may have nothing more.
+        let is_due = message.is_some() || endpoint.receiver().has_more();
         let mut codec = Codec::from(endpoint);
-        let read_buf = match message {
-            Some(message) => codec.put_first(message, &read_buf),
-            None => read_buf,
+        let read_buf = match is_due {
+            true => codec.decode_at_once(message, &read_buf),
+            false => read_buf,
         };
         let mut parts = FramedParts::new::<Event>(io, codec);
         parts.read_buf = with_room(read_buf);

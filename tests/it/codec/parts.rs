@@ -12,8 +12,13 @@ use wsimd::{
 };
 
 use crate::support::{
-    deflate::{agree, text},
-    expect, poll_once, soon,
+    deflate::{RSV1, agree, config, deflate, text},
+    expect,
+    frames::{BINARY, FIN, frame},
+    poll_once,
+    script::Script,
+    soon,
+    zlib::Zlib,
 };
 
 /// A connection whose peer is an endpoint at the other end of a pipe. Both compress.
@@ -150,6 +155,74 @@ async fn a_parked_message_is_the_first_item_under_framed() {
             }
             check(framed, peer).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn frames_do_not_continue_inside_the_only_frame_of_a_message() {
+    let (near, mut far) = duplex(64);
+    let mut ws = WebSocket::new(near, Role::Client, &Config::new());
+    far.write_all(b"\x82\x03ab").await.unwrap();
+    assert!(poll_once(ws.recv()).is_pending());
+    ws = ws.into_frames().unwrap_err();
+    far.write_all(b"c").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap().unwrap(), b"abc");
+    assert!(ws.into_frames().is_ok());
+}
+
+/// All bytes of the message have arrived, so that nothing more comes.
+#[tokio::test]
+async fn a_message_that_is_still_being_inflated_is_completed_under_framed() {
+    let message = vec![0; 48 << 20];
+    let config = config(deflate(15, true)).max_message_size(64 << 20);
+    let payload = Zlib::new(9, 15).message(&message);
+    let input = frame(Role::Client, FIN | RSV1 | BINARY, &payload);
+    let parts = Parts::new(Script::whole(&input).silent(), Role::Server, &config);
+    let mut ws = WebSocket::from_parts(parts.extensions(agree(&config, &config).1));
+    loop {
+        assert!(poll_once(ws.recv()).is_pending());
+        ws = ws.into_frames().unwrap_err();
+        let parts = ws.into_parts();
+        let is_read = parts.read_buf.is_empty();
+        ws = WebSocket::from_parts(parts);
+        if is_read {
+            break;
+        }
+    }
+    let mut framed = ws.into_framed();
+    let event = soon(framed.next()).await.unwrap().unwrap();
+    assert!(event == Event::from(message));
+    assert!(poll_once(framed.next()).is_pending());
+}
+
+/// The rest of the message is dropped, as by `recv`.
+#[tokio::test]
+async fn a_message_that_was_begun_in_chunks_is_left_under_framed() {
+    for role in [Role::Client, Role::Server] {
+        let Pair { mut ws, mut peer } = Pair::new(role).await;
+        peer.queue(text(20_000));
+        let half = peer.output.len() / 2;
+        peer.write(half).await;
+        let mut reader = ws.recv_stream().await.unwrap().unwrap();
+        assert!(reader.chunk().await.unwrap().is_some());
+        drop(reader);
+        ws = ws.into_frames().unwrap_err();
+        let framed = ws.into_framed();
+        peer.write(usize::MAX).await;
+        check(framed, peer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_announced_in_chunks_is_the_first_item_under_framed() {
+    for role in [Role::Client, Role::Server] {
+        let Pair { mut ws, mut peer } = Pair::new(role).await;
+        peer.send(text(1000)).await;
+        drop(ws.recv_stream().await.unwrap().unwrap());
+        let mut framed = ws.into_framed();
+        let event = soon(framed.next()).await.unwrap().unwrap();
+        assert_eq!(event, text(1000).into());
+        check(framed, peer).await;
     }
 }
 
