@@ -109,7 +109,7 @@
 //! | `codec` | yes | [`Codec`], [`FrameCodec`] |
 //! | `deflate` | yes | [`extension::Deflate`] |
 //! | `json` | no | [`json`]: `recv_json`, `send_json`, documents parsed in place by simd-json |
-//! | `serde` | no | `Serialize` and `Deserialize` for [`Message`], [`Text`], [`CloseCode`], [`CloseFrame`], [`Closed`] |
+//! | `serde` | no | `Serialize` and `Deserialize` for [`Message`], [`Text`] and Close frames |
 //! | `stream` | no | `Stream` and `Sink` for [`WebSocket`], its halves and handles |
 //! | `tracing` | no | events and a span for each connection under [`serve`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |

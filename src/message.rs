@@ -29,10 +29,10 @@ use crate::{
 /// assert_eq!(describe(&Message::from(vec![1, 2, 3])), "3 bytes");
 /// ```
 ///
-/// All methods that send take everything that converts to a message. Strings become text, and bytes become a binary
-/// message, whatever they contain. A conversion from an owned `String`, `Box<str>`, `Vec<u8>`, `Box<[u8]>`,
-/// [`BytesMut`](bytes::BytesMut), [`Bytes`] or [`Text`] keeps the memory, and so does one from a reference to a `Bytes`,
-/// a `Text` or a `Message`. A conversion from another reference or from an array copies the bytes.
+/// All methods that send take everything that converts to a message. Strings become text messages. Bytes become binary
+/// messages, also if they are valid UTF-8. A conversion from an owned `String`, `Box<str>`, `Vec<u8>`, `Box<[u8]>`,
+/// [`BytesMut`](bytes::BytesMut), [`Bytes`] or [`Text`] keeps the memory. A conversion from a reference to a `Bytes`, a
+/// `Text` or a `Message` shares the memory. A conversion from another reference or from an array copies the bytes.
 ///
 /// ```
 /// use wsimd::Message;

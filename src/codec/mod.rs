@@ -69,9 +69,9 @@ const MIN_READ: usize = 4096;
 ///
 /// # The end
 ///
-/// **A server stops at [`Event::Close`].** It sends the reply and closes the stream. It must not wait for the next event,
-/// because the stream of events ends only with the byte stream, and the client waits for the server to close that
-/// (RFC 6455 §7.1.1). A client reads until the server has closed. After an error, read and discard for a moment before
+/// **A server stops at [`Event::Close`].** It sends the reply and closes the stream. It must not wait for the next
+/// event: the client waits for the server to close the stream (RFC 6455 §7.1.1), and the events end only with the
+/// stream. A client reads until the server has closed the stream. After an error, read and discard for a moment before
 /// you drop the stream, because a reset for unread bytes can overtake the Close frame.
 ///
 /// The combinators of futures poll for the next event before they look at their end. With `forward`, stop the stream
@@ -157,8 +157,8 @@ impl Codec {
         self.receiver.release_idle();
     }
 
-    /// Decodes `message` before the input. Returns the input with a byte in front, which the next call of `decode` drops:
-    /// `Framed` decodes before it reads only if there is input.
+    /// Decodes `message` before the input. Returns the input with a byte in front, which the next call of `decode`
+    /// drops: `Framed` decodes before it reads only if there is input.
     #[cfg(feature = "tokio")]
     pub(crate) fn decode_at_once(&mut self, message: Option<Message>, input: &[u8]) -> BytesMut {
         self.first = message.map(Box::new);

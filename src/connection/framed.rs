@@ -25,9 +25,9 @@ impl<S: AsyncRead + AsyncWrite> WebSocket<S> {
     /// # }
     /// ```
     ///
-    /// The bytes of both directions, an unfinished message, and the negotiated extensions are taken over. A message that
-    /// has arrived during a `send` or `flush`, and that `recv` has not returned, is the first item. Bytes that wait to be
-    /// written leave with the first flush.
+    /// The bytes of both directions, an unfinished message, and the negotiated extensions are taken over. A message
+    /// that has arrived during a `send` or `flush`, and that `recv` has not returned, is the first item. Bytes that
+    /// wait to be written leave with the first flush.
     ///
     /// [`Codec`] describes the duties of the program from now on: answers, the end, and deadlines. For its
     /// [handles](Self::handle) the connection has ended, and messages that wait in the inbox are dropped.
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite> WebSocket<S> {
             message,
             ..
         } = self.into_parts();
-        // These have arrived: the stream may have nothing more.
+        // All bytes of such a message may have arrived, so that the stream must not be read first.
         let is_due = message.is_some() || endpoint.receiver().has_more();
         let mut codec = Codec::from(endpoint);
         let read_buf = match is_due {
@@ -56,13 +56,12 @@ impl<S: AsyncRead + AsyncWrite> WebSocket<S> {
     /// Continues the connection as a `Stream` and a `Sink` of single [frames](Frame), for example to forward them.
     ///
     /// The bytes of both directions are taken over, and so are the reserved bits of the negotiated extensions. The
-    /// program decodes compressed messages itself.
+    /// program decodes compressed messages itself. For its [handles](Self::handle) the connection has ended.
     ///
     /// # Errors
     ///
-    /// The connection, if single frames cannot continue it: a message or the Close frame has been received, or has begun to
-    /// arrive, and `recv` has not returned it, or this side closes the connection. A connection that was just opened
-    /// never fails.
+    /// The connection, unchanged, inside a received message, with a message that `recv` has not returned, and once
+    /// either side has sent its Close frame. A connection that was just opened never fails.
     pub fn into_frames(self) -> Result<Framed<S, FrameCodec>, Self> {
         let mut parts = self.into_parts();
         if parts.message.is_some() {

@@ -22,8 +22,8 @@ impl<S> WritePermit<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if the message may not be sent, and the errors of [`WriteHalf::send`] if the connection was closed
-    /// after the permit was created.
+    /// [`Error::Send`] if the message may not be sent, and the errors of [`WriteHalf::send`] if the connection was
+    /// closed after the permit was created.
     pub fn feed(self, message: impl Into<Message>) -> Result<(), Error> {
         let mut message = message.into();
         lock(&self.0.0).session_mut().queue(&mut message)
