@@ -4,11 +4,8 @@ use std::net::SocketAddr;
 
 use crate::{connection::WebSocket, error::Error, net::Stream};
 
-pub(super) fn instrument<F: Future>(
-    client: F,
-    _: Option<SocketAddr>,
-) -> impl Future<Output = F::Output> {
-    client
+pub(super) fn spawn(client: impl Future<Output = ()> + Send + 'static, _: Option<SocketAddr>) {
+    tokio::spawn(client);
 }
 
 pub(super) const fn open(_: &str) {}

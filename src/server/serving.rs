@@ -142,7 +142,7 @@ where
             };
             Box::pin(client.finish(end)).await;
         };
-        tokio::spawn(trace::instrument(client, peer));
+        trace::spawn(client, peer);
     }
 }
 

@@ -6,16 +6,18 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{connection::WebSocket, error::Error, net::Stream};
 
-/// Runs the task of a client in a span, which has the address of the client and the path of its request.
-pub(super) fn instrument<F: Future>(
-    client: F,
-    peer: Option<SocketAddr>,
-) -> impl Future<Output = F::Output> {
+/// Spawns the task of a client, in a span that has the address of the client and the path of its request. A span without a
+/// subscriber takes no memory.
+pub(super) fn spawn(client: impl Future<Output = ()> + Send + 'static, peer: Option<SocketAddr>) {
     let span = tracing::info_span!("websocket", peer = Empty, path = Empty);
+    if span.is_disabled() {
+        tokio::spawn(client);
+        return;
+    }
     if let Some(peer) = peer {
         span.record("peer", tracing::field::display(peer));
     }
-    client.instrument(span)
+    tokio::spawn(client.instrument(span));
 }
 
 /// A connection is open.
