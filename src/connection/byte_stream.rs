@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.rest.is_empty() {
-            match ready!(this.ws.poll_recv(cx)).map_err(io::Error::from)? {
+            match ready!(this.ws.poll_recv(cx))? {
                 Some(message) => this.rest = message.into_bytes(),
                 None => break,
             }

@@ -68,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageReader<'_, S> {
     /// Receives the next chunk; `None` at the end of the message.
     ///
     /// A chunk is a part of the payload as it arrives, and not empty: text in whole characters, or bytes. It has at most
-    /// 64 KiB, or 192 KiB if the peer has compressed it. A message that had arrived as a whole before, while `recv` was in
-    /// use, is one chunk. If bytes of a chunk were [read](AsyncRead), the rest of it is returned as bytes.
+    /// 64 KiB, or 192 KiB if the peer has compressed it. If bytes of a chunk were [read](AsyncRead), the rest of it is
+    /// returned as bytes.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MessageReader<'_, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for MessageReader<'_, S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        if let Some(chunk) = ready!(this.poll_chunk(cx)).map_err(io::Error::from)? {
+        if let Some(chunk) = ready!(this.poll_chunk(cx))? {
             this.rest = chunk.into_bytes();
         }
         Poll::Ready(Ok(&this.rest))

@@ -40,8 +40,10 @@ impl From<JsonError> for Error {
 }
 
 impl From<io::Error> for Error {
+    /// Returns the error that an I/O error contains if it is an [`Error`], and else [`Error::Io`]. A program that copies
+    /// a `MessageReader` with `?` gets the error of the connection.
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        error.downcast().unwrap_or_else(Self::Io)
     }
 }
 

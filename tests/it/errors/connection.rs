@@ -14,7 +14,7 @@ use wsimd::{
 
 use crate::support::{
     connection,
-    frames::{FIN, TEXT, close, frame},
+    frames::{CONTINUATION, FIN, TEXT, close, frame},
     pinging,
     script::{Read, Script},
     secs, soon,
@@ -308,11 +308,45 @@ fn an_io_error_has_a_kind_that_fits_and_keeps_the_error() {
         let error = io::Error::from(error);
         assert_eq!(error.kind(), kind, "{text}");
         assert_eq!(error.to_string(), text);
-        assert!(error.downcast::<Error>().is_ok(), "{text}");
+        assert_eq!(Error::from(error).to_string(), text);
     }
     let reset = io::Error::from_raw_os_error(104);
     let error = io::Error::from(Error::from(reset));
     assert_eq!(error.raw_os_error(), Some(104));
+}
+
+/// `?` after a copy returns the error that the connection itself reports.
+#[tokio::test]
+async fn the_error_of_a_copy_is_that_of_the_connection() {
+    async fn copy(bytes: &[u8]) -> Result<u64, Error> {
+        let (mut ws, mut far) = server(&Config::new().close_timeout(secs(1)));
+        far.write_all(bytes).await.unwrap();
+        drop(far);
+        let mut message = ws.recv_stream().await?.unwrap();
+        Ok(tokio::io::copy(&mut message, &mut tokio::io::sink()).await?)
+    }
+    let begin = frame(Role::Client, TEXT, b"Hello");
+    let invalid = frame(Role::Client, FIN | CONTINUATION, &[0xFF]);
+    let error = copy(&[&begin[..], &invalid].concat()).await.unwrap_err();
+    assert!(
+        matches!(error, Error::Protocol(ProtocolError::InvalidUtf8)),
+        "{error:?}"
+    );
+    let end = close(Role::Client, 1011, "");
+    let error = copy(&[&begin[..], &end].concat()).await.unwrap_err();
+    assert_eq!(error.close_code(), Some(CloseCode::INTERNAL_ERROR));
+    assert!(error.is_retryable());
+
+    async fn write(ws: &mut WebSocket<DuplexStream>) -> Result<(), Error> {
+        let mut message = ws.text_writer();
+        message.write_all(b"Hello").await?;
+        Ok(message.shutdown().await?)
+    }
+    let (mut ws, mut far) = server(&Config::new());
+    far.write_all(&close(Role::Client, 1011, "")).await.unwrap();
+    soon(ws.recv()).await.unwrap_err();
+    let error = write(&mut ws).await.unwrap_err();
+    assert!(error.is_closed(), "{error:?}");
 }
 
 /// The errors within convert to [`Error`] with `?`.
