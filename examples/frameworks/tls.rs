@@ -74,7 +74,7 @@ async fn serve(cert: &str, key: &str) -> Result<(), Failure> {
 
 /// Connects to a URI with either scheme.
 async fn connect(uri: &str, tls: &TlsConnector) -> Result<WebSocket<Stream>, Error> {
-    let target = Target::parse(uri).map_err(Error::other)?;
+    let target = Target::parse(uri)?;
     let tcp = TcpStream::connect((target.host(), target.port())).await?;
     let mut stream = Stream::from(tcp);
     if target.is_secure() {
