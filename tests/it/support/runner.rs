@@ -96,6 +96,11 @@ impl Vector {
         runtime.block_on(self.check_codec(chunks));
         runtime.block_on(self.check_connection(chunks, async |ws| ws.recv().await));
         runtime.block_on(self.check_connection(chunks, async |ws| ws.recv_with(overwrite).await));
+        // Streamed messages have a limit of their own.
+        if !self.error.is_some_and(is_limit) {
+            runtime.block_on(self.check_connection(chunks, recv_in_chunks));
+            runtime.block_on(self.check_connection(chunks, recv_after_a_look));
+        }
     }
 
     /// The extensions that were negotiated with a peer of the same configuration.
@@ -260,6 +265,49 @@ impl Vector {
             _ => None,
         }
     }
+}
+
+fn is_limit(error: ProtocolError) -> bool {
+    matches!(
+        error,
+        ProtocolError::FrameTooBig { .. } | ProtocolError::MessageTooBig { .. }
+    )
+}
+
+/// Receives a message in chunks, and joins them. The end of the connection in the middle of a message is an error, which
+/// here is the end that `recv` reports.
+async fn recv_in_chunks(ws: &mut WebSocket<Script>) -> Result<Option<Message>, Error> {
+    let Some(mut reader) = ws.recv_stream().await? else {
+        return Ok(None);
+    };
+    let is_text = reader.is_text();
+    let mut bytes = Vec::new();
+    loop {
+        match reader.chunk().await {
+            Ok(Some(chunk)) => {
+                assert!(!chunk.is_empty() && chunk.is_text() == is_text);
+                bytes.extend_from_slice(chunk.as_bytes());
+            }
+            Ok(None) if is_text => {
+                let text = String::from_utf8(bytes).expect("chunks are whole characters");
+                return Ok(Some(text.into()));
+            }
+            Ok(None) => return Ok(Some(bytes.into())),
+            Err(Error::Closed(closed)) if closed.is_clean() => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Drops a reader before its first chunk, and receives the whole message.
+async fn recv_after_a_look(ws: &mut WebSocket<Script>) -> Result<Option<Message>, Error> {
+    let is_text = match ws.recv_stream().await? {
+        Some(reader) => reader.is_text(),
+        None => return Ok(None),
+    };
+    let message = ws.recv().await?;
+    assert!(message.as_ref().is_none_or(|it| it.is_text() == is_text));
+    Ok(message)
 }
 
 /// Copies a lent message, and overwrites it and the bytes behind it.
