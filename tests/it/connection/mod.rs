@@ -28,6 +28,7 @@ mod split_wakers;
 #[cfg(feature = "stream")]
 mod stream_model;
 mod streaming;
+mod streaming_model;
 #[cfg(feature = "stream")]
 mod streams;
 mod writer_attacks;

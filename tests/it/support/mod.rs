@@ -20,6 +20,7 @@ pub(crate) mod serve;
 pub(crate) mod served;
 pub(crate) mod side;
 pub(crate) mod story;
+pub(crate) mod stream_story;
 pub(crate) mod tasks;
 pub(crate) mod user;
 pub(crate) mod zlib;
