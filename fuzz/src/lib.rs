@@ -28,9 +28,10 @@ mod mask;
 mod receive;
 mod roundtrip;
 mod split;
+mod stream;
 mod utf8;
 
-/// The model of two endpoints and the inflater, which belong to the crate's own tests.
+/// The models of two endpoints and of two connections, and the inflater, which belong to the crate's own tests.
 #[path = "../../tests/it/support"]
 mod model {
     #![allow(dead_code, reason = "the crate's own tests use more of it")]
@@ -40,6 +41,8 @@ mod model {
     pub(crate) mod pair;
     pub(crate) mod side;
     pub(crate) mod story;
+    pub(crate) mod stream_story;
+    pub(crate) mod tasks;
 }
 
 pub use deflate_roundtrip::deflate_roundtrip;
@@ -53,6 +56,7 @@ pub use lend::lend;
 pub use mask::mask;
 pub use receive::receive;
 pub use roundtrip::roundtrip;
+pub use stream::stream;
 pub use utf8::utf8;
 
 use wsimd::frame::{MaskingKey, Role};

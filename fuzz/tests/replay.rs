@@ -71,6 +71,11 @@ fn endpoint() {
     replay("endpoint", wsimd_fuzz::endpoint);
 }
 
+#[test]
+fn stream() {
+    replay("stream", wsimd_fuzz::stream);
+}
+
 fn replay(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);
     for (file, seed) in &seeds {
