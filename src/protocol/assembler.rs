@@ -448,6 +448,37 @@ mod tests {
         assert_eq!(budget.used(), 0);
     }
 
+    /// Chunks that have left count no more, and neither does the rest of a message that is dropped.
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_streamed_message_counts_with_the_bytes_that_were_not_taken() {
+        let (budget, config) = shared();
+        let mut peer = receiver(&config);
+        peer.deliver_chunks();
+        let mut input = frame(0x02, 1 << 20, 1 << 20);
+        input.extend_from_slice(&frame(0x80, 1 << 20, 1 << 19));
+        let mut taken = 0;
+        while !input.is_empty() && taken < 700_000 {
+            assert_eq!(peer.receive(&mut input), Ok(None));
+            assert!(budget.used() <= 80_000, "{}", budget.used());
+            let (is_text, chunk, is_last) = peer.take_chunk().unwrap();
+            assert!(!is_text && !is_last && chunk.len() <= 64 << 10);
+            assert_eq!(budget.used(), 0);
+            taken += chunk.len();
+        }
+        assert_eq!(peer.receive(&mut input), Ok(None));
+        assert!(budget.used() > 0);
+        assert_eq!(peer.deliver_whole(), Ok(None));
+        assert_eq!(budget.used(), 0);
+        assert_eq!(peer.receive(&mut input), Ok(None));
+        assert!(input.is_empty());
+        assert_eq!(budget.used(), 0);
+        input.extend_from_slice(&vec![b'x'; 1 << 19]);
+        input.extend_from_slice(b"\x82\x01m");
+        assert_eq!(peer.receive(&mut input).map(message_len), Ok(1));
+        assert_eq!(budget.used(), 0);
+    }
+
     #[cfg(feature = "deflate")]
     #[test]
     fn compressed_messages_count_with_their_decoded_bytes() {

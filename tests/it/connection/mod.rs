@@ -18,6 +18,7 @@ mod large;
 mod lending;
 mod lending_attacks;
 mod model;
+mod reader_attacks;
 mod reserving;
 mod shared_tasks;
 #[cfg(feature = "stream")]
