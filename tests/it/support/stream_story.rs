@@ -316,11 +316,15 @@ impl Teller<'_> {
             self.log.borrow_mut().cut = true;
             return;
         }
-        self.with_last(0, |sent| sent.finished = true);
-        if self.draw(3) == 0 {
-            writer.shutdown().await.unwrap();
-        } else {
-            writer.finish().await.unwrap();
+        let is_begun = self.with_last(0, |sent| {
+            sent.finished = true;
+            sent.certain
+        });
+        match self.draw(3) {
+            0 => writer.shutdown().await.unwrap(),
+            // The first poll accepts the end of a message that has begun.
+            1 if is_begun => drop(self.attempt(writer.finish()).await),
+            _ => writer.finish().await.unwrap(),
         }
         self.with_last(0, |sent| sent.certain = true);
     }
