@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The crate builds with each set of features, and without any feature it does not depend on tokio.
+# The crate builds with each feature and with each set of features, and without any feature it does not depend on tokio.
 # A warning is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,7 +7,10 @@ version=0.6.46
 
 cargo hack --version 2>/dev/null | grep -q "$version" ||
     cargo install --quiet --locked cargo-hack --version "$version"
-cargo hack clippy --quiet --feature-powerset --exclude-features default -- -D warnings
+cargo hack clippy --quiet --each-feature --exclude-features default -- -D warnings
+# The features of the last group only add implementations: with all of them, or with none.
+cargo hack clippy --quiet --feature-powerset --exclude-features default \
+    --group-features json,serde,stream,tracing -- -D warnings
 tree=$(cargo tree --no-default-features --edges normal --prefix none)
 if grep '^tokio' <<<"$tree"; then
     echo "features: a build without features depends on tokio" >&2
