@@ -321,6 +321,15 @@ impl Link {
         }
     }
 
+    /// Gives the stream up if the deadline of the closing handshake has passed, for a task that never waits.
+    #[inline]
+    pub(super) fn expire(&mut self) {
+        let deadline = self.session.deadline_so_far();
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.give_up_closing();
+        }
+    }
+
     /// Gives the stream up at the deadline of the closing handshake.
     fn give_up_closing(&mut self) {
         let limit = self.session.config().settings.close_timeout;

@@ -88,10 +88,19 @@ impl<S: Io> Socket<S> {
     fn poll_chunk_room(&mut self, state: State, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match state {
             State::New => self.poll_room(cx),
-            State::Begun if self.session().stream_room() == 0 => self.poll_met(Want::ChunkRoom, cx),
-            State::Begun => Poll::Ready(Ok(())),
+            State::Begun => self.poll_room_within(cx),
             State::Ended => Poll::Ready(Err(ended().into())),
         }
+    }
+
+    /// Waits for room in the message that has begun. A task whose chunks never wait still sees the requests of handles,
+    /// and the deadline of a Close frame that waits for the end of the message.
+    fn poll_room_within(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.link.expire();
+        if self.session().stream_room() > 0 && !self.link.has_requests() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_met(Want::ChunkRoom, cx)
     }
 }
 

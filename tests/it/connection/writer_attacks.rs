@@ -538,3 +538,72 @@ async fn a_leaked_writer_fails_the_connection_with_the_next_message() {
         );
     }
 }
+
+/// A message without an end must not hold up a close beyond its deadline, even if no call ever waits.
+#[tokio::test(start_paused = true)]
+async fn a_close_that_waits_for_a_message_without_an_end_is_bounded() {
+    for role in ROLES {
+        for is_flushed in [true, false] {
+            let config = config().close_timeout(secs(5));
+            let (mut ws, mut far) = open(role, 1 << 16, &config);
+            let handle = ws.handle();
+            let reads = tokio::spawn(async move {
+                let mut buffer = vec![0; 1 << 16];
+                while far.read(&mut buffer).await.is_ok_and(|len| len > 0) {}
+            });
+            let mut message = ws.binary_writer();
+            message.write_chunk("a").await.unwrap();
+            let before = Instant::now();
+            handle.close(CloseCode::GOING_AWAY, "").await.unwrap();
+            let error = loop {
+                let len = if is_flushed { 1 } else { 40_000 };
+                let sent = async {
+                    message.write_chunk(vec![7; len]).await?;
+                    match is_flushed {
+                        true => message.flush().await,
+                        false => Ok(()),
+                    }
+                };
+                if let Err(error) = sent.await {
+                    break error;
+                }
+                assert!(before.elapsed() < secs(10), "the close is never sent");
+                sleep(secs(1)).await;
+            };
+            assert!(
+                matches!(error, Error::Timeout(Timeout::Close { .. })),
+                "{error:?}"
+            );
+            drop(message);
+            reads.abort();
+        }
+    }
+}
+
+/// A task that only writes chunks, which never wait, sees the requests of handles.
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_never_waits_hears_of_the_requests_of_handles() {
+    for role in ROLES {
+        for event in [CloseOfHandle, TryClose, Abort] {
+            for len in [1, 40_000] {
+                let (mut ws, mut far) = open(role, 1 << 20, &config());
+                let handle = ws.handle();
+                let mut message = ws.binary_writer();
+                message.write_chunk("a").await.unwrap();
+                happen(event, &handle, &mut far, role).await;
+                let mut sent = 0;
+                while sent < 5 && message.write_chunk(vec![7; len]).await.is_ok() {
+                    sent += 1;
+                }
+                if event == CloseOfHandle {
+                    assert_eq!(sent, 5);
+                    message.finish().await.unwrap();
+                    let all = frames(role, &read_all(&mut far).await);
+                    check_close(&all, Some(1001), "graceful");
+                } else {
+                    assert_eq!(sent, 0, "{event:?}");
+                }
+            }
+        }
+    }
+}
