@@ -8,6 +8,7 @@ mod openings;
 mod reports;
 mod shutdown;
 mod sockets;
+mod streaming;
 mod tasks;
 #[cfg(feature = "tracing")]
 mod traces;
