@@ -68,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageReader<'_, S> {
     /// Receives the next chunk; `None` at the end of the message.
     ///
     /// A chunk is a part of the payload as it arrives, and not empty: text in whole characters, or bytes. It has at most
-    /// 64 KiB, or 192 KiB if the peer has compressed it. If bytes of a chunk were [read](AsyncRead), the rest of it is
-    /// returned as bytes.
+    /// 64 KiB, or 192 KiB if the peer has compressed it. Bytes that arrived while the application received whole messages
+    /// are one chunk of any size. If bytes of a chunk were [read](AsyncRead), the rest of it is returned as bytes.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex},
     time::timeout,
 };
 use wsimd::{CloseCode, Config, Error, Message, Parts, ProtocolError, Role, WebSocket};
@@ -369,5 +369,77 @@ async fn chunks_are_not_lost_by_dropped_polls() {
             }
         }
         assert!(bytes == message);
+    }
+}
+
+/// Returns the lengths of the chunks of the next message.
+async fn chunk_lens<S: AsyncRead + AsyncWrite + Unpin>(ws: &mut WebSocket<S>) -> Vec<usize> {
+    let mut lens = Vec::new();
+    let mut reader = ws.recv_stream().await.unwrap().unwrap();
+    while let Some(chunk) = reader.chunk().await.unwrap() {
+        lens.push(chunk.len());
+    }
+    lens
+}
+
+/// Highly compressible data and noise, at once and in pieces.
+#[tokio::test(start_paused = true)]
+async fn chunks_are_short_however_much_a_message_inflates() {
+    const LEN: usize = 3 << 20;
+    for role in ROLES {
+        for message in [vec![0; LEN], noise(LEN, 7), b"abc".repeat(LEN / 3)] {
+            let config = Config::new().masking_keys(key).extension(deflate(15, true));
+            let wire = frame(
+                role.peer(),
+                FIN | RSV1 | BINARY,
+                &Zlib::new(6, 15).message(&message),
+            );
+            let (client, server) = agree(&config, &config);
+            let extensions = if role == Role::Client { client } else { server };
+            let script = Script::chunks(wire.chunks(100_000)).silent();
+            let parts = Parts::new(script, role, &config).extensions(extensions);
+            let mut ws = WebSocket::from_parts(parts);
+            let lens = soon(chunk_lens(&mut ws)).await;
+            assert_eq!(lens.iter().sum::<usize>(), message.len());
+            assert!(lens.iter().all(|len| *len <= 192 << 10), "{lens:?}");
+            assert!(lens.len() < 1000, "{} chunks", lens.len());
+        }
+        let message = noise(LEN, 8);
+        let wire = frame(role.peer(), FIN | BINARY, &message);
+        for piece in [1000, 40_000, 1 << 20] {
+            let script = Script::chunks(wire.chunks(piece)).silent();
+            let (mut ws, _) = connection(role, Config::new(), script);
+            let lens = soon(chunk_lens(&mut ws)).await;
+            assert_eq!(lens.iter().sum::<usize>(), LEN);
+            assert!(lens.iter().all(|len| *len <= 64 << 10), "{lens:?}");
+        }
+    }
+}
+
+/// Bytes that had arrived for a call which receives whole messages are one chunk.
+#[tokio::test(start_paused = true)]
+async fn a_stream_continues_a_message_that_has_begun_as_a_whole() {
+    for role in ROLES {
+        let message = noise(900_000, 9);
+        let wire = frame(role.peer(), FIN | BINARY, &message);
+        for arrived in [1, 10, 70_000, 500_000, wire.len() - 1, wire.len()] {
+            let (head, tail) = wire.split_at(arrived);
+            let script = Script::new([
+                Read::Data(head.to_vec()),
+                Read::Pending,
+                Read::Data(tail.to_vec()),
+            ]);
+            let (mut ws, _) = connection(role, Config::new(), script.silent());
+            // The message is assembled or parked.
+            for _ in 0..3 {
+                ws.send("m").await.unwrap();
+            }
+            let mut reader = soon(ws.recv_stream()).await.unwrap().unwrap();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = soon(reader.chunk()).await.unwrap() {
+                bytes.extend_from_slice(chunk.as_bytes());
+            }
+            assert!(bytes == message, "{arrived}");
+        }
     }
 }
