@@ -9,7 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{WebSocket, want::Want};
+use super::{WebSocket, read::poll_read_buffered, want::Want};
 use crate::{
     frame::{CloseCode, CloseFrame},
     message::Message,
@@ -103,15 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for ByteStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ByteStream<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let bytes = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let len = bytes.len().min(buffer.remaining());
-        buffer.put_slice(&bytes[..len]);
-        self.consume(len);
-        Poll::Ready(Ok(()))
+        poll_read_buffered(self, cx, buffer)
     }
 }
 

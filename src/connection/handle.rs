@@ -39,8 +39,8 @@ const MAX_PATIENCE: Duration = Duration::from_secs(1 << 30);
 ///
 /// Messages wait in a bounded inbox. All handles of a connection share the inbox, which holds
 /// [`Config::inbox_size`] messages and [`Config::inbox_bytes`] bytes. The next `recv`, `send` or `flush` of
-/// the connection writes them. A `recv` that waits wakes up for a message. A connection that is not polled
-/// writes nothing.
+/// the connection takes them, as far as there is room in its queue. A `recv` that waits wakes up for a message. A
+/// connection that is not polled writes nothing.
 ///
 /// ```
 /// # use wsimd::{Error, WebSocket, net::Stream};

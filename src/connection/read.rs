@@ -7,12 +7,12 @@
 use std::{
     cell::Cell,
     io,
-    pin::pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::message::MessageRef;
 
@@ -130,6 +130,19 @@ impl From<BytesMut> for ReadBuffer {
     }
 }
 
+/// Reads from a reader that has its bytes in memory.
+pub(super) fn poll_read_buffered<R: AsyncBufRead>(
+    mut reader: Pin<&mut R>,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let bytes = ready!(reader.as_mut().poll_fill_buf(cx))?;
+    let len = bytes.len().min(buffer.remaining());
+    buffer.put_slice(&bytes[..len]);
+    reader.consume(len);
+    Poll::Ready(Ok(()))
+}
+
 fn spare() -> Box<BytesMut> {
     SPARE
         .take()
@@ -138,10 +151,6 @@ fn spare() -> Box<BytesMut> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-
-    use tokio::io::ReadBuf;
-
     use super::*;
 
     /// Hands out the chunks, then waits; runs `before` ahead of every read.

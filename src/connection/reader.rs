@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(feature = "stream")]
 use super::socket::Socket;
-use super::{ReadHalf, WebSocket};
+use super::{ReadHalf, WebSocket, read::poll_read_buffered};
 use crate::{error::Error, message::Message};
 
 /// A message that is received in chunks. [`WebSocket::recv_stream`] creates it.
@@ -155,15 +155,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ReadHalf<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MessageReader<'_, S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let bytes = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let len = bytes.len().min(buffer.remaining());
-        buffer.put_slice(&bytes[..len]);
-        self.consume(len);
-        Poll::Ready(Ok(()))
+        poll_read_buffered(self, cx, buffer)
     }
 }
 
