@@ -75,6 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> MessageReader<'_, S> {
     ///
     /// As [`WebSocket::recv`], and [`Error::Closed`] if the peer closes before the end of the message, with any code. A
     /// text that is not UTF-8 fails at its first wrong byte. Chunks before that were returned already.
+    /// [`WriteHalf::close`](super::WriteHalf::close) discards the rest of the message, which is then the first of these
+    /// errors.
     ///
     /// # Cancel safety
     ///

@@ -282,6 +282,11 @@ impl Assembler {
         self.unfinished.as_ref().is_some_and(|it| it.is_complete)
     }
 
+    /// Returns whether a message has begun and not ended.
+    pub(super) const fn is_unfinished(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
     /// Returns whether chunks of the message have left.
     pub(super) fn is_taken(&self) -> bool {
         self.unfinished.as_ref().is_some_and(|it| it.taken > 0)

@@ -40,12 +40,15 @@ pub(crate) struct Delivery {
     pub(super) in_chunks: bool,
     /// Whether the rest of the current message is dropped.
     pub(super) skips: bool,
+    /// Whether all later messages are dropped as well.
+    pub(super) discards: bool,
 }
 
 impl Delivery {
     pub(super) const WHOLE: Self = Self {
         in_chunks: false,
         skips: false,
+        discards: false,
     };
 
     /// Returns whether the current message leaves in chunks, or is dropped.

@@ -117,6 +117,9 @@ impl Session {
         want: Want,
         turn: &mut Turn<'_, S>,
     ) -> Option<Outcome> {
+        if want == Want::Ended {
+            self.endpoint.receiver_mut().discard_chunks();
+        }
         if self.parked.is_some() {
             return self.take_parked().map(Outcome::Message);
         }
@@ -125,11 +128,7 @@ impl Session {
                 return Some(Outcome::Met);
             }
             if self.endpoint.receiver().has_chunk() {
-                match want {
-                    Want::Chunk => return Some(Outcome::Met),
-                    Want::Ended => drop(self.take_chunk()),
-                    _ => return None,
-                }
+                return (want == Want::Chunk).then_some(Outcome::Met);
             }
             let Some(received) = self.wire.receive(&mut self.endpoint, turn) else {
                 if self.endpoint.receiver().has_chunk() {

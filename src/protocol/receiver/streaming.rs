@@ -30,7 +30,7 @@ impl Receiver {
         }
         if self.frames.delivery().skips {
             self.assembler.take_chunk();
-            self.set_skips(!is_complete);
+            self.set_skips(!is_complete || self.frames.delivery().discards);
             return Ok(false);
         }
         Ok(self.has_chunk() && (ends_frame || self.assembler.is_full()))
@@ -72,13 +72,37 @@ impl Receiver {
         checked.map_err(|error| self.fail(error)).map(|()| None)
     }
 
+    /// Drops all bytes from now on, if messages leave in chunks: the other half closes the connection, and a message with
+    /// a gap must not leave. Ends with [`deliver_chunks`](Self::deliver_chunks) or [`deliver_whole`](Self::deliver_whole).
+    pub(crate) fn discard_chunks(&mut self) {
+        if self.is_in_chunks() {
+            self.assembler.take_chunk();
+            self.frames.set_delivery(Delivery {
+                in_chunks: true,
+                skips: true,
+                discards: true,
+            });
+        }
+    }
+
     fn set_in_chunks(&mut self, in_chunks: bool) {
-        let Delivery { mut skips, .. } = self.frames.delivery();
+        let Delivery {
+            mut skips,
+            discards,
+            ..
+        } = self.frames.delivery();
+        if discards {
+            skips = self.assembler.is_unfinished();
+        }
         if self.assembler.is_taken() {
             skips = !self.assembler.is_complete();
             self.assembler.take_chunk();
         }
-        self.frames.set_delivery(Delivery { in_chunks, skips });
+        self.frames.set_delivery(Delivery {
+            in_chunks,
+            skips,
+            discards: false,
+        });
         self.allow_whole();
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use wsimd::{CloseCode, Config, Error, Message, Parts, ProtocolError, Role, WebSocket};
 
@@ -14,7 +14,7 @@ use crate::support::{
     frames::{BINARY, CONTINUATION, FIN, PING, ROLES, TEXT, close, frame, key},
     poll_once,
     script::{Read, Script},
-    soon, with_handle,
+    secs, soon, with_handle,
     zlib::Zlib,
 };
 
@@ -440,6 +440,86 @@ async fn a_stream_continues_a_message_that_has_begun_as_a_whole() {
                 bytes.extend_from_slice(chunk.as_bytes());
             }
             assert!(bytes == message, "{arrived}");
+        }
+    }
+}
+
+/// The other half discards what still arrives. A reader must not continue behind a gap, nor with another message.
+#[tokio::test(start_paused = true)]
+async fn a_reader_beside_a_close_of_the_other_half_gets_no_message_with_a_gap() {
+    for role in ROLES {
+        let peer = role.peer();
+        for taken in [0, 1, 2] {
+            let (near, mut far) = duplex(1 << 16);
+            let ws = WebSocket::new(near, role, &Config::new().masking_keys(key));
+            let (mut read, mut write) = ws.split();
+            far.write_all(&frame(peer, BINARY, b"1")).await.unwrap();
+            let mut reader = read.recv_stream().await.unwrap().unwrap();
+            for number in 1..=taken {
+                let chunk = reader.chunk().await.unwrap();
+                assert_eq!(chunk, Some(number.to_string().into_bytes().into()));
+                let next = (number + 1).to_string();
+                far.write_all(&frame(peer, CONTINUATION, next.as_bytes()))
+                    .await
+                    .unwrap();
+            }
+            let closer = tokio::spawn(async move { write.close(CloseCode::NORMAL, "").await });
+            sleep(secs(1)).await;
+            let wire = [
+                frame(peer, FIN | CONTINUATION, b"end"),
+                frame(peer, FIN | BINARY, b"next"),
+                frame(peer, BINARY, b"begun"),
+            ];
+            for (number, bytes) in wire.iter().enumerate() {
+                far.write_all(bytes).await.unwrap();
+                if number == 0 {
+                    // The task that closes discards the first frame, and this one sees the others first.
+                    sleep(secs(1)).await;
+                }
+                assert!(poll_once(reader.chunk()).is_pending(), "{taken}");
+                sleep(secs(1)).await;
+            }
+            far.write_all(&close(peer, 1000, "")).await.unwrap();
+            drop(far);
+            assert!(soon(reader.chunk()).await.is_err(), "{taken}");
+            soon(closer).await.unwrap().unwrap();
+            assert_eq!(soon(read.recv()).await.unwrap(), None);
+        }
+    }
+}
+
+/// A close that was dropped: the next call that receives begins with the next message.
+#[tokio::test(start_paused = true)]
+async fn messages_arrive_again_after_a_close_that_was_dropped() {
+    for role in ROLES {
+        let peer = role.peer();
+        for in_chunks in [true, false] {
+            let (near, mut far) = duplex(1 << 16);
+            let mut ws = WebSocket::new(near, role, &Config::new().masking_keys(key));
+            far.write_all(&frame(peer, BINARY, b"1")).await.unwrap();
+            let mut reader = ws.recv_stream().await.unwrap().unwrap();
+            reader.chunk().await.unwrap();
+            assert!(poll_once(ws.close(CloseCode::NORMAL, "")).is_pending());
+            let wire = [
+                frame(peer, FIN | CONTINUATION, b"end"),
+                frame(peer, FIN | BINARY, b"next"),
+                close(peer, 1000, ""),
+            ];
+            far.write_all(&wire.concat()).await.unwrap();
+            let next = match in_chunks {
+                true => ws
+                    .recv_stream()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .chunk()
+                    .await
+                    .unwrap(),
+                false => ws.recv().await.unwrap(),
+            };
+            assert_eq!(next, Some(b"next".to_vec().into()));
+            drop(far);
+            assert_eq!(soon(ws.recv()).await.unwrap(), None);
         }
     }
 }
