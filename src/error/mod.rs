@@ -294,9 +294,13 @@ mod tests {
         ] {
             assert!(error.source().is_none(), "{error}");
         }
-        let inner = io::Error::other(Error::other(io::Error::other("inner")));
-        let error = Error::from(inner);
+        let inner = || io::Error::other(io::Error::other("inner"));
+        let error = Error::from(inner());
         assert_eq!(error.to_string(), "transport failed: inner");
+        // An error of this crate on its way through an I/O trait.
+        let error = Error::from(io::Error::other(Error::other(inner())));
+        assert_eq!(error.to_string(), "inner");
+        assert!(error.source().is_none());
         assert_eq!(
             Error::from(reset()).io_error().unwrap().kind(),
             reset().kind()
