@@ -136,7 +136,7 @@ impl Config {
     /// ([`recv_stream`](crate::WebSocket::recv_stream)). Default: 1 GiB.
     ///
     /// It replaces [`max_message_size`](Self::max_message_size) and [`max_frame_size`](Self::max_frame_size) for such a
-    /// message, which takes about 64 KiB of memory, whatever its size is.
+    /// message, which takes about 64 KiB of memory for any size.
     #[must_use]
     pub fn max_streamed_message_size(mut self, limit: impl Into<Option<usize>>) -> Self {
         let limit = limit.into().map_or(u64::MAX, |limit| limit as u64);

@@ -50,7 +50,7 @@ const MAX_WRITE: usize = 64 << 10;
 #[derive(Debug)]
 pub struct ByteStream<S> {
     ws: WebSocket<S>,
-    /// The rest of a message of which some bytes were read.
+    /// The rest of a message whose first bytes were read.
     rest: Bytes,
     /// Whether bytes were written since the last flush.
     is_unflushed: bool,

@@ -29,7 +29,7 @@ pub struct MessageReader<'a, S> {
     is_text: bool,
     /// Whether the last chunk was taken.
     is_done: bool,
-    /// The rest of a chunk of which some bytes were read.
+    /// The rest of a chunk whose first bytes were read.
     rest: Bytes,
 }
 

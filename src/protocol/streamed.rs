@@ -17,7 +17,7 @@ use crate::{
     utf8::Validator,
 };
 
-/// A message that has begun. Its chunks become frames of about [`FRAME`](Self::FRAME) bytes, whatever their size is.
+/// A message that has begun. Its chunks become frames of about [`FRAME`](Self::FRAME) bytes.
 #[derive(Debug)]
 pub(super) struct Streamed {
     /// The opcode of the next frame.

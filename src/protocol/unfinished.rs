@@ -1,4 +1,4 @@
-//! [`Unfinished`]: a message whose last frame was not appended to the output, and what follows it.
+//! [`Unfinished`]: a message whose last frame was not appended to the output, and the messages behind it.
 
 #![cfg_attr(
     not(feature = "tokio"),

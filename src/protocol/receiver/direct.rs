@@ -3,7 +3,7 @@
 use super::Receiver;
 use crate::frame::ProtocolError;
 
-/// Payloads with so many missing bytes are read from the stream straight to the message.
+/// Payloads that lack at least this number of bytes are read from the stream straight to the message.
 const MIN_DIRECT: u64 = 64 << 10;
 
 impl Receiver {
