@@ -5,7 +5,7 @@ use std::{future::poll_fn, mem, task::Poll, time::Duration};
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
-    task::coop,
+    task::{JoinSet, coop},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::codec::Decoder as _;
@@ -606,4 +606,91 @@ async fn a_writer_that_never_waits_hears_of_the_requests_of_handles() {
             }
         }
     }
+}
+
+/// A peer that answers nothing: the end of a connection that a dropped writer has failed is bounded.
+#[tokio::test(start_paused = true)]
+async fn the_end_after_a_dropped_writer_has_the_close_deadline() {
+    for role in ROLES {
+        for is_split in [false, true] {
+            let (mut ws, _far) = open(role, 1 << 16, &config().close_timeout(secs(5)));
+            let before = Instant::now();
+            let error = if is_split {
+                let (mut read, mut write) = ws.split();
+                let reader = tokio::spawn(async move { read.recv().await });
+                sleep(secs(1)).await;
+                advance(write.text_writer(), Held).await;
+                reader.await.unwrap().unwrap_err()
+            } else {
+                advance(ws.text_writer(), Held).await;
+                ws.recv().await.unwrap_err()
+            };
+            assert!(
+                matches!(error, Error::Timeout(Timeout::Close { .. })),
+                "{error:?}"
+            );
+            assert!(before.elapsed() <= secs(6), "{:?}", before.elapsed());
+        }
+    }
+}
+
+/// Real threads: halves send in chunks while the other ends receive in chunks, and handles send in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn threads_send_and_receive_in_chunks() {
+    const COUNT: usize = 1000;
+    let payload = |number: usize| number.to_le_bytes().repeat(number % 200);
+    let (near, far) = duplex(3000);
+    let config = Config::new().write_high_water(1000);
+    let ends = [(near, Role::Client), (far, Role::Server)];
+    let mut tasks = JoinSet::new();
+    for (io, role) in ends {
+        let mut ws = WebSocket::new(io, role, &config);
+        let handle = ws.handle();
+        let (mut reader, mut writer) = ws.split();
+        tasks.spawn(async move {
+            for number in 0..COUNT {
+                let mut message = writer.binary_writer();
+                for chunk in payload(number).chunks(300) {
+                    message.write_chunk(chunk.to_vec()).await.unwrap();
+                    if number % 3 == 0 {
+                        message.flush().await.unwrap();
+                    }
+                }
+                message.finish().await.unwrap();
+            }
+            (None, Some(writer))
+        });
+        tasks.spawn(async move {
+            for _ in 0..COUNT {
+                handle.send("h").await.unwrap();
+            }
+            (None, None)
+        });
+        tasks.spawn(async move {
+            let mut next = [0; 2];
+            while next != [COUNT; 2] {
+                let mut message = reader.recv_stream().await.unwrap().unwrap();
+                let source = usize::from(message.is_text());
+                let mut bytes = Vec::new();
+                while let Some(chunk) = message.chunk().await.unwrap() {
+                    bytes.extend_from_slice(chunk.as_bytes());
+                }
+                match source {
+                    0 => assert_eq!(bytes, payload(next[0])),
+                    _ => assert_eq!(bytes, b"h"),
+                }
+                next[source] += 1;
+            }
+            (Some(reader), None)
+        });
+    }
+    // Halves that are done stay, because the end of a connection fails the last messages of its peer.
+    let mut done = Vec::new();
+    soon(async {
+        while let Some(halves) = tasks.join_next().await {
+            done.push(halves.unwrap());
+        }
+    })
+    .await;
+    assert_eq!(done.len(), 6);
 }
