@@ -694,3 +694,46 @@ async fn threads_send_and_receive_in_chunks() {
     .await;
     assert_eq!(done.len(), 6);
 }
+
+/// The pings of the keepalive release memory that was not used. The contexts of an open message stay, on both sides.
+#[tokio::test(start_paused = true)]
+async fn a_compressed_message_that_is_idle_for_minutes_continues() {
+    for role in ROLES {
+        for takeover in [true, false] {
+            let config = pinging(10, 5).extension(deflate(15, takeover));
+            let (client, server) = agree(&config, &config);
+            let (ours, theirs) = match role {
+                Role::Client => (client, server),
+                Role::Server => (server, client),
+            };
+            let (near, far) = duplex(1 << 16);
+            let parts = |io, role, extensions| Parts::new(io, role, &config).extensions(extensions);
+            let (mut read, mut write) = WebSocket::from_parts(parts(near, role, ours)).split();
+            let mut peer = WebSocket::from_parts(parts(far, role.peer(), theirs));
+            let reader = tokio::spawn(async move { read.recv().await });
+            let listener = tokio::spawn(async move {
+                for _ in 0..2 {
+                    let mut text = String::new();
+                    let mut message = peer.recv_stream().await.unwrap().unwrap();
+                    while let Some(chunk) = message.chunk().await.unwrap() {
+                        text.push_str(chunk.as_text().unwrap());
+                    }
+                    assert_eq!(text, "one two three ".repeat(3));
+                }
+                peer
+            });
+            for _ in 0..2 {
+                let mut message = write.text_writer();
+                for _ in 0..3 {
+                    message.write_chunk("one two three ").await.unwrap();
+                    message.flush().await.unwrap();
+                    sleep(secs(60)).await;
+                }
+                message.finish().await.unwrap();
+                sleep(secs(60)).await;
+            }
+            drop(soon(listener).await.unwrap());
+            reader.abort();
+        }
+    }
+}
