@@ -3,18 +3,14 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{WebSocket, read::poll_read_buffered, want::Want};
-use crate::{
-    frame::{CloseCode, CloseFrame},
-    message::Message,
-    text::Text,
-};
+use crate::message::Message;
 
 /// The most bytes that one write takes, which become one message.
 const MAX_WRITE: usize = 64 << 10;
@@ -141,9 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = &mut self.ws.inner;
-        let frame = CloseFrame::from_static(CloseCode::NORMAL, Text::from_static(""));
-        let (_, receiver) = socket.request_close(frame);
-        receiver.into_iter().for_each(std::task::Waker::wake);
+        let receiver = socket.request_normal_close();
+        receiver.into_iter().for_each(Waker::wake);
         let closed = socket.poll_until(Want::CloseSent, cx);
         closed.map_err(io::Error::from)
     }

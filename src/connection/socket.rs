@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     error::Error,
-    frame::{CloseFrame, WholeFrame},
+    frame::{CloseCode, CloseFrame, WholeFrame},
     message::Message,
     protocol::Event,
+    text::Text,
 };
 
 /// A message to be queued.
@@ -34,6 +35,11 @@ impl Content for Message {
     fn queue(&mut self, session: &mut Session) -> Result<(), Error> {
         session.accept(self)
     }
+}
+
+/// Returns the Close frame of a stream or sink that is closed.
+pub(super) fn normal_close() -> CloseFrame {
+    CloseFrame::from_static(CloseCode::NORMAL, Text::from_static(""))
 }
 
 /// A connection with its stream.
@@ -57,6 +63,12 @@ impl<S> Socket<S> {
     #[inline]
     pub(super) const fn session_mut(&mut self) -> &mut Session {
         self.link.session_mut()
+    }
+
+    /// Accepts a Close frame with the code 1000, for a stream or sink that is closed. Returns a waker, as
+    /// [`request_close`](Self::request_close).
+    pub(super) fn request_normal_close(&mut self) -> Option<Waker> {
+        self.request_close(normal_close()).1
     }
 
     /// Accepts our Close frame, as [`Link::request_close`]. Also returns the waker of the task that receives,

@@ -11,16 +11,12 @@ use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    Handle, MessageReader, ReadHalf, TrySendError, WebSocket, WriteHalf, socket::Socket, turn::Io,
+    Handle, MessageReader, ReadHalf, TrySendError, WebSocket, WriteHalf,
+    socket::{Socket, normal_close},
+    turn::Io,
     want::Want,
 };
-use crate::{
-    error::Error,
-    frame::{CloseCode, CloseFrame},
-    message::Message,
-    protocol::Event,
-    text::Text,
-};
+use crate::{error::Error, message::Message, protocol::Event};
 
 impl<S> Socket<S> {
     /// Queues a message, whether there is room or not: the task has waited for room.
@@ -37,11 +33,6 @@ impl<S> Socket<S> {
             Event::Close(frame) => return Ok(self.request_close(frame).1),
         }
         Ok(None)
-    }
-
-    /// Requests the Close frame of a sink that is closed.
-    fn start_close(&mut self) -> Option<Waker> {
-        self.request_close(close_frame()).1
     }
 }
 
@@ -61,10 +52,6 @@ impl<S: Io> Socket<S> {
         }
         Poll::Ready(item)
     }
-}
-
-fn close_frame() -> CloseFrame {
-    CloseFrame::from_static(CloseCode::NORMAL, Text::from_static(""))
 }
 
 /// The received messages, as [`recv`](Self::recv) returns them. Ends after the first error.
@@ -100,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        wake(self.inner.start_close());
+        wake(self.inner.request_normal_close());
         self.inner.poll_until(Want::CloseSent, cx)
     }
 }
@@ -137,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WriteHalf<S> {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        wake(self.with_socket(Socket::start_close));
+        wake(self.with_socket(Socket::request_normal_close));
         self.poll_socket(|socket| socket.poll_until(Want::CloseSent, cx))
     }
 }
@@ -356,7 +343,7 @@ impl Sink<Message> for HandleSink {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.as_mut().poll_ready(cx))?;
-        self.handle.request_close(close_frame());
+        self.handle.request_close(normal_close());
         Poll::Ready(Ok(()))
     }
 }

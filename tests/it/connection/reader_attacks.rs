@@ -444,7 +444,8 @@ async fn a_stream_continues_a_message_that_has_begun_as_a_whole() {
     }
 }
 
-/// The other half discards what still arrives. A reader must not continue behind a gap, nor with another message.
+/// The other half discards the rest of the message. The reader must not continue behind the gap, or with the next
+/// message.
 #[tokio::test(start_paused = true)]
 async fn a_reader_beside_a_close_of_the_other_half_gets_no_message_with_a_gap() {
     for role in ROLES {

@@ -521,7 +521,7 @@ async fn everything_that_was_flushed_can_be_decoded() {
     }
 }
 
-/// A writer that was leaked must not hold up the connection for ever.
+/// A leaked writer must not delay the connection without a limit.
 #[tokio::test(start_paused = true)]
 async fn a_leaked_writer_fails_the_connection_with_the_next_message() {
     for role in ROLES {

@@ -21,7 +21,7 @@ use super::tasks::Tasks;
 /// The source of decisions: a number below the limit.
 type Draw<'a> = Rc<RefCell<dyn FnMut(usize) -> usize + 'a>>;
 
-/// A sent message, in parts of which some were perhaps not accepted.
+/// A sent message. Its last parts may not have been accepted.
 #[derive(Debug)]
 struct Sent {
     is_text: bool,
@@ -479,7 +479,7 @@ impl Log {
                 );
             };
             let lost = behind[..found].iter().find(|sent| sent.certain);
-            // A reader that was dropped leaves nothing of a message of which it has read nothing but the end.
+            // A dropped reader may have read only the end of its message, and then no bytes remain.
             assert!(lost.is_none(), "lost before {place}: {lost:?}");
             next[source] += found + 1;
         }

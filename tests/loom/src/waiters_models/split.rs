@@ -103,7 +103,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Writes and reads as far as the stream goes, whatever the task waits for.
+    /// Writes and reads as far as the stream allows, for either side.
     fn drive(&mut self, cx: &mut Context<'_>) {
         while self.queued > 0 && self.stream.poll(Write, cx).is_ready() {
             self.queued -= 1;
