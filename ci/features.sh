@@ -11,6 +11,8 @@ cargo hack clippy --quiet --each-feature --exclude-features default -- -D warnin
 # The features of the last group only add implementations: with all of them, or with none.
 cargo hack clippy --quiet --feature-powerset --exclude-features default \
     --group-features json,serde,stream,tracing -- -D warnings
+# The errors of a build without a feature name it.
+cargo test --quiet --test it -- wss_names_the_features
 tree=$(cargo tree --no-default-features --edges normal --prefix none)
 if grep '^tokio' <<<"$tree"; then
     echo "features: a build without features depends on tokio" >&2

@@ -149,6 +149,11 @@ mod message;
 pub mod net;
 mod payload;
 pub mod protocol;
+#[cfg(feature = "proxy")]
+pub mod proxy;
+#[cfg(all(feature = "client", not(feature = "proxy")))]
+#[path = "proxy/absent.rs"]
+mod proxy;
 #[cfg(feature = "serde")]
 mod serde_impls;
 #[cfg(feature = "server")]
@@ -161,6 +166,11 @@ pub mod simd;
 #[cfg(feature = "tokio")]
 mod sync;
 mod text;
+#[cfg(all(feature = "rustls", any(feature = "client", feature = "server")))]
+pub mod tls;
+#[cfg(all(not(feature = "rustls"), any(feature = "client", feature = "server")))]
+#[path = "tls/absent.rs"]
+mod tls;
 pub mod utf8;
 
 #[cfg(feature = "client")]
@@ -181,11 +191,17 @@ pub use connection::{
 #[doc(inline)]
 pub use connection::{Events, HandleSink};
 #[doc(inline)]
-pub use error::{AddressError, Error, Fault, JsonError, JsonErrorKind, Timeout};
+pub use error::{
+    AddressError, Error, Fault, JsonError, JsonErrorKind, ProxyError, ProxyFailure, Timeout,
+};
 #[doc(inline)]
 pub use frame::{CloseCode, CloseFrame, Frame, ProtocolError, Role, SendError};
 #[doc(inline)]
-pub use handshake::{Origins, client::Offer, server::Policy};
+pub use handshake::{
+    Origins,
+    client::{IntoTarget, Offer},
+    server::Policy,
+};
 #[doc(inline)]
 pub use message::{Message, MessageRef};
 #[doc(inline)]

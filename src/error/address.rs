@@ -6,14 +6,23 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AddressError {
-    /// The host that has no address, the host and port that accept no connection, or the address on which a server
-    /// cannot listen.
+    /// The host that has no address, the host and port of the peer, or the address on which a server cannot listen.
     pub address: String,
     /// The error of the operating system. If a host has several addresses, the error of the last one.
     pub error: io::Error,
 }
 
 impl AddressError {
+    /// Creates an error for a host and a port. An IPv6 address gets brackets.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_host(host: &str, port: u16, error: io::Error) -> Self {
+        let address = match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        Self { address, error }
+    }
+
     /// Creates an error for the address of a listener, which is usually a string.
     #[cfg(feature = "server")]
     pub(super) fn of_listener(address: &dyn fmt::Debug, error: io::Error) -> Self {

@@ -60,7 +60,8 @@ impl From<Error> for io::Error {
     /// | error | kind |
     /// | --- | --- |
     /// | [`Error::Io`] | the same error |
-    /// | [`Error::Resolve`], [`Error::Connect`], [`Error::Listen`] | the kind of the error within |
+    /// | [`Error::Resolve`], [`Error::Connect`], [`Error::Tls`], [`Error::Listen`] | the kind of the error within |
+    /// | [`Error::Proxy`] | the kind of the error within, or `ConnectionRefused` |
     /// | [`Error::Protocol`], [`Error::Json`] of a received message | `InvalidData` |
     /// | [`Error::Closed`] after a clean end, [`SendError::Closed`] | `BrokenPipe` |
     /// | [`Error::Closed`] without a Close frame of the peer, [`Error::ClosedInHandshake`] | `UnexpectedEof` |
@@ -86,9 +87,13 @@ impl From<Error> for io::Error {
 fn kind(error: &Error) -> ErrorKind {
     match error {
         Error::Io(error) => error.kind(),
-        Error::Resolve(address) | Error::Connect(address) | Error::Listen(address) => {
-            address.error.kind()
-        }
+        Error::Resolve(address)
+        | Error::Connect(address)
+        | Error::Tls(address)
+        | Error::Listen(address) => address.error.kind(),
+        Error::Proxy(error) => error
+            .io_error()
+            .map_or(ErrorKind::ConnectionRefused, io::Error::kind),
         Error::Json(error) if error.kind() == JsonErrorKind::Serialize => ErrorKind::InvalidInput,
         Error::Protocol(_) | Error::Json(_) => ErrorKind::InvalidData,
         Error::Closed(closed) => kind_of_closed(closed),

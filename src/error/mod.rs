@@ -3,6 +3,7 @@
 mod address;
 mod conversions;
 mod json;
+mod proxy;
 mod timeout;
 
 use std::{error, fmt, io};
@@ -15,6 +16,7 @@ pub(crate) use self::json::JsonFault;
 pub use self::{
     address::AddressError,
     json::{JsonError, JsonErrorKind},
+    proxy::{ProxyError, ProxyFailure},
     timeout::Timeout,
 };
 use crate::{
@@ -61,6 +63,10 @@ pub enum Error {
     Resolve(Box<AddressError>),
     /// No address of the host accepts a connection.
     Connect(Box<AddressError>),
+    /// The TLS handshake with a server, or with a client, failed.
+    Tls(Box<AddressError>),
+    /// The proxy of the client opened no way to the server.
+    Proxy(Box<ProxyError>),
     /// The server cannot listen on the address.
     Listen(Box<AddressError>),
     /// A time limit of [`Config`](crate::Config) was reached.
@@ -150,20 +156,25 @@ impl Error {
     pub const fn io_error(&self) -> Option<&io::Error> {
         match self {
             Self::Io(error) => Some(error),
-            Self::Resolve(address) | Self::Connect(address) | Self::Listen(address) => {
-                Some(&address.error)
-            }
+            Self::Resolve(address)
+            | Self::Connect(address)
+            | Self::Tls(address)
+            | Self::Listen(address) => Some(&address.error),
+            Self::Proxy(error) => error.io_error(),
             _ => None,
         }
     }
 
     /// Returns whether a new connection to the same server may succeed: after a host that was not found or did
     /// not accept a connection, after a failure of the transport, after a timeout, after a lost connection, and
-    /// after a close code or an HTTP status that says so (1001, 1011 to 1014; 429, 5xx).
+    /// after a close code or an HTTP status that says so (1001, 1011 to 1014; 429, 5xx). An invalid certificate is not
+    /// retryable.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Resolve(_) | Self::Connect(_) | Self::ClosedInHandshake(_) => true,
             Self::Io(_) | Self::Timeout(_) => true,
+            Self::Tls(address) => !is_tls_violation(address),
+            Self::Proxy(error) => error.is_retryable(),
             Self::Closed(closed) => matches!(
                 closed.code(),
                 CloseCode::GOING_AWAY
@@ -187,10 +198,12 @@ impl Error {
             Self::Json(error) if error.kind() != JsonErrorKind::Serialize => Fault::Peer,
             Self::Handshake(error) if error.is_peer_fault() => Fault::Peer,
             Self::Handshake(error) if error.response().is_some_and(is_temporary) => Fault::Peer,
+            Self::Tls(address) if is_tls_violation(address) => Fault::Peer,
             Self::Handshake(_) | Self::Send(_) | Self::Listen(_) => Fault::Local,
             Self::Json(_) | Self::Unsupported(_) | Self::Other(_) => Fault::Local,
             Self::Resolve(_) | Self::Connect(_) | Self::ClosedInHandshake(_) => Fault::Transport,
             Self::Closed(_) | Self::Timeout(_) | Self::Io(_) => Fault::Transport,
+            Self::Tls(_) | Self::Proxy(_) => Fault::Transport,
         }
     }
 }
@@ -199,6 +212,11 @@ impl Error {
 fn is_temporary(response: &Response<Bytes>) -> bool {
     let status = response.status();
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+/// Returns whether rustls refused the peer, or the peer refused this side. An error of the transport has another kind.
+fn is_tls_violation(address: &AddressError) -> bool {
+    address.error.kind() == io::ErrorKind::InvalidData
 }
 
 impl fmt::Display for Error {
@@ -220,6 +238,11 @@ impl fmt::Display for Error {
             }
             Self::Resolve(address) => write!(f, "cannot resolve {address}"),
             Self::Connect(address) => write!(f, "cannot connect to {address}"),
+            Self::Tls(tls) => {
+                let AddressError { address, error } = &**tls;
+                write!(f, "the TLS handshake with {address} failed: {error}")
+            }
+            Self::Proxy(error) => error.fmt(f),
             Self::Listen(address) => write!(f, "cannot listen on {address}"),
             Self::Timeout(timeout) => timeout.fmt(f),
             Self::Io(error) => write!(f, "transport failed: {error}"),

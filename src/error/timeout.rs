@@ -14,6 +14,17 @@ pub enum Timeout {
         /// The limit.
         limit: Duration,
     },
+    /// A proxy took longer than [`Config::open_timeout`](crate::Config::open_timeout) to open the way to the server.
+    Proxy {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The TLS handshake before the opening handshake took longer than
+    /// [`Config::open_timeout`](crate::Config::open_timeout).
+    Tls {
+        /// The limit.
+        limit: Duration,
+    },
     /// The opening handshake took longer than [`Config::open_timeout`](crate::Config::open_timeout).
     Open {
         /// The limit.
@@ -47,6 +58,8 @@ impl Timeout {
     pub const fn limit(self) -> Duration {
         match self {
             Self::Connect { limit }
+            | Self::Proxy { limit }
+            | Self::Tls { limit }
             | Self::Open { limit, .. }
             | Self::Close { limit }
             | Self::Ping { limit, .. }
@@ -62,6 +75,14 @@ impl fmt::Display for Timeout {
             Self::Connect { .. } => {
                 write!(f, "cannot connect within {limit} (Config::open_timeout)")
             }
+            Self::Proxy { .. } => write!(
+                f,
+                "the proxy opened no way to the server within {limit} (Config::open_timeout)"
+            ),
+            Self::Tls { .. } => write!(
+                f,
+                "no end of the TLS handshake within {limit} (Config::open_timeout)"
+            ),
             Self::Open {
                 role: Role::Client, ..
             } => write!(

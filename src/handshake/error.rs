@@ -165,6 +165,14 @@ pub enum HandshakeError {
     /// The server answered with a status other than 101. Contains the status, the headers and the part of
     /// the body that was read.
     Refused(Box<Response<Bytes>>),
+    /// The server redirected, and the redirect is not followed, although
+    /// [`max_redirects`](crate::ClientBuilder::max_redirects) allows redirects.
+    Redirect {
+        /// The target of the redirect, without user info.
+        to: Excerpt,
+        /// The reason.
+        reason: &'static str,
+    },
     /// `Sec-WebSocket-Accept` does not match our key (RFC 6455 §4.1).
     AcceptMismatch {
         /// The value that matches the key of the request.
@@ -237,6 +245,7 @@ impl HandshakeError {
             Self::OriginNotAllowed(_) | Self::OriginRequired => StatusCode::FORBIDDEN,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(_)
+            | Self::Redirect { .. }
             | Self::AcceptMismatch { .. }
             | Self::SubprotocolNotOffered(_)
             | Self::ExtensionNotOffered(_)
@@ -264,6 +273,7 @@ impl HandshakeError {
                 | Self::SubprotocolRequired { .. }
                 | Self::Unavailable { .. }
                 | Self::Refused(_)
+                | Self::Redirect { .. }
                 | Self::Uri(_)
                 | Self::ReservedHeader(_)
                 | Self::InvalidSetting { .. }
@@ -362,7 +372,7 @@ mod tests {
         let error = HandshakeError::refused(head, Bytes::new());
         assert_eq!(
             error.to_string(),
-            r#"the server answered 301 Moved Permanently to "***@example.com/", not 101; redirects are not followed"#
+            r#"the server answered 301 Moved Permanently to "***@example.com/", not 101; redirects are not followed (ClientBuilder::max_redirects)"#
         );
     }
 }

@@ -57,6 +57,8 @@ mod extensions;
 pub mod head;
 mod headers;
 mod origin;
+#[cfg(feature = "client")]
+pub(crate) mod redirect;
 pub mod server;
 mod start;
 mod uri;

@@ -91,6 +91,28 @@ impl Target {
         Some((name, password))
     }
 
+    /// Returns host and port as they stand in the URI.
+    #[cfg(feature = "client")]
+    pub(super) const fn authority(&self) -> &impl fmt::Display {
+        &self.authority
+    }
+
+    /// Returns whether scheme, host and port are those of `other` (RFC 6454 §4).
+    #[cfg(feature = "client")]
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        let origin = |it: &Self| (it.is_secure, it.port());
+        origin(self) == origin(other) && self.host() == other.host()
+    }
+
+    /// Returns the target with the credentials of `other`, if both have one origin.
+    #[cfg(feature = "client")]
+    pub(super) fn with_credentials_of(mut self, other: &Self) -> Self {
+        if self.has_origin_of(other) {
+            self.credentials.clone_from(&other.credentials);
+        }
+        self
+    }
+
     fn default_port(&self) -> u16 {
         if self.is_secure { 443 } else { 80 }
     }

@@ -1,6 +1,7 @@
 //! [`Io`]: the transport inside a [`Stream`](super::Stream).
 
 use std::{
+    any::Any,
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
@@ -15,36 +16,69 @@ use tokio::{
 /// A TCP socket, or a stream of another type.
 pub(crate) enum Io {
     Tcp(TcpStream),
-    Other(Box<Other>),
+    Other(Box<dyn Transport>),
 }
 
-/// A stream of another type, for example of TLS.
-pub(crate) struct Other {
-    stream: Box<dyn Transport>,
-    pub(super) peer_addr: Option<SocketAddr>,
+/// A stream that is not a TCP socket.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Any + Send + Unpin {
+    /// Returns the TCP socket that carries the stream.
+    fn tcp(&self) -> Option<&TcpStream>;
+
+    /// Returns the address of [`set_peer_addr`](Self::set_peer_addr).
+    fn peer_addr(&self) -> Option<SocketAddr>;
+
+    /// Sets the address of the peer, if the stream has no TCP socket.
+    fn set_peer_addr(&mut self, addr: SocketAddr);
 }
 
-/// The bounds of a stream that is not a TCP socket.
-trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A stream of a type that this crate does not know.
+struct Opaque<S> {
+    stream: S,
+    peer_addr: Option<SocketAddr>,
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for Opaque<S> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.peer_addr
+    }
+
+    fn set_peer_addr(&mut self, addr: SocketAddr) {
+        self.peer_addr = Some(addr);
+    }
+}
 
 impl Io {
-    pub(super) fn other(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self::Other(Box::new(Other {
-            stream: Box::new(stream),
+    pub(super) fn opaque(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self::Other(Box::new(Opaque {
+            stream,
             peer_addr: None,
         }))
     }
 
-    /// Returns the TCP socket.
-    pub(super) fn tcp(&self) -> io::Result<&TcpStream> {
+    /// Returns the TCP socket that carries the stream.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(tcp) => Ok(tcp),
-            Self::Other(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the stream is not a TCP socket",
-            )),
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Other(other) => other.tcp(),
+        }
+    }
+
+    /// Returns the address that [`set_peer_addr`](Self::set_peer_addr) set.
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Other(other) => other.peer_addr(),
+        }
+    }
+
+    /// Sets the address of the peer, if the stream has no TCP socket.
+    pub(crate) fn set_peer_addr(&mut self, addr: SocketAddr) {
+        if let Self::Other(other) = self {
+            other.set_peer_addr(addr);
         }
     }
 }
@@ -58,7 +92,7 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Other(other) => Pin::new(&mut *other.stream).poll_read(cx, buf),
+            Self::Other(other) => Pin::new(&mut **other).poll_read(cx, buf),
         }
     }
 }
@@ -72,7 +106,7 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Other(other) => Pin::new(&mut *other.stream).poll_write(cx, buf),
+            Self::Other(other) => Pin::new(&mut **other).poll_write(cx, buf),
         }
     }
 
@@ -80,14 +114,14 @@ impl AsyncWrite for Io {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Other(other) => Pin::new(&mut *other.stream).poll_flush(cx),
+            Self::Other(other) => Pin::new(&mut **other).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Other(other) => Pin::new(&mut *other.stream).poll_shutdown(cx),
+            Self::Other(other) => Pin::new(&mut **other).poll_shutdown(cx),
         }
     }
 
@@ -99,14 +133,54 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Self::Other(other) => Pin::new(&mut *other.stream).poll_write_vectored(cx, bufs),
+            Self::Other(other) => Pin::new(&mut **other).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.is_write_vectored(),
-            Self::Other(other) => other.stream.is_write_vectored(),
+            Self::Other(other) => other.is_write_vectored(),
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Opaque<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Opaque<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }

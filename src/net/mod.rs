@@ -5,18 +5,23 @@
     expect(dead_code, reason = "only `serve` polls handlers")
 )]
 pub(crate) mod cork;
-mod io;
+#[cfg(feature = "client")]
+pub(crate) mod dial;
+pub(crate) mod io;
 #[cfg(feature = "server")]
 pub(crate) mod listener;
 pub(crate) mod opening;
 #[cfg(feature = "server")]
 pub(crate) mod served;
+#[cfg(all(feature = "client", not(unix)))]
+#[path = "no_unix.rs"]
+mod unix;
 #[cfg(unix)]
 mod unix;
 
 use std::{
     fmt,
-    io::{IoSlice, Result},
+    io::{Error, ErrorKind, IoSlice, Result},
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -51,17 +56,13 @@ impl Stream {
     /// `stream` should have vectored writes, so that small messages share a write without a copy. A TCP socket
     /// below `stream` should have Nagle's algorithm disabled ([`TcpStream::set_nodelay`]).
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self(Cork::new(Io::other(stream)))
+        Self(Cork::new(Io::opaque(stream)))
     }
 
-    /// Sets the address that [`peer_addr`](Self::peer_addr) returns, for a stream that is not a TCP socket.
+    /// Sets the address that [`peer_addr`](Self::peer_addr) returns, for a stream without a TCP socket.
     #[must_use]
     pub fn with_peer_addr(self, addr: SocketAddr) -> Self {
-        self.0.with_io(|io| {
-            if let Io::Other(other) = io {
-                other.peer_addr = Some(addr);
-            }
-        });
+        self.0.with_io(|io| io.set_peer_addr(addr));
         self
     }
 
@@ -69,8 +70,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::local_addr`], and [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP
-    /// socket.
+    /// As [`TcpStream::local_addr`], and [`Unsupported`](ErrorKind::Unsupported) if the stream has no TCP socket.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         self.with_tcp(TcpStream::local_addr)?
     }
@@ -79,28 +79,30 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::peer_addr`], and [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP
-    /// socket and has no address of [`with_peer_addr`](Self::with_peer_addr).
+    /// As [`TcpStream::peer_addr`], and [`Unsupported`](ErrorKind::Unsupported) if the stream has no TCP
+    /// socket and no address of [`with_peer_addr`](Self::with_peer_addr).
     pub fn peer_addr(&self) -> Result<SocketAddr> {
-        match self.0.with_io(|io| match io {
-            Io::Tcp(_) => None,
-            Io::Other(other) => other.peer_addr,
-        }) {
+        match self.0.with_io(|io| io.peer_addr()) {
             Some(Some(addr)) => Ok(addr),
             _ => self.with_tcp(TcpStream::peer_addr)?,
         }
     }
 
-    /// Calls `look` with the TCP stream, for example to read or set its options. `look` must not use this `Stream`.
+    /// Calls `look` with the TCP socket, for example to read or set its options. The socket may be below TLS. `look`
+    /// must not use this `Stream`.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](std::io::ErrorKind::Unsupported) if the stream is not a TCP socket, and
-    /// [`NotConnected`](std::io::ErrorKind::NotConnected) once the socket is closed.
+    /// [`Unsupported`](ErrorKind::Unsupported) if the stream has no TCP socket, and
+    /// [`NotConnected`](ErrorKind::NotConnected) once the socket is closed.
     pub fn with_tcp<T>(&self, look: impl FnOnce(&TcpStream) -> T) -> Result<T> {
         match self.0.with_io(|io| io.tcp().map(look)) {
-            Some(looked) => looked,
-            None => Err(std::io::ErrorKind::NotConnected.into()),
+            Some(Some(looked)) => Ok(looked),
+            Some(None) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "the stream has no TCP socket",
+            )),
+            None => Err(ErrorKind::NotConnected.into()),
         }
     }
 
@@ -112,9 +114,25 @@ impl Stream {
     pub fn into_tcp(self) -> std::result::Result<TcpStream, Self> {
         match self.0.take_io() {
             Some(Io::Tcp(tcp)) => Ok(tcp),
-            Some(other) => Err(Self(Cork::new(other))),
+            Some(other) => Err(Self::from_io(other)),
             None => Err(self),
         }
+    }
+
+    pub(crate) fn from_io(io: Io) -> Self {
+        Self(Cork::new(io))
+    }
+
+    /// Returns the transport. A stream that belongs to a connection is a transport itself.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn into_io(self) -> Io {
+        self.0.take_io().unwrap_or_else(|| Io::opaque(self))
+    }
+
+    /// Calls `look` with the transport. Returns `None` once the transport is closed.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn with_io<T>(&self, look: impl FnOnce(&Io) -> T) -> Option<T> {
+        self.0.with_io(|io| look(io))
     }
 }
 

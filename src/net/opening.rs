@@ -27,14 +27,30 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Returns the deadline for the connect before the handshake, which has the same limit.
+    /// Returns the same deadline for the connect before the handshake.
     #[cfg(feature = "client")]
     pub(crate) const fn of_connect(self) -> Self {
         let limit = self.timeout.limit();
-        Self {
-            timeout: Timeout::Connect { limit },
-            ..self
-        }
+        self.with_timeout(Timeout::Connect { limit })
+    }
+
+    /// Returns the same deadline for the handshake with a proxy.
+    #[cfg(feature = "proxy")]
+    pub(crate) const fn of_proxy(self) -> Self {
+        let limit = self.timeout.limit();
+        self.with_timeout(Timeout::Proxy { limit })
+    }
+
+    /// Returns the same deadline for the TLS handshake.
+    #[cfg(feature = "client")]
+    pub(crate) const fn of_tls(self) -> Self {
+        let limit = self.timeout.limit();
+        self.with_timeout(Timeout::Tls { limit })
+    }
+
+    #[cfg(feature = "client")]
+    const fn with_timeout(self, timeout: Timeout) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Returns the error of a handshake that is not complete at the deadline.

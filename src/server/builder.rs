@@ -23,6 +23,7 @@ use crate::{
         server::{self, Policy, RequestHead},
     },
     net::{Listener, Stream, listener::Listeners},
+    tls::ServerTls,
 };
 
 /// The options of a server.
@@ -64,6 +65,7 @@ pub(super) struct Options {
     pub(super) limits: Limits,
     pub(super) report: Report,
     wrap: Option<Arc<dyn Fn(Stream) -> Wrapping + Send + Sync>>,
+    tls: ServerTls,
 }
 
 impl ServerBuilder {
@@ -164,10 +166,22 @@ impl ServerBuilder {
         self
     }
 
-    /// Passes each accepted stream through `wrap` before the opening handshake, for example to accept TLS. Default:
-    /// no function.
+    /// Accepts TLS on each accepted stream, for `wss://`. Default: `ws://`.
     ///
-    /// [`Config::open_timeout`] includes the time of `wrap`. The guide on TLS has a program.
+    /// [`Config::open_timeout`] includes the TLS handshake. ALPN accepts `http/1.1` in place of the protocols of `config`.
+    /// The streams of [`accept`](Self::accept) and [`begin`](Self::begin) are not changed: call
+    /// [`tls::accept`](crate::tls::accept) before.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(mut self, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+        self.options_mut().tls = ServerTls::new(&config.into());
+        self
+    }
+
+    /// Passes each accepted stream through `wrap` before TLS and the opening handshake, for example to read the header of
+    /// a proxy. Default: no function.
+    ///
+    /// [`Config::open_timeout`] includes the time of `wrap`.
     #[must_use]
     pub fn wrap_streams<W, F>(mut self, wrap: W) -> Self
     where
@@ -298,12 +312,13 @@ impl ServerBuilder {
 }
 
 impl Options {
-    /// Wraps an accepted stream.
-    pub(super) async fn wrap(&self, stream: Stream) -> io::Result<Stream> {
-        match &self.wrap {
-            Some(wrap) => wrap(stream).await,
-            None => Ok(stream),
-        }
+    /// Wraps an accepted stream, and accepts TLS on it.
+    pub(super) async fn wrap(&self, stream: Stream) -> Result<Stream, Error> {
+        let stream = match &self.wrap {
+            Some(wrap) => wrap(stream).await?,
+            None => stream,
+        };
+        self.tls.accept(stream).await
     }
 }
 
@@ -315,6 +330,7 @@ impl Default for Options {
             limits: Limits::default(),
             report: Report::default(),
             wrap: None,
+            tls: ServerTls::default(),
         }
     }
 }

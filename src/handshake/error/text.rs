@@ -74,6 +74,9 @@ impl fmt::Display for HandshakeError {
             Self::Unavailable { reason } => write!(f, "the server is unavailable: {reason}"),
             Self::DuplicateSubprotocol(name) => write!(f, "subprotocol {name} is offered twice"),
             Self::Refused(response) => fmt_refusal(response, f),
+            Self::Redirect { to, reason } => {
+                write!(f, "the server redirects to {to}: {reason}")
+            }
             Self::AcceptMismatch { expected, got } => {
                 write!(f, "Sec-WebSocket-Accept is {got}, expected {expected}")
             }
@@ -125,7 +128,7 @@ fn fmt_refusal(response: &Response<Bytes>, f: &mut fmt::Formatter<'_>) -> fmt::R
     match location.filter(|_| response.status().is_redirection()) {
         Some(target) => write!(
             f,
-            " to {}, not 101; redirects are not followed",
+            " to {}, not 101; redirects are not followed (ClientBuilder::max_redirects)",
             Excerpt::without_user_info(target.as_bytes())
         )?,
         None => f.write_str(", not 101")?,

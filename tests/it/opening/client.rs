@@ -371,14 +371,6 @@ async fn a_uri_that_cannot_be_used_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn wss_says_that_it_needs_tls() {
-    let error = error_of(wsimd::connect("wss://localhost/").await);
-    assert!(matches!(error, Error::Unsupported(what) if what.contains("TLS")));
-    assert!(error.to_string().contains("wss"), "{error}");
-    assert_eq!(error.fault(), Fault::Local);
-}
-
-#[tokio::test]
 async fn a_handshake_over_a_stream_of_the_callers_takes_wss() {
     let (_, (_, request)) =
         meet(&ClientBuilder::new(), &ServerBuilder::new(), "wss://h:443/").await;
