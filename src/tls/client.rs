@@ -6,7 +6,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::TlsConnector;
 
-use super::{HTTP_1_1, config::provider, roots, stream::Tls};
+use super::{HTTP_1_1, config::provider, explain, roots, stream::Tls};
 use crate::{
     error::{AddressError, Error},
     net::Stream,
@@ -34,7 +34,10 @@ pub async fn connect(stream: Stream, host: &str, config: Arc<ClientConfig>) -> i
     let name = ServerName::try_from(name.to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(with_alpn(&config));
-    let tls = connector.connect(name, stream.into_io()).await?;
+    let tls = connector
+        .connect(name, stream.into_io())
+        .await
+        .map_err(explain)?;
     Ok(Tls::new(tls.into()).into())
 }
 

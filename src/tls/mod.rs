@@ -43,6 +43,8 @@ mod roots;
 mod server;
 mod stream;
 
+use std::io;
+
 #[cfg(feature = "client")]
 pub(crate) use self::client::ClientTls;
 #[cfg(feature = "client")]
@@ -56,6 +58,18 @@ pub use self::{
     stream::{inspect, server_name},
 };
 pub use rustls;
+use rustls::InvalidMessage;
 
 /// The only protocol of a connection, for ALPN.
 const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Names the likely cause of an error for which rustls names only the wrong byte.
+fn explain(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            io::Error::new(error.kind(), format!("{error} (does the peer speak TLS?)"))
+        }
+        _ => error,
+    }
+}

@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
-use super::{HTTP_1_1, stream::Tls};
+use super::{HTTP_1_1, explain, stream::Tls};
 use crate::{
     error::{AddressError, Error},
     net::Stream,
@@ -27,7 +27,7 @@ use crate::{
 /// Dropping the future aborts the handshake and drops the stream.
 pub async fn accept(stream: Stream, config: Arc<ServerConfig>) -> io::Result<Stream> {
     let acceptor = TlsAcceptor::from(with_alpn(&config));
-    let tls = acceptor.accept(stream.into_io()).await?;
+    let tls = acceptor.accept(stream.into_io()).await.map_err(explain)?;
     Ok(Tls::new(tls.into()).into())
 }
 

@@ -12,6 +12,7 @@ mod endpoint;
 mod errors;
 #[cfg(feature = "json")]
 mod json;
+mod network;
 mod opening;
 mod rfc6455;
 mod rfc7692;

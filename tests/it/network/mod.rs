@@ -1,0 +1,11 @@
+//! The network of a client: TLS on both sides, addresses, redirects, and the values that name a server.
+
+#[cfg(feature = "ring")]
+mod certificates;
+mod connecting;
+mod redirects;
+mod targets;
+#[cfg(feature = "ring")]
+mod tls;
+#[cfg(feature = "ring")]
+mod tls_ends;
