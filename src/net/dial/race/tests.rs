@@ -5,7 +5,7 @@ use tokio::time::sleep;
 use super::*;
 
 /// The log of a race: the addresses and the milliseconds at which their attempts started or were dropped.
-type Log = Rc<RefCell<Vec<(u64, &'static str, SocketAddr)>>>;
+type Log = Rc<RefCell<Vec<(u128, &'static str, SocketAddr)>>>;
 
 /// The outcome of an attempt.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ struct Attempt {
 
 impl Attempt {
     fn note(&self, event: &'static str) {
-        let at = self.start.elapsed().as_millis() as u64;
+        let at = self.start.elapsed().as_millis();
         self.log.borrow_mut().push((at, event, self.addr));
     }
 }
@@ -49,8 +49,8 @@ async fn run(
     fates: &[(SocketAddr, Fate)],
 ) -> (
     io::Result<SocketAddr>,
-    u64,
-    Vec<(u64, &'static str, SocketAddr)>,
+    u128,
+    Vec<(u128, &'static str, SocketAddr)>,
 ) {
     let start = Instant::now();
     let log = Log::default();
@@ -79,7 +79,7 @@ async fn run(
     };
     let addresses = fates.iter().map(|(addr, _)| *addr).collect();
     let winner = race(addresses, connect).await;
-    let time = start.elapsed().as_millis() as u64;
+    let time = start.elapsed().as_millis();
     let log = log.take();
     (winner, time, log)
 }
