@@ -58,7 +58,7 @@ step-%:
 		$(MAKE) --no-print-directory $* BACKENDS=scalar CONNECTIONS=2000; \
 		printf '== %s: ok after %d s\n' $* $$SECONDS
 
-readme: ## (1 min) the programs of the README and two guides compile in fresh projects; relative links resolve
+readme: ## (1 min) the programs of the README and of a guide compile in fresh projects; relative links resolve
 	ci/readme.sh
 
 features: ## (30 s) each set of features builds; without features nothing needs tokio (installs cargo-hack)
@@ -82,7 +82,7 @@ loom: ## (1 min) locks and wake-ups that tasks share, in every order up to a bou
 fuzz-test: ## (20 s) the fuzz targets over their seeds, as plain tests on stable Rust
 	cd fuzz && cargo test
 
-frameworks: ## (10 s) the examples with hyper, axum and rustls, over real sockets
+frameworks: ## (10 s) the examples with hyper and axum, over real sockets
 	cargo test --package wsimd-frameworks
 
 bench-smoke: ## (30 s) every benchmark once, as a test

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pastes the programs of the README and of two guides into fresh projects, one for each page. A project has the
+# Pastes the programs of the README and of a guide into fresh projects, one for each page. A project has the
 # dependencies of its page and must compile without a warning. Then checks the relative links of all pages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,7 @@ blocks() {
         inside && (!wanted || number == wanted)' "$1"
 }
 
-for page in README.md src/guides/tls.md src/guides/axum_and_hyper.md; do
+for page in README.md src/guides/axum_and_hyper.md; do
     name=$(basename "$page" .md)
     project=$work/$name
     mkdir -p "$project/src/bin"

@@ -12,7 +12,7 @@
 //! | [`closing_and_errors`] | the end of a connection, errors, retries |
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
 //! | [`compression`] | permessage-deflate: levels, memory, security |
-//! | [`tls`] | `wss://` with a TLS stream of your own |
+//! | [`tls`] | `wss://` with rustls, with the features of TLS |
 //! | [`authentication`] | who may connect, 401, routing by path |
 //! | [`deployment`] | proxies, limits, systemd, health checks, shutdown |
 //! | [`axum_and_hyper`] | a connection out of an HTTP server |
@@ -46,6 +46,7 @@ pub mod closing_and_errors {}
 pub mod limits_and_memory {}
 #[doc = include_str!("guides/compression.md")]
 pub mod compression {}
+#[cfg(feature = "rustls")]
 #[doc = include_str!("guides/tls.md")]
 pub mod tls {}
 #[doc = include_str!("guides/authentication.md")]

@@ -56,6 +56,7 @@
 //! | --- | --- |
 //! | open a connection | [`connect`], [`ClientBuilder`] with an [`Offer`] |
 //! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] with a [`Policy`] |
+//! | use `wss://` | the features of [`tls`](guides::tls) |
 //! | answer a request before the upgrade | [`Server::serve_openings`], [`Opening`] |
 //! | shut a server down | [`Serve::with_graceful_shutdown`], [`ServerHandle`] |
 //! | set limits and timeouts | [`Config`], [`ServerBuilder`] |
@@ -112,9 +113,12 @@
 //! | `serde` | no | `Serialize` and `Deserialize` for [`Message`], [`Text`] and Close frames |
 //! | `stream` | no | `Stream` and `Sink` for [`WebSocket`], its halves and handles |
 //! | `tracing` | no | events and a span for each connection under [`serve`] |
+//! | `ring`, `aws-lc-rs` | no | the cryptography of [`tls`] |
+//! | `rustls-platform-verifier`, `rustls-native-roots`, `rustls-webpki-roots` | no | root certificates for `wss://` |
+//! | `rustls` | with each of these | [`tls`], with a configuration of your own |
+//! | `proxy` | no | HTTP CONNECT and SOCKS5 for a client, also those of the environment |
+//! | `reconnect` | no | [`ClientBuilder::reconnect`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
-//!
-//! There is no TLS yet: [`connect`] takes `ws://` only. A TLS stream of your own [works](guides::tls).
 //!
 //! Features are additive. Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`],
 //! [`simd`] and [`utf8`] remain, and the crate does not depend on tokio.

@@ -9,6 +9,8 @@ mod gate;
 mod proxy;
 #[cfg(feature = "json")]
 mod ticker;
+#[cfg(all(feature = "ring", feature = "rustls-platform-verifier"))]
+mod wss;
 
 use std::{
     env,
