@@ -13,6 +13,7 @@
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
 //! | [`compression`] | permessage-deflate: levels, memory, security |
 //! | [`tls`] | `wss://` with rustls, with the features of TLS |
+//! | [`proxies`] | HTTP CONNECT, SOCKS5, the environment, with the feature `proxy` |
 //! | [`authentication`] | who may connect, 401, routing by path |
 //! | [`deployment`] | proxies, limits, systemd, health checks, shutdown |
 //! | [`axum_and_hyper`] | a connection out of an HTTP server |
@@ -49,6 +50,9 @@ pub mod compression {}
 #[cfg(feature = "rustls")]
 #[doc = include_str!("guides/tls.md")]
 pub mod tls {}
+#[cfg(feature = "proxy")]
+#[doc = include_str!("guides/proxies.md")]
+pub mod proxies {}
 #[doc = include_str!("guides/authentication.md")]
 pub mod authentication {}
 #[doc = include_str!("guides/deployment.md")]

@@ -75,6 +75,7 @@
 //! [Limits and memory](guides::limits_and_memory) ·
 //! [Compression](guides::compression) ·
 //! [TLS](guides::tls) ·
+//! [Proxies](guides::proxies) ·
 //! [Authentication](guides::authentication) ·
 //! [Deployment](guides::deployment) ·
 //! [axum and hyper](guides::axum_and_hyper) ·
@@ -210,6 +211,9 @@ pub use handshake::{
 pub use message::{Message, MessageRef};
 #[doc(inline)]
 pub use protocol::{Closed, Event, EventRef};
+#[cfg(feature = "proxy")]
+#[doc(inline)]
+pub use proxy::Proxy;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use server::{Accepted, Opening, Serve, Server, ServerBuilder, ServerHandle, accept, serve};

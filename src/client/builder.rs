@@ -97,6 +97,50 @@ impl ClientBuilder {
         self
     }
 
+    /// Connects to all servers by this proxy. Default: `None`, which connects directly.
+    ///
+    /// The proxy opens a tunnel, also for `ws://`, and resolves the name of the server unless its scheme is `socks5`.
+    /// [`addresses`](Self::addresses) and [`unix_socket`](Self::unix_socket) take precedence over a proxy.
+    ///
+    /// ```
+    /// use wsimd::{ClientBuilder, Proxy};
+    ///
+    /// let proxy = Proxy::parse("http://proxy.example.com:3128")?;
+    /// let builder = ClientBuilder::new().proxy(proxy);
+    /// # Ok::<(), wsimd::handshake::HandshakeError>(())
+    /// ```
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<Option<crate::proxy::Proxy>>) -> Self {
+        self.opener.proxies = Proxies::of(proxy.into());
+        self
+    }
+
+    /// Connects by the proxies of the environment, in place of [`proxy`](Self::proxy). Reads the environment once.
+    ///
+    /// | variable | for |
+    /// | --- | --- |
+    /// | `https_proxy`, `HTTPS_PROXY` | `wss://` |
+    /// | `http_proxy` | `ws://` |
+    /// | `all_proxy`, `ALL_PROXY` | both, if the variable above is not set |
+    /// | `no_proxy`, `NO_PROXY` | servers without a proxy |
+    ///
+    /// The rules are those of curl. Lower case precedes upper case, and an empty variable counts as unset. `HTTP_PROXY`
+    /// is ignored, because a header of a request sets it in a CGI program. [`Proxy::parse`](crate::proxy::Proxy::parse)
+    /// describes the values.
+    ///
+    /// `no_proxy` is a list of names, IP addresses, and networks such as `10.0.0.0/8`, without ports. A name stands for
+    /// its subdomains as well, and `*` for all servers. `localhost` needs an entry like any other name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for an invalid value, with the name of the variable. The error contains no credentials.
+    #[cfg(feature = "proxy")]
+    pub fn proxy_from_env(mut self) -> Result<Self, Error> {
+        self.opener.proxies = Proxies::from_env()?;
+        Ok(self)
+    }
+
     /// Connects from this address. Default: the system chooses.
     ///
     /// Addresses of the server of the other family are not used.
@@ -132,7 +176,7 @@ impl ClientBuilder {
     ///
     /// A program that connects to URIs of its users keeps them away from its own network in this way, also after
     /// redirects. The function sees the addresses to which this host connects. If a proxy connects to the server, that
-    /// is the address of the proxy.
+    /// is the address of the proxy. With a `socks5` proxy it sees the addresses of the server as well.
     ///
     /// ```
     /// let builder = wsimd::ClientBuilder::new().allow_addresses(|addr| !addr.ip().is_loopback());

@@ -147,16 +147,11 @@ impl Opener {
         if target.is_secure() {
             self.tls.prepare().await?;
         }
-        let Self {
-            dialer,
-            proxies,
-            tls,
-            ..
-        } = self;
-        let stream = match proxies.connect(target, dialer, tls, deadline).await? {
-            Some(stream) => stream,
+        let stream = match self.proxies.route(target, &self.dialer) {
+            // Boxed, so that a client without a proxy does not keep the memory of the steps.
+            Some(route) => Box::pin(route.connect(&self.tls, &self.config, deadline)).await?,
             None => {
-                let dialed = dialer.dial(target.host(), target.port());
+                let dialed = self.dialer.dial(target.host(), target.port());
                 with_deadline(deadline.of_connect(), dialed).await?
             }
         };

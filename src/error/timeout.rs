@@ -14,7 +14,8 @@ pub enum Timeout {
         /// The limit.
         limit: Duration,
     },
-    /// A proxy took longer than [`Config::open_timeout`](crate::Config::open_timeout) to open the way to the server.
+    /// Connecting to a proxy, and opening the way to the server by it, took longer than
+    /// [`Config::open_timeout`](crate::Config::open_timeout).
     Proxy {
         /// The limit.
         limit: Duration,

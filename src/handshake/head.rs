@@ -233,7 +233,8 @@ pub fn write_response(response: &Response<()>, output: &mut BytesMut) {
     write_headers(response.headers(), output);
 }
 
-fn write_headers(map: &HeaderMap, output: &mut BytesMut) {
+/// Writes header lines and the blank line that ends a head.
+pub(super) fn write_headers(map: &HeaderMap, output: &mut BytesMut) {
     // A user agent should send `Host` first (RFC 9110 §7.2).
     for value in map.get_all(headers::HOST) {
         write_header(headers::HOST, value, output);

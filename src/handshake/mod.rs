@@ -57,6 +57,8 @@ mod extensions;
 pub mod head;
 mod headers;
 mod origin;
+#[cfg(feature = "proxy")]
+pub(crate) mod proxy;
 #[cfg(feature = "client")]
 pub(crate) mod redirect;
 pub mod server;

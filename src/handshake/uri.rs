@@ -178,7 +178,8 @@ fn parse_path(path: &str, start: usize) -> Result<PathAndQuery, UriError> {
     })
 }
 
-fn parse_user_info(user_info: &str) -> Result<(String, String), UriError> {
+/// Returns user name and password, percent-decoded.
+pub(super) fn parse_user_info(user_info: &str) -> Result<(String, String), UriError> {
     let (name, password) = user_info.split_once(':').unwrap_or((user_info, ""));
     if name.is_empty() {
         return Err(UriError::EmptyUserName);

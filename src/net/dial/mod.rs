@@ -124,23 +124,29 @@ impl Dialer {
         race::race(race::interleave(addresses), |addr| self.connect(addr)).await
     }
 
-    /// Returns the addresses that may be used, of which there is at least one.
-    pub(crate) fn usable(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
-        if let Some(allow) = &self.allow {
-            addresses.retain(|addr| allow(*addr));
-            if addresses.is_empty() {
-                return Err(io::Error::new(
-                    io::ErrorKind::PermissionDenied,
-                    "ClientBuilder::allow_addresses allows none of its addresses",
-                ));
-            }
-        }
+    /// Returns the addresses to which a stream may be opened, at least one.
+    fn usable(&self, addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+        let mut addresses = self.allowed(addresses)?;
         if let Some(local) = self.local_addr {
             addresses.retain(|addr| addr.is_ipv4() == local.is_ipv4());
             if addresses.is_empty() {
                 return Err(io::Error::new(
                     io::ErrorKind::AddrNotAvailable,
                     "it has no address of the family of ClientBuilder::local_addr",
+                ));
+            }
+        }
+        Ok(addresses)
+    }
+
+    /// Returns the addresses that `ClientBuilder::allow_addresses` allows, at least one.
+    pub(crate) fn allowed(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+        if let Some(allow) = &self.allow {
+            addresses.retain(|addr| allow(*addr));
+            if addresses.is_empty() {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "ClientBuilder::allow_addresses allows none of its addresses",
                 ));
             }
         }
