@@ -17,19 +17,19 @@ use wsimd::tls::{
 };
 
 /// An authority, which signs certificates.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 /// A certificate and its key, in PEM.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) chain: String,
     pub(super) key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,7 +42,7 @@ impl Authority {
     }
 
     /// Signs a certificate for a name or an address, which `change` may change.
-    pub(super) fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    pub(crate) fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -53,12 +53,12 @@ impl Authority {
     }
 
     /// The configuration of a server for `localhost`.
-    pub(super) fn server(&self) -> ServerConfig {
+    pub(crate) fn server(&self) -> ServerConfig {
         self.sign("localhost", |_| {}).server()
     }
 
     /// The configuration of a client that trusts this authority.
-    pub(super) fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         tls::client_config(&self.pem).unwrap()
     }
 
@@ -110,7 +110,7 @@ impl Authority {
 }
 
 impl Identity {
-    pub(super) fn server(&self) -> ServerConfig {
+    pub(crate) fn server(&self) -> ServerConfig {
         tls::server_config(&self.chain, &self.key).unwrap()
     }
 

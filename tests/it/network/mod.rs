@@ -1,7 +1,7 @@
 //! The network of a client: TLS on both sides, addresses, redirects, and the values that name a server.
 
 #[cfg(feature = "ring")]
-mod certificates;
+pub(crate) mod certificates;
 mod connecting;
 mod redirects;
 mod targets;
