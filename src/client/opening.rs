@@ -11,7 +11,7 @@ use std::{io, time::Duration};
 use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout},
 };
 
@@ -22,13 +22,14 @@ use crate::{
     frame::Role,
     handshake::{
         BodyReader, HandshakeError, Target,
-        client::{self, MAX_INTERIM_RESPONSES, Offer},
+        client::{self, Offer},
         head, redirect,
     },
     net::{
         Stream,
         dial::Dialer,
-        opening::{Deadline, deadline, into_websocket, read_head, read_some, with_deadline},
+        exchange::exchange,
+        opening::{Deadline, deadline, into_websocket, read_some, with_deadline},
     },
     proxy::Proxies,
     tls::ClientTls,
@@ -193,7 +194,7 @@ impl Opener {
         })
     }
 
-    /// Sends the request and reads the final response. Skips at most [`MAX_INTERIM_RESPONSES`] interim ones.
+    /// Sends the request and reads the final response.
     async fn ask<S>(
         &self,
         target: &Target,
@@ -205,15 +206,9 @@ impl Opener {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let request = client::request(target, offer, &self.config)?;
-        let mut input = BytesMut::new();
-        let asked = async {
-            // A server may refuse before it has read the request, and close the stream.
-            let written = write_request(&request, &mut io).await;
-            match (self.read_response(&mut io, &mut input).await, written) {
-                (Err(Error::Io(_) | Error::ClosedInHandshake(_)), Err(error)) => Err(error.into()),
-                (read, _) => read,
-            }
-        };
+        let (mut head, mut input) = (BytesMut::new(), BytesMut::new());
+        head::write_request(&request, &mut head);
+        let asked = exchange(&mut io, &head, &mut input, &self.config);
         let response = with_deadline(deadline, asked).await?;
         Ok(Asked {
             io,
@@ -221,25 +216,6 @@ impl Opener {
             response,
             input,
         })
-    }
-
-    async fn read_response<S>(
-        &self,
-        io: &mut S,
-        input: &mut BytesMut,
-    ) -> Result<Response<()>, Error>
-    where
-        S: AsyncRead + Unpin,
-    {
-        let parse = |bytes: &[u8]| head::parse_response(bytes, &self.config);
-        let mut passed = 0;
-        loop {
-            let response = read_head(io, Role::Server, input, parse).await?;
-            if !client::is_interim(response.status()) || passed == MAX_INTERIM_RESPONSES {
-                return Ok(response);
-            }
-            passed += 1;
-        }
     }
 
     /// Verifies the response, or reads the body of a refusal.
@@ -264,13 +240,6 @@ impl Opener {
         let ws = into_websocket(io, Role::Client, &self.config, negotiated, &input);
         Ok((ws, response))
     }
-}
-
-async fn write_request<S: AsyncWrite + Unpin>(request: &Request<()>, io: &mut S) -> io::Result<()> {
-    let mut output = BytesMut::new();
-    head::write_request(request, &mut output);
-    io.write_all(&output).await?;
-    io.flush().await
 }
 
 /// Reads the body of a refusal, up to its end or its limit.

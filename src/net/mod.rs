@@ -7,6 +7,8 @@
 pub(crate) mod cork;
 #[cfg(feature = "client")]
 pub(crate) mod dial;
+#[cfg(feature = "client")]
+pub(crate) mod exchange;
 pub(crate) mod io;
 #[cfg(feature = "server")]
 pub(crate) mod listener;

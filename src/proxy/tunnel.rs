@@ -3,18 +3,12 @@
 use std::io;
 
 use bytes::BytesMut;
-use http::Response;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     config::Config,
     error::{Error, ProxyFailure},
-    frame::Role,
-    handshake::{
-        client::{MAX_INTERIM_RESPONSES, is_interim},
-        head,
-    },
-    net::opening::read_head,
+    net::exchange::exchange,
 };
 
 /// Sends the request and reads the answer. After a 2xx the stream leads to the server.
@@ -26,14 +20,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut input = BytesMut::new();
-    // A proxy may refuse before it has read the request, and close the stream.
-    let written = write(io, request).await;
-    let response = match (read_response(io, &mut input, config).await, written) {
-        (Err(ProxyFailure::Io(_) | ProxyFailure::Closed), Err(error)) => {
-            return Err(ProxyFailure::Io(error));
-        }
-        (read, _) => read?,
-    };
+    let answered = exchange(io, request, &mut input, config).await;
+    let response = answered.map_err(failure)?;
     if !response.status().is_success() {
         return Err(ProxyFailure::Refused(Box::new(response)));
     }
@@ -41,29 +29,6 @@ where
         return Err(ProxyFailure::EarlyBytes);
     }
     Ok(())
-}
-
-async fn write<S: AsyncWrite + Unpin>(io: &mut S, request: &[u8]) -> io::Result<()> {
-    io.write_all(request).await?;
-    io.flush().await
-}
-
-/// Reads the final response. Skips at most [`MAX_INTERIM_RESPONSES`] interim ones.
-async fn read_response<S: AsyncRead + Unpin>(
-    io: &mut S,
-    input: &mut BytesMut,
-    config: &Config,
-) -> Result<Response<()>, ProxyFailure> {
-    let parse = |bytes: &[u8]| head::parse_response(bytes, config);
-    let mut passed = 0;
-    loop {
-        let read = read_head(io, Role::Server, input, parse).await;
-        let response = read.map_err(failure)?;
-        if !is_interim(response.status()) || passed == MAX_INTERIM_RESPONSES {
-            return Ok(response);
-        }
-        passed += 1;
-    }
 }
 
 fn failure(error: Error) -> ProxyFailure {

@@ -66,7 +66,10 @@ async fn the_client_reaches_both_servers() {
     let secure = "connected, TLS: Some(TLSv1_3)\nHello\n";
     assert_eq!(run(&[wss, cert_arg], &empty).await.unwrap(), secure);
     assert_eq!(run(&[wss], &cert).await.unwrap(), secure);
-    assert_eq!(run(&[ws], &empty).await.unwrap(), "connected, TLS: None\nHello\n");
+    assert_eq!(
+        run(&[ws], &empty).await.unwrap(),
+        "connected, TLS: None\nHello\n"
+    );
     let other = folder.join("other");
     fs::create_dir_all(&other).unwrap();
     write_identity(&other);
