@@ -4,6 +4,8 @@
 
 #![cfg(unix)]
 
+#[cfg(feature = "proxy")]
+mod behind_proxy;
 mod chat;
 mod gate;
 mod proxy;

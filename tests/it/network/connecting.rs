@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::duplex,
+    io::{AsyncWriteExt, duplex},
     net::UnixListener,
     time::{Instant, sleep},
 };
@@ -264,4 +264,19 @@ fn the_future_of_connect_is_small() {
     let client = ClientBuilder::new();
     let size = size_of_val(&client.connect("ws://example.com/"));
     assert!(size <= 1024, "{size} bytes");
+}
+
+#[tokio::test]
+async fn a_refusal_that_precedes_the_request_is_read() {
+    let (near, mut far) = duplex(1 << 16);
+    far.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nfull")
+        .await
+        .unwrap();
+    drop(far);
+    let refused = ClientBuilder::new()
+        .handshake("ws://localhost/", near)
+        .await;
+    let error = refused.unwrap_err();
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(503));
+    assert_eq!(error.response().unwrap().body(), "full");
 }
