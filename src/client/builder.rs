@@ -100,7 +100,8 @@ impl ClientBuilder {
     /// Connects to all servers by this proxy. Default: `None`, which connects directly.
     ///
     /// The proxy opens a tunnel, also for `ws://`, and resolves the name of the server unless its scheme is `socks5`.
-    /// [`addresses`](Self::addresses) and [`unix_socket`](Self::unix_socket) take precedence over a proxy.
+    /// [`addresses`](Self::addresses) and [`unix_socket`](Self::unix_socket) take precedence over a proxy. A stream of
+    /// [`connect_over`](Self::connect_over) or [`handshake`](Self::handshake) already leads to the server.
     ///
     /// ```
     /// use wsimd::{ClientBuilder, Proxy};

@@ -1,7 +1,13 @@
 //! A connection by SOCKS5 (RFC 1928, RFC 1929).
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_socks::{Error, TargetAddr, tcp::Socks5Stream};
 
 use crate::{error::ProxyFailure, net::Stream};
@@ -21,13 +27,47 @@ pub(super) async fn connect(
     server: TargetAddr<'_>,
     credentials: Option<(&str, &str)>,
 ) -> Result<Stream, ProxyFailure> {
+    let stream = Flushing(stream);
     let connected = match credentials {
         Some((user, password)) => {
             Socks5Stream::connect_with_password_and_socket(stream, server, user, password).await
         }
         None => Socks5Stream::connect_with_socket(stream, server).await,
     };
-    connected.map(Socks5Stream::into_inner).map_err(failure)
+    let Flushing(stream) = connected.map_err(failure)?.into_inner();
+    Ok(stream)
+}
+
+/// A stream that is flushed before it is read, because `tokio_socks` flushes nothing that it has written.
+struct Flushing(Stream);
+
+impl AsyncRead for Flushing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.0).poll_flush(cx))?;
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Flushing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 fn failure(error: Error) -> ProxyFailure {

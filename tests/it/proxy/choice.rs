@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use tokio::io::BufStream;
 use wsimd::{ClientBuilder, Error, Fault, Proxy, ProxyFailure};
 
 use super::*;
@@ -147,6 +148,33 @@ async fn a_redirect_gets_a_tunnel_of_its_own() {
             "{request}"
         );
         assert!(request.contains("proxy-authorization: Basic "), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_needs_a_flush_is_flushed() {
+    for (proxy, answers) in [
+        (HTTP_PROXY, &[OPEN.as_bytes()][..]),
+        (
+            "socks5h://192.0.2.1:3128",
+            &[&[5, 0], &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]],
+        ),
+    ] {
+        let client = ClientBuilder::new().proxy(Proxy::parse(proxy).unwrap());
+        let (near, mut far) = duplex(4096);
+        let near = Mutex::new(Some(BufStream::new(near)));
+        let client = client.connect_with(move |_| {
+            let near = near.lock().unwrap().take().unwrap();
+            async { Ok(Stream::new(near)) }
+        });
+        let (connected, ()) = tokio::join!(client.connect("ws://example.com/"), async {
+            for answer in answers {
+                assert!(far.read(&mut [0; 4096]).await.unwrap() > 0);
+                far.write_all(answer).await.unwrap();
+            }
+            tokio::spawn(serve_one(far));
+        });
+        connected.unwrap();
     }
 }
 

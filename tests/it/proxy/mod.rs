@@ -1,6 +1,7 @@
 //! Connections through proxies: HTTP CONNECT, SOCKS5, and TLS to the proxy and to the server.
 
 mod choice;
+mod environment;
 mod forwarding;
 mod socks;
 #[cfg(feature = "ring")]
