@@ -16,7 +16,7 @@ cargo hack clippy --quiet --feature-powerset --include-features client,server,ru
 cargo hack clippy --quiet --each-feature --features client \
     --include-features ring,aws-lc-rs,rustls-platform-verifier,rustls-native-roots,rustls-webpki-roots -- -D warnings
 # The errors of a build without a feature name it.
-cargo test --quiet --test it -- wss_names_the_features
+cargo test --quiet --test it --features proxy -- names_the_features
 tree=$(cargo tree --no-default-features --edges normal --prefix none)
 if grep '^tokio' <<<"$tree"; then
     echo "features: a build without features depends on tokio" >&2
