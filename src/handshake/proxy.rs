@@ -103,8 +103,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for another scheme, an invalid host or port, credentials that the
-    /// protocol cannot carry, and a path, query or fragment. The error contains no credentials.
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) for another scheme, an invalid host or port, credentials that
+    /// the protocol cannot carry, and a path, query or fragment. The error contains no credentials.
     pub fn parse(uri: &str) -> Result<Self, HandshakeError> {
         Self::parse_setting("proxy", uri)
     }
@@ -118,8 +118,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`InvalidSetting`](HandshakeError::InvalidSetting) if the protocol of the proxy cannot carry them. HTTP allows no
-    /// colon in the user name and no control characters. SOCKS5 needs 1 to 255 bytes for each. The error does not
+    /// [`InvalidSetting`](HandshakeError::InvalidSetting) if the protocol of the proxy cannot carry them. HTTP allows
+    /// no colon in the user name and no control characters. SOCKS5 needs 1 to 255 bytes for each. The error does not
     /// contain the password.
     pub fn credentials(mut self, user: &str, password: &str) -> Result<Self, HandshakeError> {
         const SETTING: &str = "credentials of the user";

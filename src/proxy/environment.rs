@@ -21,10 +21,10 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables with `lookup`. An empty variable counts as unset, and the lower case precedes the upper case.
+    /// Reads the variables with `lookup`. An empty variable counts as unset. Lower case precedes upper case.
     ///
-    /// `HTTP_PROXY` is not read, because a CGI server sets it from the header `Proxy` of a request. Where the environment
-    /// ignores case, a CGI program cannot tell it from `http_proxy`, which is not read either then.
+    /// `HTTP_PROXY` is not read, because a CGI server sets it from the header `Proxy` of a request. If the environment
+    /// ignores case, a CGI program does not read `http_proxy` either, because the two are one variable.
     pub(super) fn read(
         lookup: impl Fn(&str) -> Option<OsString>,
         ignores_case: bool,

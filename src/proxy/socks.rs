@@ -20,8 +20,8 @@ pub(super) fn target(host: &str, port: u16) -> TargetAddr<'_> {
     }
 }
 
-/// Asks the proxy for a connection to the server. The user name and the password have 1 to 255 bytes each, and a name of
-/// the server at most 255.
+/// Asks the proxy for a connection to the server. The user name and the password have 1 to 255 bytes each. A name of the
+/// server has at most 255.
 pub(super) async fn connect(
     stream: Stream,
     server: TargetAddr<'_>,
