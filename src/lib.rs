@@ -55,6 +55,7 @@
 //! | to | use |
 //! | --- | --- |
 //! | open a connection | [`connect`], [`ClientBuilder`] with an [`Offer`] |
+//! | connect again after each end | [`ClientBuilder::reconnect`] |
 //! | accept connections | [`serve`], [`accept`], [`ServerBuilder`] with a [`Policy`] |
 //! | use `wss://` | the features of [`tls`](guides::tls) |
 //! | answer a request before the upgrade | [`Server::serve_openings`], [`Opening`] |
@@ -72,6 +73,7 @@
 //! [Streaming](guides::streaming) ·
 //! [Keepalive](guides::keepalive) ·
 //! [Closing and errors](guides::closing_and_errors) ·
+//! [Reconnecting](guides::reconnecting) ·
 //! [Limits and memory](guides::limits_and_memory) ·
 //! [Compression](guides::compression) ·
 //! [TLS](guides::tls) ·
@@ -178,6 +180,9 @@ pub mod tls;
 mod tls;
 pub mod utf8;
 
+#[cfg(feature = "reconnect")]
+#[doc(inline)]
+pub use client::Reconnect;
 #[cfg(feature = "client")]
 #[doc(inline)]
 pub use client::{ClientBuilder, connect};

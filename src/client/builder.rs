@@ -274,6 +274,17 @@ impl ClientBuilder {
         Box::pin(self.opener.open(target, offer)).await
     }
 
+    /// Returns the connections to a server: the first one, and another after each end and each failure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the target is invalid.
+    #[cfg(feature = "reconnect")]
+    pub fn reconnect(&self, target: impl IntoTarget) -> Result<super::Reconnect, Error> {
+        let (opener, offer) = (self.opener.clone(), self.offer.clone());
+        Ok(super::Reconnect::new(opener, offer, target.into_target()?))
+    }
+
     /// Connects over an opened stream, such as a `TcpStream`. For `wss://` it runs the TLS handshake first. Redirects are
     /// not followed.
     ///

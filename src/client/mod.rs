@@ -2,8 +2,12 @@
 
 mod builder;
 mod opening;
+#[cfg(feature = "reconnect")]
+mod reconnect;
 
 pub use self::builder::ClientBuilder;
+#[cfg(feature = "reconnect")]
+pub use self::reconnect::Reconnect;
 use crate::{connection::WebSocket, error::Error, handshake::client::IntoTarget, net::Stream};
 
 /// Connects to a `ws://` or `wss://` URI with the default options.

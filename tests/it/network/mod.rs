@@ -3,6 +3,8 @@
 #[cfg(feature = "ring")]
 pub(crate) mod certificates;
 mod connecting;
+#[cfg(feature = "reconnect")]
+mod reconnect;
 mod redirects;
 mod targets;
 #[cfg(feature = "ring")]
