@@ -1,9 +1,12 @@
 //! A JSON ticker: a server that sends trades to its subscribers, and two clients.
 //!
 //! ```text
-//! cargo run --release --features json --example ticker                    a server and its clients
-//! cargo run --release --features json --example ticker -- 127.0.0.1:8765  a server, until Ctrl-C
+//! cargo run --release --features json,reconnect --example ticker                         a server and its clients
+//! cargo run --release --features json,reconnect --example ticker -- 127.0.0.1:8765       a server, until Ctrl-C
+//! cargo run --release --features json,reconnect --example ticker -- ws://127.0.0.1:8765  a client, until Ctrl-C
 //! ```
+//!
+//! The client connects and subscribes again when the server has restarted.
 //!
 //! A client sends `{"subscribe": "BTC-USD"}` or `{"unsubscribe": "BTC-USD"}`. The server sends events such as
 //! `{"type": "trade", "symbol": "BTC-USD", "price": 64000.5, "size": 3}`. A request that is not one of these is
@@ -17,8 +20,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use wsimd::{
-    CloseCode, Config, Error, Handle, JsonError, Message, MessageRef, ServerBuilder, WebSocket,
-    json::Value, net::Stream,
+    ClientBuilder, CloseCode, Config, Error, Handle, JsonError, Message, MessageRef, ServerBuilder,
+    WebSocket, json::Value, net::Stream,
 };
 
 /// The symbols, each with its first price.
@@ -133,7 +136,7 @@ async fn subscriber(mut ws: WebSocket<Stream>, market: Arc<Market>) -> Result<()
 
 /// Runs the two clients.
 async fn show(uri: &str) -> Result<(), Error> {
-    print_events(uri).await?;
+    print_events(uri, 3).await?;
     println!("mean price: {:.2}", mean_price(uri).await?);
     Ok(())
 }
@@ -159,19 +162,31 @@ async fn mean_price(uri: &str) -> Result<f64, Error> {
     Ok(value / volume as f64)
 }
 
-/// A client that looks at `type` first: prints events until the third trade.
-async fn print_events(uri: &str) -> Result<(), Error> {
-    let mut ws = wsimd::connect(uri).await?;
+/// A client that looks at `type` first: prints events until the last of `trades`. It connects again when the server has
+/// ended the connection.
+async fn print_events(uri: &str, mut trades: u64) -> Result<(), Error> {
+    let mut connections = ClientBuilder::new().reconnect(uri)?;
+    while trades > 0 {
+        let mut ws = connections.next().await?;
+        if let Err(error) = print_session(&mut ws, &mut trades).await {
+            eprintln!("{error}");
+            connections.recover(error)?;
+        }
+    }
+    Ok(())
+}
+
+/// Subscribes, and prints the events of one connection. Counts the trades down.
+async fn print_session(ws: &mut WebSocket<Stream>, trades: &mut u64) -> Result<(), Error> {
     ws.send("subscribe, please").await?;
     for symbol in ["DOGE-USD", "ETH-USD"] {
         ws.send_json(&Request::Subscribe(symbol.to_owned())).await?;
     }
-    let mut trades = 0;
-    while trades < 3 {
+    while *trades > 0 {
         let Some(line) = ws.recv_json_with(describe).await? else {
-            break;
+            return Ok(());
         };
-        trades += usize::from(line.starts_with("trade"));
+        *trades -= u64::from(line.starts_with("trade"));
         println!("{line}");
     }
     ws.close(CloseCode::NORMAL, "").await
@@ -194,6 +209,12 @@ fn describe(event: Value<'_>) -> String {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let address = std::env::args().nth(1);
+    if let Some(uri) = address.as_deref().filter(|text| text.starts_with("ws://")) {
+        return tokio::select! {
+            printed = print_events(uri, u64::MAX) => printed,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
+    }
     let server = ServerBuilder::new()
         .config(Config::new().max_message_size(4096))
         .on_error(|error, peer| eprintln!("{peer:?}: {error}"))

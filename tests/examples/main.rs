@@ -9,7 +9,7 @@ mod behind_proxy;
 mod chat;
 mod gate;
 mod proxy;
-#[cfg(feature = "json")]
+#[cfg(all(feature = "json", feature = "reconnect"))]
 mod ticker;
 #[cfg(all(feature = "ring", feature = "rustls-platform-verifier"))]
 mod wss;
@@ -49,8 +49,13 @@ impl Example {
 
     /// As [`start`](Self::start), with further arguments.
     fn start_with(name: &str, args: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", name, args)
+    }
+
+    /// As [`start_with`](Self::start_with), on this address.
+    fn start_at(address: &str, name: &str, args: &[&str]) -> Self {
         let mut child = Command::new(path(name))
-            .arg("127.0.0.1:0")
+            .arg(address)
             .args(args)
             .stdout(Stdio::piped())
             .spawn()

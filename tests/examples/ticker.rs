@@ -1,8 +1,14 @@
 //! `examples/ticker.rs`: subscriptions, errors and trades as JSON; the clients of the example.
 
+use std::process::Stdio;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{ChildStdout, Command},
+    time::timeout,
+};
 use wsimd::{CloseCode, WebSocket, net::Stream};
 
 use crate::{Example, LIMIT, path};
@@ -101,4 +107,44 @@ async fn the_clients_of_the_ticker() {
         assert!(trade.contains(" ETH-USD at 320"), "{trade}");
     }
     assert!(lines[7].starts_with("mean price: 6400"), "{}", lines[7]);
+}
+
+/// Reads the output of a client up to a line with this start.
+async fn read_until(lines: &mut Lines<BufReader<ChildStdout>>, start: &str) {
+    let found = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with(start) {
+                return;
+            }
+        }
+        panic!("no line starts with {start:?}");
+    };
+    timeout(LIMIT, found).await.expect("the client prints");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_a_ticker_that_restarts_subscribes_again() {
+    let ticker = Example::start("ticker");
+    let address = ticker.address.clone();
+    let mut client = Command::new(path("ticker"))
+        .arg(ticker.uri("/"))
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    read_until(&mut lines, "subscribed: ETH-USD").await;
+    read_until(&mut lines, "trade: ").await;
+    // Ends the server without a Close frame.
+    drop(ticker);
+    let ticker = Example::start_at(&address, "ticker", &[]);
+    read_until(&mut lines, "subscribed: ETH-USD").await;
+    read_until(&mut lines, "trade: ").await;
+    // Ends the server with a Close frame.
+    ticker.interrupt();
+    assert!(ticker.wait().await.success());
+    let _ticker = Example::start_at(&address, "ticker", &[]);
+    read_until(&mut lines, "subscribed: ETH-USD").await;
+    read_until(&mut lines, "trade: ").await;
+    assert!(client.try_wait().unwrap().is_none());
 }
