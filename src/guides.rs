@@ -9,7 +9,8 @@
 //! | [`streams`] | `Stream` and `Sink`, with the feature `stream` |
 //! | [`streaming`] | messages in chunks, both ways |
 //! | [`keepalive`] | pings, dead peers, latency |
-//! | [`closing_and_errors`] | the end of a connection, errors, retries |
+//! | [`closing_and_errors`] | the end of a connection, and its errors |
+//! | [`reconnecting`] | a client that connects again, with the feature `reconnect` |
 //! | [`limits_and_memory`] | every setting with its default; the memory of a connection |
 //! | [`compression`] | permessage-deflate: levels, memory, security |
 //! | [`tls`] | `wss://` with rustls, with the features of TLS |
@@ -43,6 +44,9 @@ pub mod streaming {}
 pub mod keepalive {}
 #[doc = include_str!("guides/closing_and_errors.md")]
 pub mod closing_and_errors {}
+#[cfg(feature = "reconnect")]
+#[doc = include_str!("guides/reconnecting.md")]
+pub mod reconnecting {}
 #[doc = include_str!("guides/limits_and_memory.md")]
 pub mod limits_and_memory {}
 #[doc = include_str!("guides/compression.md")]
