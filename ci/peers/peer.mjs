@@ -2,6 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { createRequire } from "node:module";
 
 // The library is in the folder that setup.sh prints, not beside this file.
@@ -33,6 +36,18 @@ function deflateOptions(deflate) {
     serverMaxWindowBits: deflate.server_max_window_bits,
     clientMaxWindowBits: deflate.client_max_window_bits,
     threshold: 0,
+  };
+}
+
+// The options of TLS, if there are certificates.
+function tlsOptions(read) {
+  const folder = process.env.PEERS_TLS;
+  if (!folder) return null;
+  const version = process.env.PEERS_TLS_VERSION;
+  return {
+    minVersion: version,
+    maxVersion: version,
+    ...read((name) => readFileSync(`${folder}/${name}`)),
   };
 }
 
@@ -108,8 +123,10 @@ function handle(ws, request) {
 
 async function server(deflate) {
   OPTIONS.perMessageDeflate = deflateOptions(deflate);
-  const listening = new WebSocketServer({ host: "127.0.0.1", port: 0, ...OPTIONS });
-  listening.on("connection", handle);
+  const tls = tlsOptions((file) => ({ cert: file("server.pem"), key: file("server.pem") }));
+  const listening = tls ? createHttpsServer(tls) : createHttpServer();
+  new WebSocketServer({ server: listening, ...OPTIONS }).on("connection", handle);
+  listening.listen(0, "127.0.0.1");
   await once(listening, "listening");
   console.log("listening", listening.address().port);
   setTimeout(() => process.exit(0), SERVER_SECONDS * 1000);
@@ -207,7 +224,8 @@ async function exchange(ws, next, large) {
 
 async function client(url, deflate) {
   OPTIONS.perMessageDeflate = deflateOptions(deflate);
-  const ws = new WebSocket(url, { handshakeTimeout: 10_000, ...OPTIONS });
+  const tls = tlsOptions((file) => ({ ca: file("ca.pem") }));
+  const ws = new WebSocket(url, { handshakeTimeout: 10_000, ...OPTIONS, ...tls });
   const next = inbox(ws);
   await once(ws, "open");
   if (deflate) {

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import sys
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,6 +53,30 @@ def tick(number):
         f'{{"type":"trade","symbol":"WSIMD-USD","sequence":{1_000_000 + number},'
         f'"price":"{price}.{number * 7 % 100:02}","size":"0.0625","side":"buy"}}'
     )
+
+
+# TLS
+
+
+def tls_options(context_of):
+    """The option of websockets for the context that this function creates, if there are certificates."""
+    folder = os.environ.get("PEERS_TLS")
+    if folder is None:
+        return {}
+    context = context_of(folder)
+    version = ssl.TLSVersion[os.environ["PEERS_TLS_VERSION"].replace(".", "_")]
+    context.minimum_version = context.maximum_version = version
+    return {"ssl": context}
+
+
+def client_context(folder):
+    return ssl.create_default_context(cafile=f"{folder}/ca.pem")
+
+
+def server_context(folder):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{folder}/server.pem")
+    return context
 
 
 # Server mode
@@ -106,6 +131,7 @@ async def handle(ws):
 async def server(deflate):
     if deflate is not None:
         OPTIONS["extensions"] = [ServerPerMessageDeflateFactory(**deflate)]
+    OPTIONS.update(tls_options(server_context))
     async with serve(handle, "127.0.0.1", 0, **OPTIONS) as listening:
         print("listening", listening.sockets[0].getsockname()[1], flush=True)
         await asyncio.sleep(SERVER_SECONDS)
@@ -217,6 +243,7 @@ async def exchange(ws, large):
 async def client(url, deflate):
     if deflate is not None:
         OPTIONS["extensions"] = [ClientPerMessageDeflateFactory(**deflate)]
+    OPTIONS.update(tls_options(client_context))
     async with connect(url, proxy=None, open_timeout=10, **OPTIONS) as ws:
         if deflate is not None:
             check(ws.protocol.extensions, "permessage-deflate was declined")
@@ -229,6 +256,7 @@ async def client(url, deflate):
 
 async def ending(url):
     messages = []
+    OPTIONS.update(tls_options(client_context))
     async with connect(url, proxy=None, open_timeout=10, **OPTIONS) as ws:
         try:
             while True:

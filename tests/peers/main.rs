@@ -3,8 +3,10 @@
 //! `make peers` installs them and runs these tests. ci/peers/README.md describes them.
 
 mod browser;
+mod certificates;
 mod deflate;
 mod ending;
+mod tls;
 mod upload;
 mod wire;
 
@@ -34,6 +36,10 @@ enum Peer {
 
 impl Peer {
     fn start(self, args: &[&str]) -> Child {
+        self.command(args).spawn().expect("the peer starts")
+    }
+
+    fn command(self, args: &[&str]) -> Command {
         let home = env::var("PEERS_HOME").expect("PEERS_HOME is set: run `make peers`");
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/peers");
         let mut command = match self {
@@ -48,12 +54,8 @@ impl Peer {
                 command
             }
         };
+        command.args(args).stdout(Stdio::piped()).kill_on_drop(true);
         command
-            .args(args)
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the peer starts")
     }
 }
 
@@ -61,7 +63,7 @@ impl Peer {
 struct Server {
     lines: Lines<BufReader<ChildStdout>>,
     uri: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Server {
@@ -75,7 +77,7 @@ impl Server {
         let mut server = Self {
             lines: BufReader::new(stdout).lines(),
             uri: String::new(),
-            _child: child,
+            child,
         };
         let line = server.line().await;
         let port = line.strip_prefix("listening ").expect("the port");
