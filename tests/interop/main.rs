@@ -1,16 +1,20 @@
-//! nginx and HAProxy in front of a server, with the configurations of the deployment guide.
+//! nginx and HAProxy in front of a server, with the configurations of the deployment guide, and with TLS.
 //!
 //! `make interop` finds or unpacks the proxies and runs these tests. All addresses are those of the loopback device.
 
 #![cfg(unix)]
 
 mod activation;
+#[path = "../peers/certificates.rs"]
+mod certificates;
 mod dart;
 mod proxy;
+mod termination;
 
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::{Instant, timeout},
@@ -75,7 +79,10 @@ fn assert_refused<S>(result: Result<WebSocket<S>, Error>, status: u16) -> String
     error
 }
 
-async fn check_echo(ws: &mut WebSocket<TcpStream>, message: impl Into<Message>) {
+async fn check_echo<S>(ws: &mut WebSocket<S>, message: impl Into<Message>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let message = message.into();
     ws.send(message.clone()).await.unwrap();
     let echo = ws.recv().await.unwrap();

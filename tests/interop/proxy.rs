@@ -1,4 +1,4 @@
-//! [`Proxy`]: nginx or HAProxy with a configuration of the deployment guide.
+//! [`Proxy`]: a program of `INTEROP_HOME`. [`Setup`]: nginx or HAProxy with a configuration of the deployment guide.
 
 use std::{
     env, fs,
@@ -13,6 +13,8 @@ use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
 };
+
+use super::certificates::Identity;
 
 const GUIDE: &str = include_str!("../../src/guides/deployment.md");
 
@@ -41,6 +43,7 @@ impl Program {
         Setup {
             program: self,
             text: block.to_owned(),
+            files: Vec::new(),
         }
     }
 }
@@ -49,6 +52,8 @@ impl Program {
 pub(crate) struct Setup {
     program: Program,
     text: String,
+    /// The names and the texts of further files.
+    files: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -59,44 +64,46 @@ impl Setup {
         self
     }
 
+    /// Accepts TLS with this certificate.
+    pub(crate) fn tls(self, identity: &Identity) -> Self {
+        let setup = match self.program {
+            Program::Nginx => self.replace(
+                "listen 80;",
+                "listen 80 ssl; ssl_certificate server.pem; ssl_certificate_key server.pem;",
+            ),
+            Program::Haproxy => self.replace("bind :80", "bind :80 ssl crt server.pem"),
+        };
+        setup.file("server.pem", &identity.pem())
+    }
+
+    /// Adds a file to the folder of the proxy.
+    pub(crate) fn file(mut self, name: &'static str, text: &str) -> Self {
+        self.files.push((name, text.to_owned()));
+        self
+    }
+
     /// Starts the proxy in front of the server.
     pub(crate) async fn start(self, server: SocketAddr) -> Proxy {
         let address = free_address();
         let program = self.program;
         let setup = self.replace("127.0.0.1:8765", &server.to_string());
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(address.to_string());
-        fs::create_dir_all(&folder).unwrap();
-        let (text, args) = match program {
+        let (setup, args) = match program {
             Program::Nginx => {
-                let setup = setup.replace("listen 80", &format!("listen {address}"));
-                let args = ["-e", "stderr", "-p", ".", "-c", "config"].as_slice();
-                (nginx_main(&setup.text), args)
+                let mut setup = setup.replace("listen 80", &format!("listen {address}"));
+                setup.text = nginx_main(&setup.text);
+                (
+                    setup,
+                    ["-e", "stderr", "-p", ".", "-c", "config"].as_slice(),
+                )
             }
             Program::Haproxy => {
                 let setup = setup.replace("bind :80", &format!("bind {address}"));
-                (setup.text, ["-db", "-f", "config"].as_slice())
+                (setup, ["-db", "-f", "config"].as_slice())
             }
         };
-        fs::write(folder.join("config"), text).unwrap();
-        let home = env::var("INTEROP_HOME").expect("INTEROP_HOME is set: run `make interop`");
-        let child = Command::new(PathBuf::from(home).join(program.name()))
-            .args(args)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("the proxy starts");
-        let proxy = Proxy {
-            address,
-            folder,
-            child,
-        };
-        let started = timeout(Duration::from_secs(10), async {
-            while TcpStream::connect(address).await.is_err() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        });
-        started.await.expect("the proxy listens");
-        proxy
+        let mut files = setup.files;
+        files.push(("config", setup.text));
+        Proxy::start(program.name(), args, address, &files).await
     }
 }
 
@@ -118,7 +125,7 @@ fn nginx_main(http: &str) -> String {
 }
 
 /// Returns an address that no other socket of this machine uses.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NUMBER: AtomicU8 = AtomicU8::new(1);
     let host = Ipv4Addr::new(127, 1, 0, NUMBER.fetch_add(1, Ordering::Relaxed));
     let listener = TcpListener::bind((host, 0)).unwrap();
@@ -133,6 +140,39 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// Starts a program in a folder with these files, and waits until it listens on the address.
+    pub(crate) async fn start(
+        program: &str,
+        args: &[&str],
+        address: SocketAddr,
+        files: &[(&str, String)],
+    ) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(address.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let home = env::var("INTEROP_HOME").expect("INTEROP_HOME is set: run `make interop`");
+        let child = Command::new(PathBuf::from(home).join(program))
+            .args(args)
+            .current_dir(&folder)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the proxy starts");
+        let proxy = Self {
+            address,
+            folder,
+            child,
+        };
+        let started = timeout(Duration::from_secs(10), async {
+            while TcpStream::connect(address).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        started.await.expect("the proxy listens");
+        proxy
+    }
+
     pub(crate) fn uri(&self) -> String {
         format!("ws://{}/chat", self.address)
     }
