@@ -91,11 +91,11 @@ bench-smoke: ## (30 s) every benchmark once, as a test
 autobahn: ## (1-2 min) the Autobahn suite in both roles, strict; installs the suite
 	ci/autobahn/run.sh
 
-peers: ## (30 s) Python websockets, Node ws and Chromium over loopback; installs them
+peers: ## (30 s) Python websockets, Node ws and Chromium over loopback, also with TLS; installs them
 	peers=$$(ci/peers/setup.sh); \
 		PEERS_HOME=$$peers cargo test --all-features --test peers -- --ignored
 
-interop: ## (15 s) nginx and HAProxy with the configurations of the guide, a socket of systemd; unpacks the proxies
+interop: ## (25 s) nginx, HAProxy before a server, tinyproxy, microsocks for a client, a socket of systemd; unpacks proxies
 	cargo build --all-features --example systemd
 	proxies=$$(ci/interop/setup.sh); \
 		INTEROP_HOME=$$proxies cargo test --all-features --test interop -- --include-ignored

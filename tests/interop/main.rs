@@ -1,4 +1,5 @@
-//! nginx and HAProxy in front of a server, with the configurations of the deployment guide, and with TLS.
+//! nginx and HAProxy in front of a server, with the configurations of the deployment guide, and with TLS. tinyproxy and
+//! microsocks between a client and a server.
 //!
 //! `make interop` finds or unpacks the proxies and runs these tests. All addresses are those of the loopback device.
 
@@ -7,6 +8,7 @@
 mod activation;
 #[path = "../peers/certificates.rs"]
 mod certificates;
+mod client_proxy;
 mod dart;
 mod proxy;
 mod termination;
