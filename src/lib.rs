@@ -123,6 +123,9 @@
 //! | `reconnect` | no | [`ClientBuilder::reconnect`] |
 //! | `tokio` | with `client` or `server` | [`WebSocket`] over any `AsyncRead + AsyncWrite` |
 //!
+//! The default features need 23 other packages on Linux. `rustls` adds 8, `ring` and `aws-lc-rs` 2 more,
+//! `rustls-platform-verifier` 4, `rustls-native-roots` 2, `rustls-webpki-roots` 1, `proxy` 23, `reconnect` 2.
+//!
 //! Features are additive. Without default features, [`protocol`], [`handshake`], [`extension`], [`frame`],
 //! [`simd`] and [`utf8`] remain, and the crate does not depend on tokio.
 

@@ -199,6 +199,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_reference_leads_to_its_own_host_or_stays(reference in "[ -~]{0,24}|[.:/?#@\\[\\]a%]{0,12}") {
+            let from = Target::parse("wss://h:81/a/b?q").unwrap();
+            if let Ok(to) = resolve(&from, &reference) {
+                let names_host = reference.contains("//");
+                assert!(names_host || to.has_origin_of(&from), "{reference} -> {to}");
+                assert!(to.path_and_query().starts_with('/'));
+                assert!(!to.path_and_query().split('?').next().unwrap().contains("/../") || names_host);
+            }
+        }
+    }
+
     #[test]
     fn another_response_is_no_redirect() {
         let from = Target::parse("ws://h/").unwrap();

@@ -360,3 +360,26 @@ fn invalid_pem_is_an_error() {
     let error = tls::client_config("nothing").unwrap_err();
     assert_eq!(error.to_string(), "the PEM text has no certificate");
 }
+
+#[tokio::test]
+async fn a_function_that_wraps_streams_runs_before_tls() {
+    let authority = Authority::new("tests");
+    let builder = ServerBuilder::new()
+        .tls(authority.server())
+        .wrap_streams(async |mut stream| {
+            // The line of a proxy.
+            let mut line = [0; 6];
+            stream.read_exact(&mut line).await?;
+            assert_eq!(&line, b"PROXY\n");
+            Ok(stream)
+        });
+    let server = Running::start_with(builder, echo).await;
+    let mut tcp = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    tcp.write_all(b"PROXY\n").await.unwrap();
+    let client = ClientBuilder::new().tls(authority.client());
+    let (mut ws, _) = client.connect_over("wss://localhost/", tcp).await.unwrap();
+    ws.send("hello").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap().unwrap(), "hello");
+}
