@@ -89,3 +89,14 @@ async fn the_maximum_of_the_added_time_is_a_setting() {
         "{pause:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_got_the_same_time_do_not_return_at_the_same_moment() {
+    let mut pauses = Vec::new();
+    for _ in 0..16 {
+        pauses.push(pause_after(unavailable!("Retry-After: 120"), |connections| connections).await);
+    }
+    pauses.sort();
+    pauses.dedup();
+    assert!(pauses.len() > 2, "{pauses:?}");
+}
