@@ -210,6 +210,9 @@ impl Config {
     }
 
     /// Limits the time of the opening handshake. Default: 10 s.
+    ///
+    /// For a client, that is the time from the resolution of the name to the response: with the attempts to connect, a
+    /// proxy, the TLS handshake and all redirects. For a server, it includes the TLS handshake.
     #[must_use]
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.settings_mut().open_timeout = timeout;
