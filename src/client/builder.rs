@@ -176,11 +176,14 @@ impl ClientBuilder {
     /// Connects only to addresses for which this function returns `true`. Default: to all.
     ///
     /// A program that connects to URIs of its users keeps them away from its own network in this way, also after
-    /// redirects. The function sees the addresses to which this host connects. If a proxy connects to the server, that
-    /// is the address of the proxy. With a `socks5` proxy it sees the addresses of the server as well.
+    /// redirects. An IPv4 address in the form of IPv6 is passed as IPv4. `0.0.0.0` and `::` lead to this host as well.
+    ///
+    /// The function sees the addresses to which this host connects. If a proxy connects to the server, that is the
+    /// address of the proxy. With a `socks5` proxy it sees the addresses of the server as well.
     ///
     /// ```
-    /// let builder = wsimd::ClientBuilder::new().allow_addresses(|addr| !addr.ip().is_loopback());
+    /// let is_here = |addr: std::net::SocketAddr| addr.ip().is_loopback() || addr.ip().is_unspecified();
+    /// let builder = wsimd::ClientBuilder::new().allow_addresses(move |addr| !is_here(addr));
     /// ```
     #[must_use]
     pub fn allow_addresses(

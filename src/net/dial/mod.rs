@@ -139,8 +139,14 @@ impl Dialer {
         Ok(addresses)
     }
 
-    /// Returns the addresses that `ClientBuilder::allow_addresses` allows, at least one.
+    /// Returns the addresses that `ClientBuilder::allow_addresses` allows, at least one. An IPv4 address in the form of
+    /// IPv6 becomes an IPv4 address, so that one rule applies to both forms.
     pub(crate) fn allowed(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+        for addr in &mut addresses {
+            if addr.ip() != addr.ip().to_canonical() {
+                addr.set_ip(addr.ip().to_canonical());
+            }
+        }
         if let Some(allow) = &self.allow {
             addresses.retain(|addr| allow(*addr));
             if addresses.is_empty() {

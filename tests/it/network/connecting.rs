@@ -130,6 +130,10 @@ async fn an_address_that_is_not_allowed_is_not_connected_to() {
         });
     client.connect("ws://example.com/").await.unwrap();
     assert_eq!(*tried.lock().unwrap(), [v4()]);
+    // The IPv6 form of the address.
+    let mapped = format!("ws://[::ffff:127.0.0.1]:{}/", address.port());
+    assert!(strict.connect(&mapped).await.is_err());
+    ClientBuilder::new().connect(&mapped).await.unwrap();
     // Explicit addresses are judged as well.
     let client = strict.addresses([address]);
     assert!(client.connect("ws://example.com/").await.is_err());

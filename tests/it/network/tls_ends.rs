@@ -6,12 +6,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 use wsimd::{
-    ClientBuilder, CloseCode, Error, ServerBuilder, WebSocket, net::Stream,
-    tls::rustls::ServerConfig,
+    ClientBuilder, CloseCode, Config, Error, ServerBuilder, Timeout, WebSocket,
+    net::Stream,
+    tls::{self, rustls::ServerConfig},
 };
 
 use super::certificates::Authority;
@@ -222,4 +223,78 @@ async fn a_burst_of_a_handler_is_one_record() {
         bytes.extend(more);
     }
     assert_eq!(records(&bytes), 1);
+}
+
+/// Connects a client and a server over TLS in memory, with the same configuration.
+async fn pair(config: &Config) -> (WebSocket<Stream>, WebSocket<Stream>) {
+    let authority = Authority::new("tests");
+    let (near, far) = tokio::io::duplex(1 << 14);
+    let server_config = Arc::new(authority.server());
+    let builder = ServerBuilder::new().config(config.clone());
+    let accepted = tokio::spawn(async move {
+        let stream = tls::accept(Stream::new(far), server_config).await.unwrap();
+        builder.accept(stream).await.unwrap()
+    });
+    let client = ClientBuilder::new()
+        .config(config.clone())
+        .tls(authority.client());
+    let opened = client
+        .connect_over("wss://localhost/", Stream::new(near))
+        .await;
+    (opened.unwrap().0, accepted.await.unwrap())
+}
+
+#[tokio::test]
+async fn both_sides_may_send_large_messages_at_once() {
+    const LEN: usize = 16 << 20;
+
+    let (mut client, mut server) = pair(&Config::new().max_message_size(LEN)).await;
+    let exchange = async |ws: &mut WebSocket<Stream>| {
+        ws.send(vec![1; LEN]).await.unwrap();
+        assert_eq!(ws.recv().await.unwrap().unwrap().into_bytes().len(), LEN);
+    };
+    let both = async { tokio::join!(exchange(&mut client), exchange(&mut server)) };
+    timeout(LIMIT, both).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_given_up_over_tls() {
+    let (client, mut server) = pair(&Config::new()).await;
+    let start = Instant::now();
+    let error = loop {
+        if let Err(error) = server.send(vec![0; 1 << 16]).await {
+            break error;
+        }
+    };
+    let is_blocked = matches!(
+        error,
+        Error::Timeout(Timeout::Ping {
+            is_blocked: true,
+            ..
+        })
+    );
+    assert!(is_blocked, "{error:?}");
+    assert!(
+        start.elapsed() <= Duration::from_secs(41),
+        "{:?}",
+        start.elapsed()
+    );
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_over_tls_ends_at_its_deadline_if_the_peer_reads_nothing() {
+    let (client, mut server) = pair(&Config::new()).await;
+    while timeout(Duration::from_secs(1), server.send(vec![0; 1 << 16]))
+        .await
+        .is_ok()
+    {}
+    let start = Instant::now();
+    let error = server.close(CloseCode::NORMAL, "").await.unwrap_err();
+    assert!(
+        matches!(error, Error::Timeout(Timeout::Close { .. })),
+        "{error:?}"
+    );
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    drop(client);
 }
