@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 snapshot=ci/public_api.txt
 # Major versions of these crates are part of the API.
-crates='alloc|bytes|core|futures_core|futures_sink|http|serde_core|std|str|tokio|tokio_util|u16|wsimd'
+crates='alloc|bytes|core|futures_core|futures_sink|http|rustls|serde_core|std|str|tokio|tokio_util|u16|wsimd'
 version=0.52.0
 
 cargo public-api --version 2>/dev/null | grep -q "$version" ||
