@@ -36,6 +36,7 @@ pub(crate) struct Dialer {
 #[derive(Clone, Debug)]
 enum Place {
     Addresses(Arc<[SocketAddr]>),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no setter on this platform"))]
     Unix(Arc<PathBuf>),
 }
 
