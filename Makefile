@@ -16,7 +16,7 @@ FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 # The steps of `make check`, in this order.
 CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test frameworks bench-smoke autobahn \
 	peers interop claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
-COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-json compare-instructions compare-deflate
+COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-json compare-instructions compare-deflate compare-tls
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
@@ -109,8 +109,8 @@ compare-smoke: ## (1 min) every contestant of the comparison echoes correctly
 compare-guard: ## (40 s) instructions per message against the recorded baseline; installs valgrind
 	$(COMPARE) guard benches/results/instructions-baseline.json
 
-compare-idle-guard: ## (2 s) memory of an idle connection beside plain TCP
-	$(COMPARE) gates --part idle --only wsimd --scenario '1000 connections'
+compare-idle-guard: ## (9 s) memory of an idle connection beside plain TCP, and over TLS beside plain TLS
+	$(COMPARE) gates --part idle,tls --only wsimd --scenario '1000 connections'
 
 deny: ## (5 s) licences, sources, versions and advisories of the dependencies; installs cargo-deny
 	cargo deny --version >/dev/null 2>&1 || \
@@ -148,6 +148,8 @@ compare-json: ## (1-6 min) part of it: JSON received and parsed
 compare-instructions: ## (1-6 min) part of it: instructions per message
 
 compare-deflate: ## (1-6 min) part of it: permessage-deflate
+
+compare-tls: ## (1-6 min) part of it: echo servers and idle connections over TLS
 
 $(COMPARE_PARTS):
 	$(COMPARE) run --quick --part $(@:compare-%=%)

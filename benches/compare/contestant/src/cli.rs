@@ -11,11 +11,10 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    BoxError, Contestant, Info, Job, Measured, Mode, Op, Scenario, Settings, alloc, corpus, serve,
-    version,
+    BoxError, Contestant, Info, Job, Measured, Mode, Op, Scenario, alloc, corpus, serve, version,
 };
 
-const USAGE: &str = "usage: info | serve [--runtime current|multi2] [--deflate SETTINGS] | \
+const USAGE: &str = "usage: info | serve [--runtime current|multi2] [--deflate SETTINGS | --tls] | \
                      memory SCENARIO | instructions SCENARIO\n\
                      SCENARIO is op:role:size:content:chunk:0:messages[:SETTINGS], \
                      SETTINGS is level:window_bits:takeover|alone:keepalive_ms";
@@ -42,11 +41,12 @@ pub fn run<C: Contestant>() -> ExitCode {
 fn dispatch<C: Contestant>(args: &[&str]) -> Result<(), BoxError> {
     match args {
         ["info"] => print_info(&C::INFO),
-        ["serve"] => serve::<C>("current", None)?,
-        ["serve", "--runtime", runtime] => serve::<C>(runtime, None)?,
+        ["serve"] => serve("current", C::serve(None))?,
+        ["serve", "--runtime", runtime] => serve(runtime, C::serve(None))?,
         ["serve", "--runtime", runtime, "--deflate", settings] => {
-            serve::<C>(runtime, Some(settings.parse()?))?;
+            serve(runtime, C::serve(Some(settings.parse()?)))?;
         }
+        ["serve", "--runtime", runtime, "--tls"] => serve(runtime, C::serve_tls())?,
         ["memory", scenario] => memory::<C>(&scenario.parse()?)?,
         ["instructions", scenario] => instructions::<C>(&scenario.parse()?)?,
         _ => return Err(USAGE.into()),
@@ -54,10 +54,10 @@ fn dispatch<C: Contestant>(args: &[&str]) -> Result<(), BoxError> {
     Ok(())
 }
 
-fn serve<C: Contestant>(runtime: &str, deflate: Option<Settings>) -> Result<(), BoxError> {
+fn serve(runtime: &str, server: impl Future<Output = ()>) -> Result<(), BoxError> {
     rlimit::increase_nofile_limit(u64::MAX)?;
     alloc::answer_signals();
-    Ok(serve::block_on(runtime, C::serve(deflate))?)
+    Ok(serve::block_on(runtime, server)?)
 }
 
 fn print_info(info: &Info) {
@@ -70,6 +70,7 @@ fn print_info(info: &Info) {
             "in_memory": info.in_memory,
             "takeover": info.takeover,
             "lends": info.lends,
+            "tls": info.tls,
             "note": info.note,
         })
     );

@@ -15,6 +15,8 @@ pub mod rounds;
 mod scenario;
 mod serve;
 mod stories;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod transport;
 pub mod wire;
 
@@ -52,6 +54,8 @@ pub struct Info {
     pub takeover: Option<bool>,
     /// Whether it lends messages: it decodes in memory and does nothing else.
     pub lends: bool,
+    /// Whether it also serves over TLS.
+    pub tls: bool,
     /// The setup, and its limits.
     pub note: &'static str,
 }
@@ -66,6 +70,7 @@ impl Info {
             in_memory: true,
             takeover: None,
             lends: false,
+            tls: false,
             note,
         }
     }
@@ -76,6 +81,11 @@ impl Info {
             takeover: Some(takeover),
             ..self
         }
+    }
+
+    /// Describes a contestant that also serves over TLS.
+    pub const fn encrypting(self) -> Self {
+        Self { tls: true, ..self }
     }
 
     /// Describes a contestant that lends messages.
@@ -95,6 +105,11 @@ pub trait Contestant {
     /// Listens, [`announce`]s the port and echoes until the process is killed.
     fn serve(_: Option<Settings>) -> impl Future<Output = ()> {
         async { panic!("{} does not serve", Self::INFO.note) }
+    }
+
+    /// As [`serve`](Self::serve), over TLS with the configuration that all contestants share.
+    fn serve_tls() -> impl Future<Output = ()> {
+        async { panic!("{} does not serve over TLS", Self::INFO.note) }
     }
 
     /// Decodes the messages of a job from `io`, after the opening handshake.

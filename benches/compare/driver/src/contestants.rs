@@ -10,7 +10,7 @@ use std::{
 use contestant::Settings;
 use serde::Deserialize;
 
-use crate::{Outcome, scenario::Scenario};
+use crate::{Outcome, scenario::Scenario, server::Start};
 
 /// The floor: plain TCP on loopback, malloc + memcpy or zlib in C in memory.
 pub const FLOOR: &str = "tcp-tokio";
@@ -43,6 +43,7 @@ pub struct Info {
     pub in_memory: bool,
     pub takeover: Option<bool>,
     pub lends: bool,
+    pub tls: bool,
     pub note: String,
 }
 
@@ -61,7 +62,10 @@ impl Contestant {
 
     /// Returns whether it serves with these parameters. The floor does not compress, so that ours stands
     /// in for the control.
-    pub fn serves(&self, deflate: Option<&Settings>) -> bool {
+    pub fn serves(&self, Start { deflate, tls, .. }: Start<'_>) -> bool {
+        if tls && !self.info.tls {
+            return false;
+        }
         match deflate {
             Some(_) => self.compresses(deflate) && !self.info.raw,
             None => !self.info.lends && (!self.again() || self.info.raw),

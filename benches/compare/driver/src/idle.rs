@@ -9,7 +9,7 @@ use crate::{
     contestants::Contestant,
     load::Load,
     scenario::Scenario,
-    server::{Server, Start, raise_open_files},
+    server::{Server, raise_open_files},
     session::Session,
     traffic::Traffic,
 };
@@ -27,24 +27,19 @@ pub fn run(session: &mut Session) {
     session.rounds(
         ("idle", rounds),
         &scenarios,
-        |it, idle| it.serves(idle.deflate.as_ref()),
+        |it, idle| it.serves(idle.start()),
         |_, contestant, idle, _| measure(contestant, idle),
     );
 }
 
 fn measure(contestant: &Contestant, idle: &Scenario) -> Outcome<Values> {
     raise_open_files((idle.connections + FIRST) as u64 + 100)?;
-    let deflate = idle.deflate.as_ref();
-    let kind = match deflate {
+    let kind = match idle.deflate {
         Some(_) => (0, Content::Books),
         None => (SIZE, Content::Ascii),
     };
-    let traffic = Traffic::new(kind, deflate, contestant.info.raw, 64 * SIZE)?;
-    let start = Start {
-        deflate,
-        ..Start::CURRENT
-    };
-    let mut server = Server::start(contestant, start)?;
+    let traffic = Traffic::new(kind, idle.start(), contestant.info.raw, 64 * SIZE)?;
+    let mut server = Server::start(contestant, idle.start())?;
     let bytes = grow(&server, &traffic, idle).map_err(|error| server.explain(error))?;
     server.check()?;
     Ok(vec![("rss", bytes)])

@@ -75,7 +75,7 @@ pub fn jobs<'a>(scenarios: &'a [Scenario], contestants: &'a [Contestant]) -> Vec
         .iter()
         .flat_map(|scenario| contestants.iter().map(move |it| (scenario, it)));
     let fits = |(scenario, contestant): &Job<'_>| match scenario {
-        it if it.in_flight > 0 => contestant.serves(None) && !contestant.extra,
+        it if it.in_flight > 0 => contestant.serves(it.start()) && !contestant.extra,
         it if is_own(it) => contestant.name.starts_with(GUARD),
         it => contestant.in_memory(it),
     };
@@ -98,7 +98,12 @@ pub fn count_all(jobs: &[Job<'_>]) -> Outcome<Vec<(String, String, Outcome<f64>)
 
 fn per_message(contestant: &Contestant, scenario: &Scenario) -> Outcome<f64> {
     if scenario.in_flight > 0 {
-        let traffic = Traffic::new(scenario.kind(), None, contestant.info.raw, 1 << 18)?;
+        let traffic = Traffic::new(
+            scenario.kind(),
+            scenario.start(),
+            contestant.info.raw,
+            1 << 18,
+        )?;
         let run = |messages| count_echo(contestant, scenario, &traffic, messages);
         let count = if run(FEW)? > SLOW { FEW } else { MESSAGES };
         return each(count, UNDER_LOAD, run);
@@ -118,7 +123,7 @@ fn count_echo(
 ) -> Outcome<f64> {
     let start = Start {
         counted: true,
-        ..Start::CURRENT
+        ..echo.start()
     };
     let mut server = Server::start(contestant, start)?;
     let echoed = Load::connect(server.port, echo.connections, traffic, false)

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contestant::{Settings, http};
+use contestant::{Settings, http, tls};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     socket::{setsockopt, sockopt::Linger},
@@ -15,6 +15,7 @@ use nix::sys::{
 
 use crate::{
     Outcome,
+    socket::Socket,
     traffic::{Traffic, Verifier},
 };
 
@@ -41,7 +42,7 @@ pub struct Load<'a> {
 
 #[derive(Debug)]
 struct Connection {
-    socket: TcpStream,
+    socket: Socket,
     verifier: Verifier,
     /// The next message to send, and in the traffic's bytes the start and the length of the next write.
     next: usize,
@@ -63,11 +64,13 @@ impl<'a> Load<'a> {
             read_buffer: vec![0; READ_BYTES],
             spin,
         };
+        let tls = traffic.tls.then(tls::client);
         for index in 0..count {
-            let socket = open(port, traffic.deflate.as_ref());
+            let socket = Socket::open(connect(port)?, tls.as_ref());
+            let socket = socket.and_then(|it| open(it, traffic.deflate.as_ref()));
             let socket = socket.map_err(|error| format!("connection {index}: {error}"))?;
             let event = EpollEvent::new(EpollFlags::EPOLLIN, index as u64);
-            load.epoll.add(&socket, event)?;
+            load.epoll.add(&socket.tcp, event)?;
             load.connections.push(Connection {
                 socket,
                 verifier: Verifier::new(traffic),
@@ -161,7 +164,7 @@ impl<'a> Load<'a> {
     fn pump(&mut self, index: usize) -> Outcome<()> {
         let connection = &mut self.connections[index];
         let wire = &self.traffic.sent;
-        while connection.due > 0 {
+        while connection.due > 0 || connection.socket.has_unsent() {
             let end = wire.len().min(connection.cursor + connection.due);
             match connection.socket.write(&wire[connection.cursor..end]) {
                 Ok(written) => {
@@ -173,13 +176,13 @@ impl<'a> Load<'a> {
                 Err(error) => return Err(format!("sending: {error}").into()),
             }
         }
-        let wants_write = connection.due > 0;
+        let wants_write = connection.due > 0 || connection.socket.has_unsent();
         if wants_write != connection.wants_write {
             connection.wants_write = wants_write;
             let mut flags = EpollFlags::EPOLLIN;
             flags.set(EpollFlags::EPOLLOUT, wants_write);
             let mut event = EpollEvent::new(flags, index as u64);
-            self.epoll.modify(&connection.socket, &mut event)?;
+            self.epoll.modify(&connection.socket.tcp, &mut event)?;
         }
         Ok(())
     }
@@ -211,9 +214,8 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Connects and performs the opening handshake, in which it offers compression.
-fn open(port: u16, deflate: Option<&Settings>) -> Outcome<TcpStream> {
-    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+fn connect(port: u16) -> Outcome<TcpStream> {
+    let socket = TcpStream::connect(("127.0.0.1", port))?;
     socket.set_nodelay(true)?;
     // A reset leaves no TIME_WAIT behind. Thousands of connections are opened one after another.
     let linger = libc::linger {
@@ -222,6 +224,11 @@ fn open(port: u16, deflate: Option<&Settings>) -> Outcome<TcpStream> {
     };
     setsockopt(&socket, Linger, &linger)?;
     socket.set_read_timeout(Some(PATIENCE))?;
+    Ok(socket)
+}
+
+/// Performs the opening handshake, in which it offers compression.
+fn open(mut socket: Socket, deflate: Option<&Settings>) -> Outcome<Socket> {
     let offer = deflate.map(|it| format!("Sec-WebSocket-Extensions: {}\r\n", it.offer()));
     // One write: wtx fails on a request that arrives in pieces.
     let request = format!("{REQUEST}{}\r\n", offer.unwrap_or_default());
@@ -243,7 +250,7 @@ fn open(port: u16, deflate: Option<&Settings>) -> Outcome<TcpStream> {
     if let Some(settings) = deflate {
         check_negotiated(&head, settings)?;
     }
-    socket.set_nonblocking(true)?;
+    socket.tcp.set_nonblocking(true)?;
     Ok(socket)
 }
 
@@ -270,6 +277,7 @@ mod tests {
     use contestant::Content;
 
     use super::*;
+    use crate::server::Start;
 
     /// Echoes bytes on one connection, and flips a bit after `break_after` bytes.
     fn raw_echo(break_after: usize) -> u16 {
@@ -300,7 +308,8 @@ mod tests {
 
     #[test]
     fn a_wrong_echo_is_an_error() {
-        let traffic = Traffic::new((20, Content::Binary), None, true, 1 << 16).expect("traffic");
+        let traffic =
+            Traffic::new((20, Content::Binary), Start::CURRENT, true, 1 << 16).expect("traffic");
         let mut load = Load::connect(raw_echo(usize::MAX), 1, &traffic, false).expect("open");
         load.run(10_000, 16).expect("echoes");
         let mut load = Load::connect(raw_echo(5000), 1, &traffic, true).expect("open");

@@ -31,17 +31,14 @@ pub fn run(session: &mut Session) {
         ("loopback", rounds),
         &scenarios,
         // The epoll echo has one thread.
-        |it, echo| {
-            it.serves(echo.deflate.as_ref())
-                && (it.name != "tcp-epoll" || echo.runtime == "current")
-        },
+        |it, echo| it.serves(echo.start()) && (it.name != "tcp-epoll" || echo.runtime == "current"),
         |session, contestant, echo, known| {
             let core = (echo.runtime == "current").then(pin_apart).flatten();
             let raw = contestant.info.raw;
             let key = format!("{} {raw}", echo.name);
             let traffic = match last.take().filter(|(name, _)| *name == key) {
                 Some((_, traffic)) => traffic,
-                None => Traffic::new(echo.kind(), echo.deflate.as_ref(), raw, corpus::POOL_BYTES)?,
+                None => Traffic::new(echo.kind(), echo.start(), raw, corpus::POOL_BYTES)?,
             };
             let (_, traffic) = last.insert((key, traffic));
             let run = Run {
@@ -68,10 +65,8 @@ struct Run<'a> {
 impl Run<'_> {
     fn measure(&self, core: Option<usize>, known: &mut Option<u64>) -> Outcome<Values> {
         let start = Start {
-            runtime: &self.echo.runtime,
             core,
-            deflate: self.echo.deflate.as_ref(),
-            counted: false,
+            ..self.echo.start()
         };
         let mut server = Server::start(self.contestant, start)?;
         let spin = core.is_some();

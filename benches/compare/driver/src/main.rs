@@ -21,6 +21,7 @@ mod scenario;
 mod server;
 mod session;
 mod smoke;
+mod socket;
 mod stats;
 mod summary;
 mod syscalls;

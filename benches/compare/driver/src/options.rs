@@ -42,6 +42,7 @@ pub enum Part {
     Json,
     Instructions,
     Deflate,
+    Tls,
 }
 
 #[derive(Debug, Default, Args)]

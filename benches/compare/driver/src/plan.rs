@@ -75,7 +75,11 @@ impl Plan {
             let names: IndexSet<&str> = lines.map(|(_, name)| name.as_str()).collect();
             let names = names.into_iter().filter(|it| options.wants_scenario(it));
             let mut scenarios = names.map(Scenario::parse).collect::<Outcome<Vec<_>>>()?;
-            let part_of = |it: &Scenario| it.deflate.map_or(part, |_| Part::Deflate);
+            let part_of = |it: &Scenario| match it.deflate {
+                _ if it.tls => Part::Tls,
+                Some(_) => Part::Deflate,
+                None => part,
+            };
             scenarios.retain(|it| options.wants_part(part_of(it)));
             Ok(scenarios)
         };

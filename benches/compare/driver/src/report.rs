@@ -36,6 +36,19 @@ const COMPRESSED_WORDS: &str = "Echo on loopback with permessage-deflate, level 
     messages in flight (HTML to 1 MiB: 4 with one): server CPU per message, as a multiple of wsimd. Idle: \
     resident bytes of a connection after one message. Alone: without context takeover.";
 
+const TLS: &str = "\
+loopback; 16 B binary tls 100x1 current; 16 B
+loopback; 16 B binary tls 100x16 current; 16 B, 16 in flight
+loopback; 1 KiB binary tls 100x1 current; 1 KiB
+loopback; 1 KiB binary tls 100x16 current; 1 KiB, 16 in flight
+loopback; 64 KiB binary tls 10x1 current; 64 KiB
+loopback; 64 KiB binary tls 10x16 current; 64 KiB, 16 in flight
+loopback; 1 MiB binary tls 4x1 current; 1 MiB
+loopback; 1 MiB binary tls 4x16 current; 1 MiB, 16 in flight
+idle; tls 1000 connections; idle bytes";
+const TLS_WORDS: &str = "Echo on loopback over TLS 1.3 (rustls with ring), 100 connections (64 KiB: 10, 1 MiB: 4): server \
+    CPU per message, as a multiple of an echo on the stream of tokio-rustls. Idle: resident bytes of a connection.";
+
 const TYPED: &str = "\
 json; typed trade 125 B; trade 125 B
 json; typed book 800 B; book 800 B
@@ -59,6 +72,7 @@ pub fn latest(summary: &Summary) -> String {
     for (words, columns) in [
         (USUAL_WORDS, USUAL),
         (COMPRESSED_WORDS, COMPRESSED),
+        (TLS_WORDS, TLS),
         (TYPED_WORDS, TYPED),
         (DYNAMIC_WORDS, &dynamic),
     ] {

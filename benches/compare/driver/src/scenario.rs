@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contestant::{Content, Settings};
 
-use crate::Outcome;
+use crate::{Outcome, server::Start};
 
 /// The usual share of the stream that the transport in memory returns for one read.
 const CHUNK: usize = 64 << 10;
@@ -24,13 +24,14 @@ pub struct Scenario {
     /// The runtime of a server on loopback. Instructions are counted on `current`.
     pub runtime: String,
     pub deflate: Option<Settings>,
+    pub tls: bool,
     /// Seconds from the last message to the measurement of idle memory.
     pub seconds: u64,
 }
 
 impl Scenario {
-    /// Reads a name, for example `decode server 16 KiB multi chunk 4 KiB`, `20 B binary 100x16 current`, `chat
-    /// takeover 32x4 current` or `1000 connections takeover 15 bits`.
+    /// Reads a name, for example `decode server 16 KiB multi chunk 4 KiB`, `20 B binary 100x16 current`, `1 KiB
+    /// binary tls 4x16`, `chat takeover 32x4 current` or `1000 connections takeover 15 bits`.
     pub fn parse(name: &str) -> Outcome<Self> {
         let mut scenario = Self {
             name: name.into(),
@@ -78,6 +79,7 @@ impl Scenario {
                 match word {
                     "decode" | "encode" => self.op = word.into(),
                     "echo" | "split" | "handle" | "inflate" => self.op = word.into(),
+                    "tls" => self.tls = true,
                     "server" | "client" => self.role = word.into(),
                     "current" | "multi2" => self.runtime = word.into(),
                     _ => match word.parse() {
@@ -94,6 +96,16 @@ impl Scenario {
             [] => return None,
         }
         Some(2)
+    }
+
+    /// Returns the conditions of a server.
+    pub fn start(&self) -> Start<'_> {
+        Start {
+            runtime: &self.runtime,
+            deflate: self.deflate.as_ref(),
+            tls: self.tls,
+            ..Start::CURRENT
+        }
     }
 
     /// Returns the messages of the scenario: their size and their content.

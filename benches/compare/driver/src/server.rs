@@ -47,6 +47,7 @@ pub struct Start<'a> {
     pub runtime: &'a str,
     pub core: Option<usize>,
     pub deflate: Option<&'a Settings>,
+    pub tls: bool,
     /// Whether callgrind counts its instructions.
     pub counted: bool,
 }
@@ -56,6 +57,7 @@ impl Start<'_> {
         runtime: "current",
         core: None,
         deflate: None,
+        tls: false,
         counted: false,
     };
 }
@@ -81,6 +83,9 @@ impl Server {
         }
         if let Some(settings) = start.deflate {
             command.args(["--deflate", &settings.to_string()]);
+        }
+        if start.tls {
+            command.arg("--tls");
         }
         let stderr = File::from(memfd_create("stderr", MFdFlags::MFD_CLOEXEC)?);
         command

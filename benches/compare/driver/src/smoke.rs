@@ -1,4 +1,4 @@
-//! A check that every contestant works: echoes of all kinds on both runtimes, with compression and without,
+//! A check that every contestant works: echoes of all kinds on both runtimes, with compression, over TLS and without,
 //! and scenarios in memory. Nothing is timed.
 
 use contestant::{Content, Settings};
@@ -59,21 +59,24 @@ pub fn run(field: &Field) -> bool {
 
 fn check(contestant: &Contestant) -> Outcome<()> {
     let runtimes = ["current", "multi2"].into_iter();
-    for runtime in runtimes.filter(|_| contestant.serves(None)) {
+    for (runtime, tls) in runtimes.flat_map(|it| [(it, false), (it, true)]) {
         let start = Start {
             runtime,
+            tls,
             ..Start::CURRENT
         };
-        echo(contestant, start, &ECHOES).map_err(|reason| format!("{runtime}, {reason}"))?;
+        if contestant.serves(start) {
+            echo(contestant, start, &ECHOES)
+                .map_err(|reason| format!("{runtime}, TLS {tls}, {reason}"))?;
+        }
     }
     for text in SETTINGS {
         let settings: Settings = text.parse()?;
-        let deflate = Some(&settings);
-        if contestant.serves(deflate) {
-            let start = Start {
-                deflate,
-                ..Start::CURRENT
-            };
+        let start = Start {
+            deflate: Some(&settings),
+            ..Start::CURRENT
+        };
+        if contestant.serves(start) {
             echo(contestant, start, &COMPRESSED).map_err(|reason| format!("{text}, {reason}"))?;
         }
     }
@@ -91,7 +94,7 @@ fn echo(contestant: &Contestant, start: Start<'_>, kinds: &[(usize, Content)]) -
     let mut server = Server::start(contestant, start)?;
     for (size, content) in kinds {
         let kind = (*size, *content);
-        let traffic = Traffic::new(kind, start.deflate, contestant.info.raw, 64 << 10)?;
+        let traffic = Traffic::new(kind, start, contestant.info.raw, 64 << 10)?;
         Load::connect(server.port, 2, &traffic, false)
             .and_then(|mut load| load.run(16, 4))
             .map_err(|reason| format!("{kind:?}: {}", server.explain(reason)))?;

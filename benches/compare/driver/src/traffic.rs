@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use contestant::{Content, Role, Settings, check::Checker, corpus, deflate, wire};
 
-use crate::Outcome;
+use crate::{Outcome, server::Start};
 
 /// A pool of messages, the frames of a client that carry them, and the frames of the expected echo.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub struct Traffic {
     pub messages: Vec<Bytes>,
     pub text: bool,
     pub deflate: Option<Settings>,
+    pub tls: bool,
     pub sent: Vec<u8>,
     /// The end of each frame that is sent.
     pub ends: Vec<usize>,
@@ -23,7 +24,7 @@ pub struct Traffic {
 impl Traffic {
     pub fn new(
         (size, content): (usize, Content),
-        deflate: Option<&Settings>,
+        Start { deflate, tls, .. }: Start<'_>,
         raw: bool,
         pool: usize,
     ) -> Outcome<Self> {
@@ -49,6 +50,7 @@ impl Traffic {
             messages,
             text,
             deflate: deflate.copied(),
+            tls,
             sent,
             ends,
             echoed,

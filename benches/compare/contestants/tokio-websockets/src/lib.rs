@@ -3,16 +3,23 @@
 
 use contestant::{
     BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Role, Settings,
-    accept_loop,
+    accept_loop, tls::accept_tls_loop,
 };
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::{net::TcpStream, task::unconstrained};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::unconstrained,
+};
 use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
 
 /// The library flushes at this many queued bytes. Its default is 8 KiB.
 const FLUSH_THRESHOLD: usize = 64 << 10;
 /// The most messages that are received before they are sent back.
 const MAX_BURST: usize = 64;
+
+/// A transport.
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
 
 /// The library, with or without batching.
 pub struct Adapter<const BATCHED: bool>;
@@ -44,12 +51,12 @@ fn answer(message: Message) -> Option<Message> {
 }
 
 /// Drops the request, so that the connection does not keep it.
-async fn accept(stream: TcpStream) -> Result<WebSocketStream<TcpStream>, BoxError> {
+async fn accept<S: Io>(stream: S) -> Result<WebSocketStream<S>, BoxError> {
     let (_request, ws) = server().accept(stream).await?;
     Ok(ws)
 }
 
-async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
+async fn echo<const BATCHED: bool, S: Io>(stream: S) -> Result<(), BoxError> {
     // The handshake is boxed so that the connection does not keep room for it.
     let mut ws = Box::pin(accept(stream)).await?;
     if BATCHED {
@@ -60,7 +67,7 @@ async fn echo<const BATCHED: bool>(stream: TcpStream) -> Result<(), BoxError> {
 }
 
 /// Receives a burst whole before any of it is sent back, because reading flushes queued messages.
-async fn echo_bursts(ws: &mut WebSocketStream<TcpStream>) -> Result<(), BoxError> {
+async fn echo_bursts<S: Io>(ws: &mut WebSocketStream<S>) -> Result<(), BoxError> {
     let mut burst = Vec::new();
     while let Some(message) = ws.next().await {
         burst.extend(answer(message?));
@@ -85,10 +92,15 @@ impl<const BATCHED: bool> Contestant for Adapter<BATCHED> {
         } else {
             "next and send"
         },
-    );
+    )
+    .encrypting();
 
     async fn serve(_: Option<Settings>) {
-        accept_loop(|stream| unconstrained(echo::<BATCHED>(stream))).await;
+        accept_loop(|stream| unconstrained(echo::<BATCHED, _>(stream))).await;
+    }
+
+    async fn serve_tls() {
+        accept_tls_loop(|stream| unconstrained(echo::<BATCHED, _>(stream))).await;
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

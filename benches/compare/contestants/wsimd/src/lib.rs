@@ -7,7 +7,7 @@ use std::{future::Future, io};
 use bytes::BytesMut;
 use contestant::{
     BoxError, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings, announce,
-    deflate::MEMORY_LEVEL,
+    deflate::MEMORY_LEVEL, tls,
 };
 use tokio::io::AsyncReadExt;
 use wsimd::{
@@ -73,8 +73,25 @@ where
             config = config.ping_interval(interval);
         }
     }
-    let server = ServerBuilder::new()
-        .config(config)
+    run(ServerBuilder::new().config(config), handler).await;
+}
+
+/// Serves over TLS with the crate's own server.
+pub async fn serve_tls<H, F>(handler: H)
+where
+    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let builder = ServerBuilder::new().config(config());
+    run(builder.tls(tls::server()), handler).await;
+}
+
+async fn run<H, F>(builder: ServerBuilder, handler: H)
+where
+    H: Fn(WebSocket<Stream>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let server = builder
         .max_connections(usize::MAX)
         .bind("127.0.0.1:0")
         .await

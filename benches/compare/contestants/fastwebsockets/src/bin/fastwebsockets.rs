@@ -3,7 +3,7 @@
 
 use contestant::{
     BoxError, Contestant, Info, Job, MESSAGE_LIMIT, Measured, MemoryTransport, Settings,
-    accept_loop,
+    accept_loop, tls::accept_tls_loop,
 };
 use fastwebsockets::{
     FragmentCollector, Frame, OpCode, Payload, Role, WebSocket, WebSocketError,
@@ -17,14 +17,17 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::unconstrained};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::unconstrained,
+};
 
 struct Adapter;
 
 /// Raises the limit, which is exclusive, and turns on the options of the README.
 fn connection<S>(mut ws: WebSocket<S>) -> FragmentCollector<S>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     ws.set_max_message_size(MESSAGE_LIMIT + 1);
     ws.set_writev(true);
@@ -58,7 +61,10 @@ async fn upgrade(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>
     Ok(response)
 }
 
-async fn serve_http(stream: TcpStream) {
+async fn serve_http<S>(stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let connection = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service_fn(upgrade))
         .with_upgrades();
@@ -69,10 +75,15 @@ impl Contestant for Adapter {
     const INFO: Info = Info::new(
         "fastwebsockets",
         "read_frame and write_frame of FragmentCollector; a client masks in place",
-    );
+    )
+    .encrypting();
 
     async fn serve(_: Option<Settings>) {
         accept_loop(serve_http).await;
+    }
+
+    async fn serve_tls() {
+        accept_tls_loop(serve_http).await;
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

@@ -1,19 +1,24 @@
 //! The floor for every library on tokio: a task that sends back the bytes that it reads, through one
-//! buffer per thread. In memory: an allocation and a copy for each message. With compression in memory:
+//! buffer per thread, over TCP or a stream of tokio-rustls. In memory: an allocation and a copy for each message. With compression in memory:
 //! zlib in C, without frames.
 
-use std::{cell::RefCell, future::poll_fn, io, pin::Pin, task::ready};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Poll, ready},
+};
 
 use contestant::{
     BoxError, Contestant, Info, Job, Measured, MemoryTransport, Role, Settings, accept_loop,
     deflate::{self, SLACK, TAIL},
-    http, wire,
+    http,
+    tls::accept_tls_loop,
+    wire,
 };
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress};
-use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 const BUFFER: usize = 64 << 10;
 
@@ -25,7 +30,10 @@ struct Adapter;
 
 /// Reads and writes once. Returns the bytes that the socket did not take, or `None` at the end of the
 /// stream.
-async fn echo_once(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+async fn echo_once<S>(stream: &mut S) -> io::Result<Option<Vec<u8>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     poll_fn(|cx| {
         SHARED.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
@@ -34,9 +42,9 @@ async fn echo_once(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
             if filled.is_empty() {
                 return Ok(None).into();
             }
-            let written = match stream.try_write(filled) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                written => written?,
+            let written = match Pin::new(&mut *stream).poll_write(cx, filled) {
+                Poll::Pending => 0,
+                Poll::Ready(written) => written?,
             };
             Ok(Some(filled[written..].to_vec())).into()
         })
@@ -44,12 +52,13 @@ async fn echo_once(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     .await
 }
 
-async fn echo(mut stream: TcpStream) -> Result<(), BoxError> {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Result<(), BoxError> {
     Box::pin(http::accept_on(&mut stream)).await?;
     while let Some(rest) = echo_once(&mut stream).await? {
         if !rest.is_empty() {
             stream.write_all(&rest).await?;
         }
+        stream.flush().await?;
     }
     Ok(())
 }
@@ -116,10 +125,15 @@ impl Contestant for Adapter {
              zlib in C (compressed)",
         )
         .compressing(true)
+        .encrypting()
     };
 
     async fn serve(_: Option<Settings>) {
         accept_loop(echo).await;
+    }
+
+    async fn serve_tls() {
+        accept_tls_loop(echo).await;
     }
 
     async fn decode(job: &Job, _: MemoryTransport) -> Result<Measured, BoxError> {

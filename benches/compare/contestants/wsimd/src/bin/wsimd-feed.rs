@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use contestant::{
     BoxError, Contestant, Info, Job, Measured, MemoryTransport, Settings, accept_loop,
+    tls::accept_tls_loop,
 };
 use contestant_wsimd::{config, messages, role};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use wsimd::{Error, ServerBuilder, WebSocket};
 
 struct Adapter;
 
-async fn echo(builder: Arc<ServerBuilder>, stream: TcpStream) -> Result<(), Error> {
+fn builder() -> Arc<ServerBuilder> {
+    Arc::new(ServerBuilder::new().config(config()))
+}
+
+async fn echo<S>(builder: Arc<ServerBuilder>, stream: S) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut ws = builder.accept(stream).await?;
     while let Some(message) = ws.recv().await? {
         ws.feed(message).await?;
@@ -23,11 +31,17 @@ impl Contestant for Adapter {
     const INFO: Info = Info::new(
         "wsimd",
         "recv and feed; on loopback a bare TcpStream, accepted without the crate's server",
-    );
+    )
+    .encrypting();
 
     async fn serve(_: Option<Settings>) {
-        let builder = Arc::new(ServerBuilder::new().config(config()));
+        let builder = builder();
         accept_loop(|stream| echo(Arc::clone(&builder), stream)).await;
+    }
+
+    async fn serve_tls() {
+        let builder = builder();
+        accept_tls_loop(move |stream| echo(Arc::clone(&builder), stream)).await;
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {

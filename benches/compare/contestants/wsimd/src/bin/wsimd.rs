@@ -17,10 +17,15 @@ impl Contestant for Adapter {
         "wsimd",
         "recv and send; in memory every send writes at once; compressing with zlib-rs",
     )
-    .compressing(true);
+    .compressing(true)
+    .encrypting();
 
     async fn serve(settings: Option<Settings>) {
         contestant_wsimd::serve(settings, echo).await;
+    }
+
+    async fn serve_tls() {
+        contestant_wsimd::serve_tls(echo).await;
     }
 
     async fn decode(job: &Job, io: MemoryTransport) -> Result<Measured, BoxError> {
