@@ -156,7 +156,7 @@ pub(super) fn value(setting: &'static str, text: &str) -> Result<HeaderValue, Ha
 /// Adds a header of the application, unless the handshake sets it itself.
 ///
 /// A header whose name is in `once` replaces an earlier one. Values that carry credentials are marked as
-/// sensitive, so that `Debug` does not print them.
+/// sensitive, so that `Debug` does not print them. A value that the application has marked stays so.
 pub(super) fn add_extra<N, V>(
     headers: &mut HeaderMap,
     once: &[HeaderName],
@@ -182,7 +182,9 @@ where
         return Err(refuse("at most 256 headers can be added"));
     }
     let mut value = value.try_into().map_err(|_| refuse(VALUE_RULE))?;
-    value.set_sensitive(is_secret(&name));
+    if is_secret(&name) {
+        value.set_sensitive(true);
+    }
     if once.contains(&name) {
         headers.insert(name, value);
     } else {
@@ -347,5 +349,17 @@ mod tests {
         let error = add_extra(&mut headers, &[], "cookie", "secret").unwrap_err();
         assert!(error.to_string().contains("256"), "{error}");
         assert!(!format!("{headers:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_value_that_the_application_marks_as_sensitive_stays_so() {
+        let mut marked = HeaderValue::from_static("secret");
+        marked.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        add_extra(&mut headers, &[], "x-api-key", marked).unwrap();
+        add_extra(&mut headers, &[], "cookie", "secret").unwrap();
+        add_extra(&mut headers, &[], "x-plain", "shown").unwrap();
+        let text = format!("{headers:?}");
+        assert!(text.contains("shown") && !text.contains("secret"), "{text}");
     }
 }
