@@ -81,7 +81,7 @@ struct Post<C, M> {
 struct Rest {
     /// The bytes that were sent and not written yet. They precede all other bytes.
     kept: Vec<u8>,
-    /// Whether the socket has taken kept bytes and is not flushed yet.
+    /// Whether the socket has taken bytes and is not flushed yet.
     is_unflushed: bool,
     /// The waker of a blocked writer. Woken once the backlog is flushed, because the handler task may
     /// have replaced the socket's write waker meanwhile.
@@ -170,8 +170,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Cork<S, C, M> {
         let written = Pin::new(shared.io()?).poll_write_vectored(cx, bufs);
         if written.is_pending() {
             shared.wait(cx);
-        } else {
-            shared.progress = true;
+            return Poll::Pending;
+        }
+        shared.progress = true;
+        if shared.has_task && shared.flush_blocks(cx) && !self.is_polled() {
+            drop(shared);
+            self.wake_task();
         }
         written
     }

@@ -113,6 +113,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C, M> HandlerTask<S, C, M> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Shared<S, C, M> {
+    /// Flushes the socket after a write of the stream. Returns whether it blocks, and the handler task has to continue:
+    /// TLS may have taken bytes that it has not written yet, and the stream may not be used again.
+    pub(super) fn flush_blocks(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(io) = &mut self.io else {
+            return false;
+        };
+        // The next write of the stream returns an error.
+        let blocks = Pin::new(io).poll_flush(cx).is_pending();
+        if blocks {
+            self.rest.get_or_insert_default().is_unflushed = true;
+        }
+        blocks
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin, C, M> Drop for HandlerTask<S, C, M> {
     fn drop(&mut self) {
         let mut shared = self.0.shared();

@@ -11,3 +11,5 @@ mod targets;
 mod tls;
 #[cfg(feature = "ring")]
 mod tls_ends;
+#[cfg(feature = "ring")]
+mod tls_flush;
