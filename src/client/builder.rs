@@ -90,7 +90,7 @@ impl ClientBuilder {
     ///
     /// The statuses 301, 302, 303, 307 and 308 redirect, to `ws` or `wss`, or to `http` or `https` in their place. A
     /// redirect from `wss` to `ws` is refused. Credentials, cookies and all other headers of the [`Offer`] are sent to the
-    /// scheme, host and port of the first URI only.
+    /// scheme, host and port of the first URI only. The `Origin` and the subprotocols are sent to all servers.
     #[must_use]
     pub fn max_redirects(mut self, limit: u32) -> Self {
         self.opener.max_redirects = limit.min(MAX_REDIRECTS);

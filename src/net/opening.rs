@@ -1,6 +1,6 @@
 //! Steps of the opening handshake that client and server share: reading a head, creating a connection.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use tokio::{
@@ -18,6 +18,9 @@ use crate::{
 
 /// The number of bytes to read at once during a handshake. Most heads are shorter.
 const READ: usize = 4096;
+
+/// A time that no opening handshake takes, and that every clock can add.
+const NEVER: Duration = Duration::from_secs(1 << 30);
 
 /// The deadline of an opening handshake.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +65,8 @@ impl Deadline {
 /// Returns the deadline of an opening handshake that begins now, for the side with this role.
 pub(crate) fn deadline(role: Role, config: &Config) -> Deadline {
     let limit = config.settings.open_timeout;
-    let now = Instant::now();
     Deadline {
-        at: now.checked_add(limit).unwrap_or(now),
+        at: Instant::now() + limit.min(NEVER),
         timeout: Timeout::Open { limit, role },
     }
 }

@@ -284,3 +284,14 @@ async fn a_refusal_that_precedes_the_request_is_read() {
     assert_eq!(error.status().map(|status| status.as_u16()), Some(503));
     assert_eq!(error.response().unwrap().body(), "full");
 }
+
+#[tokio::test]
+async fn the_longest_timeout_is_no_timeout() {
+    let config = Config::new().open_timeout(Duration::MAX);
+    let server = ServerBuilder::new().config(config.clone());
+    let (near, far) = duplex(1 << 12);
+    let accepted = tokio::spawn(async move { server.accept(far).await.map(drop) });
+    let client = ClientBuilder::new().config(config);
+    client.handshake("ws://localhost/", near).await.unwrap();
+    accepted.await.unwrap().unwrap();
+}
