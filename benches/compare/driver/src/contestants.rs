@@ -184,10 +184,15 @@ fn packages(workspace: &Path) -> impl Iterator<Item = (String, Vec<String>)> {
 /// Builds one package by itself, so that no contestant gets features that another asked for. Returns the
 /// folder of the programs, which is that of this program.
 pub fn build(workspace: &Path, package: &str) -> Outcome<PathBuf> {
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "-p", package])
-        .current_dir(workspace)
-        .output()?;
+    let mut command = Command::new("cargo");
+    command.args(["build", "--release", "--quiet", "-p", package]);
+    // `cargo run` describes this program in them. If they change, the build script of ring runs again.
+    for (name, _) in env::vars()
+        .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        command.env_remove(name);
+    }
+    let output = command.current_dir(workspace).output()?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let error = stderr.lines().find(|line| line.starts_with("error"));
