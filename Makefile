@@ -109,8 +109,8 @@ compare-smoke: ## (1 min) every contestant of the comparison echoes correctly
 compare-guard: ## (40 s) instructions per message against the recorded baseline; installs valgrind
 	$(COMPARE) guard benches/results/instructions-baseline.json
 
-compare-idle-guard: ## (10 s) memory of an idle connection beside plain TCP, and over TLS beside plain TLS
-	$(COMPARE) gates --part idle,tls --only wsimd --scenario '1000 connections'
+compare-idle-guard: ## (30 s) memory of an idle connection beside plain TCP, and over TLS beside plain TLS
+	$(COMPARE) gates --part idle,tls --only wsimd --scenario '1000 connections,4000 connections'
 
 deny: ## (5 s) licences, sources, versions and advisories of the dependencies; installs cargo-deny
 	cargo deny --version >/dev/null 2>&1 || \

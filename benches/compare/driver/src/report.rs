@@ -45,7 +45,7 @@ loopback; 64 KiB binary tls 10x1 current; 64 KiB
 loopback; 64 KiB binary tls 10x16 current; 64 KiB, 16 in flight
 loopback; 1 MiB binary tls 4x1 current; 1 MiB
 loopback; 1 MiB binary tls 4x16 current; 1 MiB, 16 in flight
-idle; tls 1000 connections; idle bytes";
+idle; tls 4000 connections; idle bytes";
 const TLS_WORDS: &str = "Echo on loopback over TLS 1.3 (rustls with ring), 100 connections (64 KiB: 10, 1 MiB: 4): server \
     CPU per message, as a multiple of an echo on the stream of tokio-rustls. Idle: resident bytes of a connection.";
 
