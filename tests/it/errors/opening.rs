@@ -96,7 +96,7 @@ async fn an_unknown_host_is_named() {
 #[tokio::test]
 async fn wss_names_the_features_that_it_needs() {
     let error = connect_error("wss://localhost/").await;
-    assert_eq!(error.fault(), wsimd::Fault::Local);
+    assert_eq!(error.fault(), Fault::Local);
     check(
         &error,
         "wss:// needs TLS: enable the features `ring` and `rustls-platform-verifier` of wsimd, or \
