@@ -17,6 +17,7 @@ FUZZ_SCRATCH := $(or $(CARGO_TARGET_DIR),target)/fuzz-smoke
 CHECKS := fmt lint doc readme features minimal-versions public-api test backends inlined loom fuzz-test frameworks bench-smoke autobahn \
 	peers interop claimed-lengths compare-smoke compare-guard compare-idle-guard deny package
 COMPARE_PARTS := compare-memory compare-loopback compare-idle compare-kernels compare-json compare-instructions compare-deflate compare-tls
+OURS := wsimd,wsimd-feed,wsimd-framed,wsimd-framed-batched,tcp-tokio
 COMPARE = cargo run --release --manifest-path benches/compare/Cargo.toml -p compare --
 
 .DEFAULT_GOAL := help
@@ -55,7 +56,7 @@ check: $(CHECKS:%=step-%) ## (6-15 min) everything that CI runs: this group and 
 
 step-%:
 	@printf '\n== %s\n' $*; \
-		$(MAKE) --no-print-directory $* BACKENDS=scalar CONNECTIONS=2000; \
+		$(MAKE) --no-print-directory $* BACKENDS=scalar CONNECTIONS=2000 CONTESTANTS=$(OURS); \
 		printf '== %s: ok after %d s\n' $* $$SECONDS
 
 readme: ## (1 min) the programs of the README and of a guide compile in fresh projects; relative links resolve
@@ -103,8 +104,8 @@ interop: ## (25 s) nginx, HAProxy before a server, tinyproxy, microsocks for a c
 claimed-lengths: ## (15 s) memory of a server whose CONNECTIONS=10000 claim 64 MiB each
 	ci/claimed_lengths.sh $(CONNECTIONS)
 
-compare-smoke: ## (1 min) every contestant of the comparison echoes correctly
-	$(COMPARE) smoke
+compare-smoke: ## (1 min) every contestant of the comparison echoes correctly; CI takes those of this crate
+	$(COMPARE) smoke $(if $(CONTESTANTS),--only $(CONTESTANTS))
 
 compare-guard: ## (40 s) instructions per message against the recorded baseline; installs valgrind
 	$(COMPARE) guard benches/results/instructions-baseline.json
