@@ -209,8 +209,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to these addresses, whatever the host of the URI, and without a proxy. The host of the URI is still
-    /// that of `Host` and of the certificate.
+    /// Connects to these addresses in place of those of the host of the URI, and without a proxy. The host of the URI is
+    /// still that of `Host` and of the certificate.
     #[must_use]
     pub fn addresses(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         let addresses = addresses.into_iter().collect();
@@ -218,7 +218,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a Unix socket, whatever the host of the URI, and without a proxy.
+    /// Connects to a Unix socket in place of the host of the URI, and without a proxy.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), wsimd::Error> {
