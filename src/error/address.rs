@@ -2,6 +2,9 @@
 
 use std::{fmt, io};
 
+#[cfg(feature = "client")]
+use crate::handshake::authority::host_and_port;
+
 /// A name or an address that cannot be used, and the error of the operating system.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -16,10 +19,7 @@ impl AddressError {
     /// Creates an error for a host and a port. An IPv6 address gets brackets.
     #[cfg(feature = "client")]
     pub(crate) fn of_host(host: &str, port: u16, error: io::Error) -> Self {
-        let address = match host.contains(':') {
-            true => format!("[{host}]:{port}"),
-            false => format!("{host}:{port}"),
-        };
+        let address = host_and_port(host, port);
         Self { address, error }
     }
 

@@ -55,8 +55,7 @@ impl Authority {
 
     /// Returns the authority without the zone of its address.
     pub(super) fn without_zone(mut self) -> Self {
-        let zone = self.host.find('%').unwrap_or(self.host.len());
-        self.host.truncate(zone);
+        self.host.truncate(without_zone(&self.host).len());
         self
     }
 
@@ -98,6 +97,20 @@ impl fmt::Display for Authority {
             Some(port) => write!(f, ":{port}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Returns a host without the zone of its address, which means nothing to another host (RFC 6874 §4).
+pub(crate) fn without_zone(host: &str) -> &str {
+    host.split_once('%').map_or(host, |(address, _)| address)
+}
+
+/// Joins a host and a port. An IPv6 address gets brackets.
+#[cfg(feature = "client")]
+pub(crate) fn host_and_port(host: &str, port: u16) -> String {
+    match host.contains(':') {
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 

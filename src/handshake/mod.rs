@@ -48,7 +48,7 @@ use sha1_smol::Sha1;
 
 use crate::extension::Extensions;
 
-mod authority;
+pub(crate) mod authority;
 mod basic;
 mod body;
 pub mod client;

@@ -9,8 +9,9 @@ use http::{
 };
 
 use super::{
-    Excerpt, HandshakeError, PRODUCT, Target, UriError, authority::Authority, basic, head, headers,
-    uri,
+    Excerpt, HandshakeError, PRODUCT, Target, UriError,
+    authority::{Authority, host_and_port, without_zone},
+    basic, head, headers, uri,
 };
 
 /// The maximum number of bytes of a name, a user name and a password in SOCKS5 (RFC 1928 §5, RFC 1929 §2).
@@ -196,11 +197,6 @@ pub(crate) fn socks_host(target: &Target) -> Result<&str, HandshakeError> {
     Ok(host)
 }
 
-/// Returns a host without the zone of its address, which means nothing to another host (RFC 6874 §4).
-pub(crate) fn without_zone(host: &str) -> &str {
-    host.split_once('%').map_or(host, |(address, _)| address)
-}
-
 /// Returns the error for a setting whose value may contain credentials.
 pub(crate) fn invalid(setting: &'static str, text: &str, reason: &'static str) -> HandshakeError {
     HandshakeError::InvalidSetting {
@@ -249,14 +245,6 @@ const fn reason_of(error: UriError) -> &'static str {
             "its user info is malformed; special characters must be percent-encoded"
         }
         _ => "its host is malformed",
-    }
-}
-
-/// Joins a host and a port. An IPv6 address gets brackets.
-fn host_and_port(host: &str, port: u16) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
     }
 }
 

@@ -6,10 +6,7 @@ use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::Proxy;
-use crate::handshake::{
-    HandshakeError, Target,
-    proxy::{invalid, without_zone},
-};
+use crate::handshake::{HandshakeError, Target, authority::without_zone, proxy::invalid};
 
 /// The proxies that the environment names, and the servers without one.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use tokio_rustls::TlsConnector;
 use super::{HTTP_1_1, config::provider, explain, roots, stream::Tls};
 use crate::{
     error::{AddressError, Error},
+    handshake::authority::without_zone,
     net::Stream,
 };
 
@@ -29,9 +30,7 @@ static DEFAULT: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 ///
 /// Dropping the future aborts the handshake and drops the stream.
 pub async fn connect(stream: Stream, host: &str, config: Arc<ClientConfig>) -> io::Result<Stream> {
-    // The zone of an address means nothing to the peer (RFC 6874 §4).
-    let name = host.split('%').next().unwrap_or_default();
-    let name = ServerName::try_from(name.to_owned())
+    let name = ServerName::try_from(without_zone(host).to_owned())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connector = TlsConnector::from(with_alpn(&config));
     let tls = connector
